@@ -1,0 +1,161 @@
+"""What workers say: of their machine (`node.*`, `heartbeat.*`), their runs (`run.*`), and what
+trials report (`metric.*`, `checkpoint.*`, `log.*`)."""
+
+from typing import Literal
+
+from shoal_contract.base import Frozen, Id
+from shoal_contract.events.base import Event
+from shoal_contract.events.trial import Checkpoint
+from shoal_contract.states import Outcome, StopReason
+
+_NODE = ("node_id",)
+_RUN = ("experiment_id", "run_id")
+_TRIAL = ("experiment_id", "trial_id")
+
+
+class Slot(Frozen):
+    """A schedulable unit: one GPU, or one share of the CPU."""
+
+    number: int
+    kind: Literal["cpu", "cuda"]
+    model: str
+    """As the driver names it, e.g. `Tesla V100-SXM2-16GB`; `cpu` for a CPU."""
+    memory: int = 0
+    """Bytes; 0: not known."""
+    uuid: str = ""
+    """The device's own id, if it has one."""
+
+
+class NodeJoined(Event, type="node.joined", key=_NODE):
+    """A worker is ready for orders. A new incarnation means that all its earlier runs are gone."""
+
+    node_id: Id
+    incarnation: Id
+    pool: Id
+    host: str
+    """Address at which other nodes reach its ranks."""
+    slots: list[Slot]
+    ports: list[int]
+    instance_id: Id | None = None
+    """The provisioner's id of the machine, if it started it."""
+
+
+class NodeNoticed(Event, type="node.draining", key=_NODE):
+    """The machine goes away in `seconds`, or was told to drain; its runs are checkpointing."""
+
+    node_id: Id
+    incarnation: Id
+    reason: str
+    seconds: float
+
+
+class NodeLeft(Event, type="node.left", key=_NODE):
+    """A worker ended in order; no process of it is left."""
+
+    node_id: Id
+    incarnation: Id
+    reason: str
+
+
+class Heartbeat(Event, type="heartbeat.beat", key=_NODE):
+    """A worker lives. Only the newest of each node is kept."""
+
+    node_id: Id
+    incarnation: Id
+    runs: list[Id]
+
+
+class RunAccepted(Event, type="run.accepted", key=_RUN):
+    """A worker took an order and stages its files."""
+
+    experiment_id: Id
+    run_id: Id
+    allocation_id: Id
+    trial_id: Id
+    node_id: Id
+
+
+class RunStarted(Event, type="run.started", key=_RUN):
+    """The processes of a run exist."""
+
+    experiment_id: Id
+    run_id: Id
+    allocation_id: Id
+    trial_id: Id
+    node_id: Id
+    pids: list[int]
+
+
+class RunStopping(Event, type="run.stopping", key=_RUN):
+    """A run was told to checkpoint and leave."""
+
+    experiment_id: Id
+    run_id: Id
+    allocation_id: Id
+    reason: StopReason
+    until: float
+    """Unix seconds; what still lives then is killed."""
+
+
+class RunExited(Event, type="run.exited", key=_RUN):
+    """No process of a run is left."""
+
+    experiment_id: Id
+    run_id: Id
+    allocation_id: Id
+    trial_id: Id
+    node_id: Id
+    outcome: Outcome
+    reason: str
+    exit_code: int | None = None
+    """Of the first rank that failed; negative: the signal."""
+
+
+class CheckpointSaved(Event, type="checkpoint.saved", key=_TRIAL):
+    """A checkpoint is complete in storage."""
+
+    experiment_id: Id
+    trial_id: Id
+    allocation_id: Id
+    checkpoint: Checkpoint
+
+
+class ValidationReported(Event, type="metric.validation", key=_TRIAL):
+    """A report that carries the searcher's metric."""
+
+    experiment_id: Id
+    trial_id: Id
+    allocation_id: Id
+    attempt: int
+    step: int
+    time: int
+    """The report's place in units of the experiment's `time_metric`."""
+    metrics: dict[str, float]
+    at: float
+    """Unix seconds."""
+
+
+class TrainingReported(Event, type="metric.training", key=_TRIAL):
+    """Any other report."""
+
+    experiment_id: Id
+    trial_id: Id
+    allocation_id: Id
+    attempt: int
+    step: int
+    metrics: dict[str, float]
+    at: float
+
+
+class LogWritten(Event, type="log.written", key=_TRIAL):
+    """Lines that a rank wrote."""
+
+    experiment_id: Id
+    trial_id: Id
+    allocation_id: Id
+    rank: int
+    stream: Literal["stdout", "stderr"]
+    lines: list[str]
+    sequence: int
+    """Number of the first line, by rank and stream, from 0."""
+    at: float

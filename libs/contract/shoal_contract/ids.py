@@ -1,0 +1,27 @@
+"""How ids follow from one another. Nothing is drawn here: a child's id derives from its parent's."""
+
+import hashlib
+
+
+def trial_id(experiment_id: str, number: int) -> str:
+    """Id of the `number`-th trial (from 0) of an experiment."""
+    return f"{experiment_id}-{number}"
+
+
+def allocation_id(trial_id: str, attempt: int) -> str:
+    """Id of the allocation that serves the `attempt`-th attempt (from 1) of a trial."""
+    return f"{trial_id}-a{attempt}"
+
+
+def run_id(allocation_id: str, node_rank: int) -> str:
+    """Id of the run: one allocation's processes on the `node_rank`-th of its nodes."""
+    return f"{allocation_id}-r{node_rank}"
+
+
+def event_id(decider: str, cause_id: str, index: int) -> str:
+    """Id of the `index`-th event that `decider` derives from the message `cause_id`.
+
+    The same message always yields the same ids, so what is appended twice is seen to be the same.
+    """
+    digest = hashlib.blake2b(f"{decider}\0{cause_id}\0{index}".encode(), digest_size=12)
+    return digest.hexdigest()

@@ -1,0 +1,74 @@
+"""The line between a training process and the worker on its machine: gRPC over a Unix socket.
+
+Messages are these models as JSON (gRPC's serialisers are ours to choose), so both ends share one
+definition and nothing is generated. Each rank knows the socket from `SHOAL_SOCKET` and itself
+from `SHOAL_TOKEN`, which is of its run alone.
+"""
+
+from typing import Any, Literal
+
+from shoal_contract.base import Frozen
+from shoal_contract.events.trial import Checkpoint, Task
+from shoal_contract.states import StopReason
+
+SERVICE = "shoal.v1.Line"
+METHODS = ("Hello", "Report", "Saved", "Ask")
+"""Unary methods: Hello -> Welcome, Report -> Done, Saved -> Done, Ask -> Word."""
+SOCKET_VARIABLE = "SHOAL_SOCKET"
+TOKEN_VARIABLE = "SHOAL_TOKEN"  # noqa: S105 - a variable's name, not a secret
+
+
+class Hello(Frozen):
+    """A rank introduces itself."""
+
+    token: str
+    rank: int
+
+
+class Welcome(Frozen):
+    """What the rank is to do."""
+
+    task: Task
+    allocation_id: str
+    world_size: int
+    checkpoint_url: str
+    """Folder under which this attempt may write checkpoints, one sub-folder a step."""
+
+
+class Report(Frozen):
+    """Numbers of one step, from rank 0."""
+
+    token: str
+    step: int
+    metrics: dict[str, float]
+
+
+class Saved(Frozen):
+    """A complete checkpoint, from rank 0."""
+
+    token: str
+    checkpoint: Checkpoint
+
+
+class Done(Frozen):
+    """The worker has it, and it is in the stream."""
+
+
+class Ask(Frozen):
+    """Should this rank stop? At the target, rank 0's question waits for the searcher's word."""
+
+    token: str
+    rank: int
+    time: int | None
+    """How far rank 0 has reported, in units of the time metric; None: not reported yet."""
+
+
+class Word(Frozen):
+    """The answer."""
+
+    stop: bool
+    reason: StopReason | Literal["target"] | None = None
+    target: int
+
+
+Payload = dict[str, Any]

@@ -1,0 +1,147 @@
+"""Reading an experiment file, with errors that a person can act on."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from shoal_contract.base import Frozen
+from shoal_contract.config import (
+    RANGE_TYPES,
+    AsyncHalvingSearcher,
+    CheckpointStorage,
+    Environment,
+    ExperimentConfig,
+    GridSearcher,
+    RandomSearcher,
+    Range,
+    Resources,
+    SingleSearcher,
+)
+
+_SECTIONS: Mapping[str, tuple[type[BaseModel], ...]] = {
+    "": (ExperimentConfig,),
+    "searcher": (SingleSearcher, RandomSearcher, GridSearcher, AsyncHalvingSearcher),
+    "resources": (Resources,),
+    "checkpoint_storage": (CheckpointStorage,),
+    "environment": (Environment,),
+}
+_RANGE: TypeAdapter[Any] = TypeAdapter(Range)
+
+
+class Problem(Frozen):
+    """One thing that is wrong with a file."""
+
+    path: str
+    """Dotted, e.g. `searcher.max_trials`."""
+    message: str
+    suggestion: str | None = None
+
+    def __str__(self) -> str:
+        hint = f" Did you mean {self.suggestion!r}?" if self.suggestion else ""
+        return f"{self.path or 'the file'}: {self.message}.{hint}"
+
+
+class ConfigError(ValueError):
+    """A file that cannot be an experiment; `problems` lists all that is wrong."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = list(problems)
+        super().__init__(" ".join(str(p) for p in problems))
+
+
+def parse_experiment(data: object) -> ExperimentConfig:
+    """The experiment that a parsed YAML or JSON document describes.
+
+    Raises ConfigError with every problem found, its path, and a suggestion where one is near.
+    """
+    if not isinstance(data, Mapping):
+        raise ConfigError([Problem(path="", message="must be a mapping of fields to values")])
+    try:
+        config = ExperimentConfig.model_validate(dict(data))
+    except ValidationError as error:
+        raise ConfigError([_explain(e) for e in error.errors(include_url=False)]) from error
+    problems = list(_range_problems(config.hyperparameters, "hyperparameters"))
+    if config.searcher.name == "grid":
+        problems += _grid_problems(config.hyperparameters, "hyperparameters")
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def range_of(value: Any) -> Any:
+    """The range that a hyperparameter's entry is, or None for a bare value or a nested mapping.
+
+    A mapping is a range when it has a `type` that names one. Raises pydantic's ValidationError
+    when such a mapping is not well formed.
+    """
+    if isinstance(value, Mapping) and value.get("type") in RANGE_TYPES:
+        return _RANGE.validate_python(dict(value))
+    return None
+
+
+def _range_problems(space: Mapping[str, Any], path: str) -> Iterator[Problem]:
+    for name, value in space.items():
+        here = f"{path}.{name}"
+        if not isinstance(value, Mapping):
+            continue
+        kind = value.get("type")
+        looks_like_range = isinstance(kind, str) and {"minval", "maxval", "vals", "val"} & set(value)
+        if looks_like_range and kind not in RANGE_TYPES:
+            near = get_close_matches(str(kind), RANGE_TYPES, n=1)
+            message = f"{kind!r} is no kind of range; there are {', '.join(RANGE_TYPES)}"
+            yield Problem(
+                path=f"{here}.type", message=message, suggestion=near[0] if near else None
+            )
+            continue
+        try:
+            if range_of(value) is None:
+                yield from _range_problems(value, here)
+        except ValidationError as error:
+            for e in error.errors(include_url=False):
+                loc = ".".join(str(p) for p in e["loc"] if p not in RANGE_TYPES)
+                yield Problem(path=f"{here}.{loc}" if loc else here, message=_text(e["msg"]))
+
+
+def _grid_problems(space: Mapping[str, Any], path: str) -> Iterator[Problem]:
+    for name, value in space.items():
+        found = range_of(value)
+        if found is None:
+            if isinstance(value, Mapping):
+                yield from _grid_problems(value, f"{path}.{name}")
+        elif found.type in ("double", "log") and found.count is None:
+            message = f"a grid over a {found.type} needs `count`, the number of points"
+            yield Problem(path=f"{path}.{name}.count", message=message)
+
+
+def _explain(error: Any) -> Problem:
+    loc = [str(part) for part in error["loc"]]
+    if len(loc) > 1 and loc[0] == "searcher":
+        loc.pop(1)  # the discriminator's tag, which the file does not show
+    section, field = ".".join(loc[:-1]), loc[-1] if loc else ""
+    models = _SECTIONS.get(section, ())
+    known = sorted({name for model in models for name in model.model_fields})
+    suggestion = None
+    message = _text(error["msg"])
+    if error["type"] == "extra_forbidden":
+        message = "there is no such field"
+        near = get_close_matches(field, known, n=1)
+        suggestion = near[0] if near else None
+    elif error["type"] == "missing":
+        message = "this field is required"
+    elif error["type"] == "union_tag_invalid":
+        loc.append("name")
+        tags = str(error["ctx"]["expected_tags"]).replace("'", "")
+        message = f"{error['ctx']['tag']!r} is no search method; there are {tags}"
+        near = get_close_matches(error["ctx"]["tag"], tags.split(", "), n=1)
+        suggestion = near[0] if near else None
+    elif error["type"] == "union_tag_not_found":
+        loc.append("name")
+        message = "this field is required"
+    return Problem(path=".".join(loc), message=message, suggestion=suggestion)
+
+
+def _text(message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]

@@ -1,0 +1,83 @@
+"""The shape of a decision (Jérémie Chassaing's decider, https://thinkbeforecoding.com/post/2021/12/17/functional-event-sourcing-decider).
+
+Three pure functions: `initial() -> State`, `decide(state, message) -> [Event]`,
+`evolve(state, event) -> State`. No I/O, no clock, no chance. The same decider runs on NATS
+(`shoal_bus.host`), in the simulator and in property tests.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from pydantic import BaseModel
+from shoal_contract.events import Event
+
+S = TypeVar("S")
+Told = BaseModel
+"""A message's body: an event of another service, a Tick, or an answer from the shell."""
+
+
+class Tick(BaseModel, frozen=True):
+    """Time passed. `Message.now` says what time it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something to decide on. `now` (Unix seconds) is when it is decided: time is an input."""
+
+    id: str
+    now: float
+    body: Told
+
+
+class Decider(Protocol[S]):
+    """What a host needs to run a service's core."""
+
+    name: str
+    """The service, e.g. `scheduler`; part of the ids of what it decides."""
+
+    def initial(self) -> S:
+        """The state before any event."""
+        ...
+
+    def decide(self, state: S, message: Message) -> Sequence[Event]:
+        """What follows from one message. Reads `state` only; raises never for bad input."""
+        ...
+
+    def evolve(self, state: S, event: Event) -> S:
+        """The state after an event. May change `state` in place; the caller forgets the old one."""
+        ...
+
+    def dump(self, state: S) -> bytes:
+        """The state as JSON, for a snapshot."""
+        ...
+
+    def load(self, data: bytes) -> S:
+        """The state from a snapshot."""
+        ...
+
+
+def fold(decider: Decider[S], state: S, events: Iterable[Event]) -> S:
+    """The state after `events`."""
+    for event in events:
+        state = decider.evolve(state, event)
+    return state
+
+
+@dataclass(slots=True)
+class Runner(Generic[S]):
+    """A decider and its state, with nothing else: for tests and the simulator."""
+
+    decider: Decider[S]
+    state: S
+
+    @classmethod
+    def of(cls, decider: Decider[S]) -> "Runner[S]":
+        """A runner at the beginning."""
+        return cls(decider, decider.initial())
+
+    def tell(self, message: Message) -> list[Event]:
+        """Decide on a message, change the state, and return what was decided."""
+        events = list(self.decider.decide(self.state, message))
+        self.state = fold(self.decider, self.state, events)
+        return events

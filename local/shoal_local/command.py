@@ -1,0 +1,119 @@
+"""`python -m shoal_local`: what `shoal up`, `down` and `demo` run."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import psutil
+import typer
+
+from shoal_local import state
+from shoal_local.supervisor import StartError, Supervisor
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+StateDir = Annotated[
+    Path | None, typer.Option(help="Where everything is kept; ~/.shoal/platform by default.")
+]
+Slots = Annotated[int, typer.Option(min=1, help="Slots of each machine.")]
+Machines = Annotated[int, typer.Option(min=1, help="Machines that the pool may grow to.")]
+
+
+def main() -> None:
+    """Run the command; SIGTERM ends it as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app(standalone_mode=False)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except (StartError, OSError) as error:
+        sys.exit(f"shoal: {error}")
+    except Exception as error:
+        if hasattr(error, "format_message"):  # a usage error of the command line
+            print(f"shoal: {error.format_message()}", file=sys.stderr)
+            sys.exit(2)
+        raise
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+@app.command()
+def up(
+    state_dir: StateDir = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the gateway.")] = 8080,
+    slots: Slots = max(1, (os.cpu_count() or 2) // 2),
+    machines: Machines = 2,
+    idle: Annotated[float, typer.Option(min=0, help="Seconds until an idle machine ends.")] = 60,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Go to the background.")] = False,
+) -> None:
+    """Start the platform on this machine, and keep it until Ctrl-C."""
+    if (running := state.read()) is not None:
+        typer.echo(f"shoal: a platform runs already, at {running.url}; `shoal down` ends it.")
+        raise typer.Exit(1)
+    folder = (state_dir or state.home() / "platform").absolute()
+    if detach:
+        _detach(folder, port, slots, machines, idle)
+        return
+    with Supervisor(folder, slots=slots, machines=machines, idle=idle, port=port) as platform:
+        typer.echo(f"Shoal runs at {platform.url} (files: {folder}). Ctrl-C ends it.")
+        threading.Event().wait()
+
+
+def _detach(folder: Path, port: int, slots: int, machines: int, idle: float) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [
+        sys.executable, "-m", "shoal_local", "up", "--state-dir", str(folder), "--port", str(port),
+        "--slots", str(slots), "--machines", str(machines), "--idle", str(idle),
+    ]  # fmt: skip
+    with (folder / "up.log").open("ab") as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    end = time.monotonic() + 90
+    while (running := state.read()) is None or running.pid != process.pid:
+        if process.poll() is not None or time.monotonic() > end:
+            raise StartError(f"the platform did not come up; see {folder / 'up.log'}")
+        time.sleep(0.05)
+    typer.echo(f"Shoal runs at {running.url}. `shoal down` ends it.")
+
+
+@app.command()
+def down() -> None:
+    """End the platform of this machine, its workers too."""
+    running = state.read()
+    if running is None:
+        typer.echo("No platform runs on this machine.")
+        return
+    process = psutil.Process(running.pid)
+    process.terminate()
+    process.wait(60)
+    typer.echo("Shoal has ended.")
+
+
+@app.command()
+def demo(
+    report: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("shoal-report"),
+    state_dir: StateDir = None,
+    trials: Annotated[int, typer.Option(min=2, help="Configurations to search.")] = 16,
+    chaos: Annotated[
+        bool, typer.Option("--chaos", help="Also kill -9 each service once, one at a time.")
+    ] = False,
+) -> None:
+    """Search over real images on this machine, watched live, with a preemption in the middle."""
+    from shoal_local.demo import Demo
+
+    with Demo(report_dir=report, state_dir=state_dir, trials=trials, chaos=chaos) as show:
+        raise typer.Exit(show.run())
