@@ -20,6 +20,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 StateDir = Annotated[
     Path | None, typer.Option(help="Where everything is kept; ~/.shoal/platform by default.")
 ]
+SLOTS = max(1, (os.cpu_count() or 2) // 2)
 Slots = Annotated[int, typer.Option(min=1, help="Slots of each machine.")]
 Machines = Annotated[int, typer.Option(min=1, help="Machines that the pool may grow to.")]
 
@@ -50,7 +51,7 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 def up(
     state_dir: StateDir = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of the gateway.")] = 8080,
-    slots: Slots = max(1, (os.cpu_count() or 2) // 2),
+    slots: Slots = SLOTS,
     machines: Machines = 2,
     idle: Annotated[float, typer.Option(min=0, help="Seconds until an idle machine ends.")] = 60,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Go to the background.")] = False,

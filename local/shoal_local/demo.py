@@ -10,16 +10,15 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
-from importlib import util
 from pathlib import Path
 from typing import Any
 
 import psutil
 from rich.console import Console
 from rich.live import Live
+
 from shoal.client import Client, ShoalError
 from shoal_contract.events import REGISTER
-
 from shoal_local import report, screen, state
 from shoal_local.supervisor import Supervisor
 from shoal_local.view import View, apply
@@ -40,7 +39,7 @@ class Demo:
     chaos: bool = False
     view: View = field(default_factory=View)
     _console: Console = field(default_factory=Console)
-    _platform: Supervisor | None = None
+    _started: Supervisor | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _done: threading.Event = field(default_factory=threading.Event)
     _preempted: bool = False
@@ -55,19 +54,24 @@ class Demo:
             raise OSError(f"a demo runs already in {folder}, as process {running.pid}")
         shutil.rmtree(folder, ignore_errors=True)
         self._console.print("Starting NATS, Redis and the services …")
-        self._platform = Supervisor(folder, slots=2, machines=2, min_machines=2, idle=30)
-        self._platform.__enter__()
+        self._started = Supervisor(folder, slots=2, machines=2, min_machines=2, idle=30)
+        self._started.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
-        if self._platform is not None:
+        if self._started is not None:
             self._console.print("Ending all processes …")
-            self._platform.stop()
+            self._started.stop()
+
+    @property
+    def _platform(self) -> Supervisor:
+        if self._started is None:
+            raise RuntimeError("the demo has not been entered")
+        return self._started
 
     def run(self) -> int:
         """Show the demo; returns the exit code."""
-        assert self._platform is not None
         client = Client(url=self._platform.url)
         reader = threading.Thread(target=self._read, daemon=True)
         reader.start()
@@ -102,7 +106,6 @@ class Demo:
         return [(config, folder), (parallel, folder)]
 
     def _read(self) -> None:
-        assert self._platform is not None
         while not self._done.is_set():
             with contextlib.suppress(ShoalError, OSError):
                 for item in Client(url=self._platform.url).events(since="start"):
@@ -117,7 +120,9 @@ class Demo:
     def _over(self) -> bool:
         with self._lock:
             expected = len(self.view.experiments) == 2
-            return expected and self.view.over and not any(r.nodes for r in self.view.trials.values())
+            return (
+                expected and self.view.over and not any(r.nodes for r in self.view.trials.values())
+            )
 
     def _disturb(self) -> None:
         """Take a machine away once the search is well under way; under chaos, services too."""
@@ -132,7 +137,6 @@ class Demo:
         waited = time.monotonic() - self._last_kill > 4
         if self.chaos and self._preempted and waited and len(self._killed) < len(SERVICES):
             name = SERVICES[len(self._killed)]
-            assert self._platform is not None
             os.kill(self._platform.pids()[name], signal.SIGKILL)
             self._killed.append(name)
             self._last_kill = time.monotonic()
@@ -140,7 +144,6 @@ class Demo:
 
     def _preempt(self, node: str) -> None:
         """As a cloud does: a notice, and some seconds later the end of the machine."""
-        assert self._platform is not None
         file = self._platform.state_dir / "machines" / node / "machine.json"
         machine = json.loads(file.read_text())
         pid, created = int(machine["pid"]), float(machine["create_time"])
@@ -157,7 +160,6 @@ class Demo:
         timer.start()
 
     def _conclude(self, seconds: float) -> int:
-        assert self._platform is not None
         with self._lock:
             file = report.write(
                 self.view, self.report_dir, state_dir=self._platform.state_dir, seconds=seconds
@@ -165,17 +167,16 @@ class Demo:
             for line in report.summary(self.view):
                 self._console.print(line, highlight=False)
             states = [row.state for row in self.view.experiments.values()]
-        self._console.print(f"{seconds:.0f} s. Report: [link=file://{file.absolute()}]{file}[/link]")
+        self._console.print(
+            f"{seconds:.0f} s. Report: [link=file://{file.absolute()}]{file}[/link]"
+        )
         self._console.print(f"Files: {self._platform.state_dir}")
         return 0 if states == ["completed"] * 2 else 1
 
 
 def example() -> Path:
     """The folder of the digits example: beside the sources, or under the current folder."""
-    spec = util.find_spec("shoal_local")
-    assert spec is not None
-    assert spec.origin is not None
-    for base in (Path(spec.origin).parents[2], Path.cwd()):
+    for base in (Path(__file__).parents[2], Path.cwd()):
         if (base / "examples" / "digits" / "experiment.yaml").exists():
             return base / "examples" / "digits"
     print("shoal: run the demo from the project's folder", file=sys.stderr)

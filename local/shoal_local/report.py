@@ -83,7 +83,9 @@ def _section(view: View, experiment: ExperimentRow, name: str, png: bytes) -> st
     best = ""
     if experiment.best is not None:
         b = experiment.best
-        where = f"<br>checkpoint: <code>{html.escape(b.checkpoint.url)}</code>" if b.checkpoint else ""
+        where = (
+            f"<br>checkpoint: <code>{html.escape(b.checkpoint.url)}</code>" if b.checkpoint else ""
+        )
         best = (
             f"<p class=best>Best {html.escape(config.searcher.metric)}: <b>{b.metric:.4f}</b>"
             f" by trial {b.trial_id} after {b.step} steps<br>"

@@ -37,7 +37,7 @@ def _trials(view: View, width: int) -> Table:
         table.add_column("")
     for row in view.trials.values():
         best = _best(view, row)
-        cells = [
+        cells: list[str | Text] = [
             row.trial_id,
             Text(row.state, style=_COLOURS.get(row.state, "")),
             str(row.slots or ""),

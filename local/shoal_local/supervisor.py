@@ -140,7 +140,7 @@ class Supervisor:
     def _watch(self) -> None:
         while not self._stopping.wait(0.1):
             with self._lock:
-                for name, running in list(self._running.items()):
+                for running in list(self._running.values()):
                     if running.process.poll() is None or self._stopping.is_set():
                         continue
                     lived = time.monotonic() - running.started

@@ -15,7 +15,7 @@ from shoal_contract.events import REGISTER, Event
 from shoal_contract.subjects import PREFIX
 
 
-class BadMessage(ValueError):
+class BadMessageError(ValueError):
     """Bytes that are no event of the contract. The text says why; it goes to the dead letters."""
 
 
@@ -56,25 +56,27 @@ class Envelope(Frozen):
 
 
 def decode(headers: Mapping[str, str] | None, body: bytes) -> Envelope:
-    """Read a message. Raises BadMessage, with the reason, for anything that is not ours."""
+    """Read a message. Raises BadMessageError, with the reason, for anything that is not ours."""
     found = headers or {}
     missing = [n for n in ("ce-id", "ce-source", "ce-type", "ce-time") if n not in found]
     if missing:
-        raise BadMessage(f"the headers {', '.join(missing)} are missing: this is no CloudEvent")
+        raise BadMessageError(
+            f"the headers {', '.join(missing)} are missing: this is no CloudEvent"
+        )
     ce_type = found["ce-type"]
     cls = REGISTER.get(ce_type.removeprefix(PREFIX + "."))
     if cls is None or not ce_type.startswith(PREFIX + "."):
-        raise BadMessage(f"{ce_type!r} is no event type of {PREFIX}")
+        raise BadMessageError(f"{ce_type!r} is no event type of {PREFIX}")
     try:
         event = cls.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the body"
-        raise BadMessage(f"{ce_type}: {where}: {first['msg']}") from error
+        raise BadMessageError(f"{ce_type}: {where}: {first['msg']}") from error
     try:
         time = datetime.fromisoformat(found["ce-time"]).timestamp()
     except ValueError as error:
-        raise BadMessage(f"ce-time {found['ce-time']!r} is no RFC 3339 time") from error
+        raise BadMessageError(f"ce-time {found['ce-time']!r} is no RFC 3339 time") from error
     return Envelope(
         id=found["ce-id"],
         source=found["ce-source"],

@@ -1,4 +1,4 @@
-"""How ids follow from one another. Nothing is drawn here: a child's id derives from its parent's."""
+"""How ids follow from one another. Nothing is drawn here: an id derives from its parent's."""
 
 import hashlib
 

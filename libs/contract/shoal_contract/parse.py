@@ -87,7 +87,9 @@ def _range_problems(space: Mapping[str, Any], path: str) -> Iterator[Problem]:
         if not isinstance(value, Mapping):
             continue
         kind = value.get("type")
-        looks_like_range = isinstance(kind, str) and {"minval", "maxval", "vals", "val"} & set(value)
+        looks_like_range = isinstance(kind, str) and {"minval", "maxval", "vals", "val"} & set(
+            value
+        )
         if looks_like_range and kind not in RANGE_TYPES:
             near = get_close_matches(str(kind), RANGE_TYPES, n=1)
             message = f"{kind!r} is no kind of range; there are {', '.join(RANGE_TYPES)}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
+
 from shoal_contract.events import Event
 
 S = TypeVar("S")

@@ -2,8 +2,9 @@
 machines name only events that exist."""
 
 import pytest
+
 from shoal_contract import states
-from shoal_contract.envelope import BadMessage, Envelope, decode
+from shoal_contract.envelope import BadMessageError, Envelope, decode
 from shoal_contract.events import REGISTER, TrialPaused
 from shoal_contract.ids import event_id
 from shoal_contract.subjects import PREFIX, STREAMS, all_of, stream_of, subject_of
@@ -14,9 +15,7 @@ PAUSED = TrialPaused(experiment_id="e1", trial_id="e1-0", reason="below the cut"
 @pytest.mark.parametrize("event_type", sorted(REGISTER))
 def test_every_event_belongs_to_exactly_one_stream(event_type: str) -> None:
     subject = f"{PREFIX}.{event_type}.x"
-    holders = [
-        s.name for s in STREAMS if any(subject.startswith(f[:-1]) for f in s.subjects)
-    ]
+    holders = [s.name for s in STREAMS if any(subject.startswith(f[:-1]) for f in s.subjects)]
     assert holders == [stream_of(event_type).name]
 
 
@@ -59,7 +58,7 @@ def test_a_bad_message_says_what_is_wrong(
 ) -> None:
     envelope = Envelope(id="a1", source="/shoal/x/0", time=1.0, event=PAUSED)
     headers = {k: v for k, v in {**envelope.headers(), **change}.items() if v is not None}
-    with pytest.raises(BadMessage, match=said):
+    with pytest.raises(BadMessageError, match=said):
         decode(headers, envelope.body() if body is None else body)
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from shoal_contract.config import LogRange
 from shoal_contract.parse import ConfigError, parse_experiment, range_of
 

@@ -77,6 +77,7 @@ from shoal_contract.events.trial import (
 )
 
 __all__ = [
+    "REGISTER",
     "AllocationEnded",
     "AllocationGranted",
     "AllocationQueued",
@@ -111,7 +112,6 @@ __all__ = [
     "NodeNoticed",
     "NodeRemoved",
     "Placement",
-    "REGISTER",
     "Refused",
     "Rendezvous",
     "RunAccepted",
