@@ -1,1 +1,1 @@
-"""Shoal."""
+"""Shoal on NATS: streams, publishing, consuming, the host that runs any decider, leases."""

@@ -142,7 +142,7 @@ TRIAL: Table = {
         "trial.interrupted": _T.INTERRUPTED,
         **_CLOSINGS,
     },
-    _T.PAUSED: {"trial.requested": _T.WANTED, **_CLOSINGS},
+    _T.PAUSED: {"trial.requested": _T.WANTED, "trial.paused": _T.PAUSED, **_CLOSINGS},
     _T.INTERRUPTED: {"trial.requested": _T.WANTED, "trial.paused": _T.PAUSED, **_CLOSINGS},
     _T.COMPLETED: {},
     _T.STOPPED: {},

@@ -72,6 +72,7 @@ from shoal_contract.events.trial import (
     TrialInterrupted,
     TrialMeasured,
     TrialPaused,
+    TrialReleased,
     TrialRequested,
     TrialStopped,
 )
@@ -139,6 +140,7 @@ __all__ = [
     "TrialInterrupted",
     "TrialMeasured",
     "TrialPaused",
+    "TrialReleased",
     "TrialRequested",
     "TrialStopped",
     "ValidationReported",

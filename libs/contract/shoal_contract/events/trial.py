@@ -158,6 +158,16 @@ class TrialPaused(Event, type="trial.paused", key=_TRIAL):
     experiment_id: Id
     trial_id: Id
     reason: str
+    by_user: bool = False
+    """Whether a person paused its experiment, rather than the method this trial."""
+
+
+class TrialReleased(Event, type="trial.released", key=_TRIAL):
+    """The attempt of a trial that is paused or over holds no slots any more."""
+
+    experiment_id: Id
+    trial_id: Id
+    attempt: int
 
 
 class TrialInterrupted(Event, type="trial.interrupted", key=_TRIAL):

@@ -1,1 +1,1 @@
-
+"""The searcher's decisions. Pure."""

@@ -1,0 +1,187 @@
+"""The connection to NATS, the streams, and publishing."""
+
+import asyncio
+import logging
+import time as clock
+from dataclasses import dataclass
+
+import nats
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext, api
+from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
+from nats.js.kv import KeyValue
+from pydantic import BaseModel
+
+from shoal_bus.tracing import traceparent
+from shoal_contract.envelope import Envelope
+from shoal_contract.events import Event
+from shoal_contract.subjects import STREAMS, Stream, stream_of, subject_of
+
+log = logging.getLogger(__name__)
+
+LEASES = "shoal_leases"
+SNAPSHOTS = "shoal_snapshots"
+LEASE_TTL = 3.0
+"""Seconds after which a lease that is not renewed is free."""
+DUPLICATE_WINDOW = 120.0
+"""Seconds within which the server recognises a message id."""
+
+
+class StreamMismatchError(RuntimeError):
+    """A stream of this name exists with other subjects; the text names both."""
+
+
+class BusSettings(BaseModel):
+    """Who connects, and where."""
+
+    nats_url: str = "nats://127.0.0.1:4222"
+    service: str
+    replica: str
+
+
+@dataclass(slots=True)
+class Bus:
+    """One service's line to everyone else."""
+
+    settings: BusSettings
+    nc: Client
+    js: JetStreamContext
+
+    @classmethod
+    async def connect(cls, settings: BusSettings) -> "Bus":
+        """Connect, trying for ever, and make sure that the streams and buckets exist.
+
+        Raises StreamMismatchError if a stream of ours has other subjects than the contract says.
+        """
+        pause = 0.1
+        nc: Client | None = None
+        while True:
+            try:
+                nc = await nats.connect(
+                    settings.nats_url,
+                    name=settings.replica,
+                    max_reconnect_attempts=-1,
+                    reconnect_time_wait=0.2,
+                    allow_reconnect=True,
+                    connect_timeout=2,
+                    pending_size=64 * 1024 * 1024,
+                    error_cb=_note_error,
+                )
+                bus = cls(settings, nc, nc.jetstream(timeout=5))
+                await bus.ensure()
+                return bus
+            except StreamMismatchError:
+                await bus.close()
+                raise
+            except (OSError, NatsError) as error:
+                if nc is not None:
+                    await nc.close()
+                log.warning("NATS at %s is not ready (%r); trying again", settings.nats_url, error)
+                await asyncio.sleep(pause)
+                pause = min(2.0, pause * 2)
+
+    async def close(self) -> None:
+        """Close the connection, flushing what was written."""
+        if not self.nc.is_closed:
+            try:
+                await asyncio.wait_for(self.nc.drain(), 2)
+            except (NatsError, TimeoutError):
+                await self.nc.close()
+
+    @property
+    def source(self) -> str:
+        """The CloudEvents source of what is published here."""
+        return f"/shoal/{self.settings.service}/{self.settings.replica}"
+
+    async def ensure(self) -> None:
+        """Make the streams and buckets that are missing; a memory stream is after a restart."""
+        for stream in STREAMS:
+            await self._ensure_stream(stream)
+        for bucket, ttl in ((LEASES, LEASE_TTL), (SNAPSHOTS, None)):
+            try:
+                await self.js.key_value(bucket)
+            except NotFoundError:
+                await self.js.create_key_value(
+                    api.KeyValueConfig(bucket=bucket, ttl=ttl, history=1)
+                )
+
+    async def _ensure_quietly(self) -> None:
+        try:
+            await self.ensure()
+        except (OSError, NatsError) as error:
+            log.info("the streams cannot be made yet (%r)", error)
+
+    async def _ensure_stream(self, stream: Stream) -> None:
+        try:
+            found = await self.js.stream_info(stream.name)
+        except NotFoundError:
+            await self.js.add_stream(_config(stream))
+            return
+        if sorted(found.config.subjects or []) != sorted(stream.subjects):
+            raise StreamMismatchError(
+                f"the stream {stream.name} holds {found.config.subjects}, not {stream.subjects};"
+                " another version of Shoal made it: use another NATS account or remove it"
+            )
+
+    async def bucket(self, name: str) -> KeyValue:
+        """A key-value bucket of ours."""
+        return await self.js.key_value(name)
+
+    async def publish(
+        self, event: Event, *, id: str, cause: str | None = None, time: float | None = None
+    ) -> int:
+        """Publish an event to its stream; returns its sequence once the server has it.
+
+        Tries for ever while the server is away: the id makes a repetition harmless.
+        """
+        envelope = Envelope(
+            id=id,
+            source=self.source,
+            time=clock.time() if time is None else time,
+            event=event,
+            cause=cause,
+            traceparent=traceparent(),
+        )
+        return await self.send(envelope)
+
+    async def send(self, envelope: Envelope) -> int:
+        """Publish an envelope as `publish` does."""
+        subject, body, headers = (
+            subject_of(envelope.event),
+            envelope.body(),
+            envelope.headers(),
+        )
+        name = stream_of(envelope.event.type).name
+        pause = 0.05
+        while True:
+            try:
+                ack = await self.js.publish(subject, body, stream=name, headers=dict(headers))
+                return ack.seq
+            except (NatsError, OSError) as error:
+                if self.nc.is_closed or (isinstance(error, APIError) and error.code == 400):
+                    raise
+                log.warning("publishing %s failed (%r); trying again", subject, error)
+                if isinstance(error, NoStreamResponseError):
+                    await self._ensure_quietly()
+                await asyncio.sleep(pause)
+                pause = min(1.0, pause * 2)
+
+
+def _config(stream: Stream) -> api.StreamConfig:
+    memory = stream.storage == "memory"
+    return api.StreamConfig(
+        name=stream.name,
+        subjects=stream.subjects,
+        description=f"written by: {stream.writer}",
+        storage=api.StorageType.MEMORY if memory else api.StorageType.FILE,
+        allow_atomic=True if stream.storage == "synced" else None,
+        persist_mode=api.PersistMode.ASYNC if stream.storage == "async" else None,
+        max_age=stream.max_age or None,
+        max_msgs_per_subject=1 if stream.newest_only else -1,
+        duplicate_window=DUPLICATE_WINDOW,
+    )
+
+
+async def _note_error(error: Exception) -> None:
+    log.info("NATS: %r", error)

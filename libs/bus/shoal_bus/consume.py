@@ -1,0 +1,230 @@
+"""Reading a stream: batches, explicit acknowledgement, dead letters for what cannot be used."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js import api
+from nats.js.errors import NotFoundError
+from shoal_contract.envelope import BadMessageError, Envelope, decode
+from shoal_contract.subjects import Stream
+
+from shoal_bus.bus import Bus
+from shoal_bus.deadletter import bury
+from shoal_bus.pull import Pull
+
+log = logging.getLogger(__name__)
+
+Start = Literal["all", "new"] | int
+ACK_WAIT = 5.0
+"""Seconds after which a message that was not acknowledged is delivered again."""
+MAX_DELIVERIES = 5
+"""A message that was delivered this often without success is a dead letter."""
+LOOK = 0.25
+"""Seconds between two looks at whether the consumer is still there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message, to be acknowledged when what it caused is safe."""
+
+    envelope: Envelope
+    subject: str
+    sequence: int
+    deliveries: int
+    """How often the server delivered it, this time included."""
+    msg: Msg
+    acknowledged: bool
+    """Whether the server waits for an acknowledgement (of a durable consumer)."""
+
+    async def ack(self) -> None:
+        """It is done with. A lost acknowledgement only causes a repetition."""
+        if self.acknowledged:
+            await _quietly(self.msg.ack())
+
+    async def nak(self, delay: float) -> None:
+        """Deliver it again after `delay` seconds."""
+        if self.acknowledged:
+            await _quietly(self.msg.nak(delay=delay))
+
+    async def in_progress(self) -> None:
+        """It takes longer: wait for the acknowledgement from now."""
+        if self.acknowledged:
+            await _quietly(self.msg.in_progress())
+
+
+@dataclass(slots=True)
+class Consumer:
+    """A pull consumer of one stream.
+
+    With a `durable` name the server remembers what was acknowledged. Without, nothing needs to be
+    acknowledged, and reading goes on after the last message seen, whatever happens to the server.
+    """
+
+    bus: Bus
+    stream: Stream
+    durable: str | None = None
+    filters: Sequence[str] = ()
+    start: Start = "all"
+    batch: int = 256
+    max_deliver: int | None = None
+    """Durable only: what was delivered more often than this is a dead letter."""
+    strict: bool = False
+    """Raise BadMessageError for what is no event, rather than put it among the dead letters."""
+    last: int = 0
+    """Sequence of the last message returned."""
+    pending: int = -1
+    """How many more there were when that was sent; -1: nothing was read yet."""
+    _pull: Pull | None = field(default=None, repr=False)
+    _placed: bool = False
+
+    @property
+    def name(self) -> str:
+        """What dead letters call this consumer."""
+        return self.durable or self.bus.settings.service
+
+    async def open(self) -> None:
+        """Make sure that the consumer exists; what is published from now on will be seen.
+
+        Raises nats.errors.Error or OSError while the server is away.
+        """
+        if self._pull is not None:
+            return
+        if self.durable is not None:
+            info = await self._durable(self.durable)
+        else:
+            info = await self._ephemeral()
+        pull = Pull(self.bus.nc, self.stream.name, info.name, self.batch)
+        await pull.open()
+        self._pull = pull
+
+    async def _durable(self, name: str) -> api.ConsumerInfo:
+        config = self._config(self.start)
+        try:
+            info = await self.bus.js.consumer_info(self.stream.name, name)
+        except NotFoundError:
+            pass
+        else:  # where an existing one started is history, and cannot be changed
+            config.deliver_policy = info.config.deliver_policy
+            config.opt_start_seq = info.config.opt_start_seq
+        config.durable_name = name
+        config.ack_wait = ACK_WAIT
+        config.max_deliver = -1
+        config.max_ack_pending = 10_000
+        return await self.bus.js.add_consumer(self.stream.name, config)
+
+    async def _ephemeral(self) -> api.ConsumerInfo:
+        end = (await self.bus.js.stream_info(self.stream.name)).state.last_seq
+        if not self._placed:
+            before = self.start - 1 if isinstance(self.start, int) else 0
+            self.last = end if self.start == "new" else max(self.last, before)
+            self._placed = True
+        elif end < self.last:
+            log.warning("%s begins anew: the server lost it", self.stream.name)
+            self.last = 0
+        config = self._config(self.last + 1)
+        config.ack_policy = api.AckPolicy.NONE
+        config.inactive_threshold = 60
+        config.mem_storage = True
+        return await self.bus.js.add_consumer(self.stream.name, config)
+
+    def _config(self, start: Start) -> api.ConsumerConfig:
+        config = api.ConsumerConfig(ack_policy=api.AckPolicy.EXPLICIT)
+        if isinstance(start, int):
+            config.deliver_policy = api.DeliverPolicy.BY_START_SEQUENCE
+            config.opt_start_seq = max(1, start)
+        elif start == "new":
+            config.deliver_policy = api.DeliverPolicy.NEW
+        if len(self.filters) == 1:
+            config.filter_subject = self.filters[0]
+        elif self.filters:
+            config.filter_subjects = list(self.filters)
+        return config
+
+    async def waiting(self) -> int:
+        """How many messages the server has for this consumer and did not send yet."""
+        await self.open()
+        if self._pull is None:
+            return 0
+        info = await self.bus.js.consumer_info(self.stream.name, self._pull.consumer)
+        return (info.num_pending or 0) + len(self._pull.messages)
+
+    async def fetch(self, wait: float = 5.0) -> list[Delivery]:
+        """What has arrived, at most `batch`; none if nothing came within `wait` seconds.
+
+        Opens the consumer again when the server lost it.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + wait
+        found: list[Delivery] = []
+        while not found and (left := end - loop.time()) > 0:
+            try:
+                await self.open()
+            except (NatsError, OSError) as error:
+                log.info("%s cannot be read (%r); trying again", self.stream.name, error)
+                await asyncio.sleep(min(left, LOOK))
+                continue
+            pull = self._pull
+            if pull is None:
+                continue
+            await pull.wait(min(left, LOOK))
+            while pull.messages and len(found) < self.batch:
+                if (delivery := await self._read(pull.messages.popleft())) is not None:
+                    found.append(delivery)
+            if not pull.messages and pull.lost:
+                log.info("reading %s goes on anew (%s)", self.stream.name, pull.lost)
+                await self.close()
+        return found
+
+    async def batches(self) -> AsyncIterator[list[Delivery]]:
+        """Messages as they come, for ever; never an empty list."""
+        while True:
+            if found := await self.fetch():
+                yield found
+
+    async def close(self) -> None:
+        """Stop reading; `open` or `fetch` goes on where this stopped."""
+        pull, self._pull = self._pull, None
+        if pull is not None:
+            await _quietly(pull.close())
+
+    async def _read(self, msg: Msg) -> Delivery | None:
+        meta = msg.metadata
+        self.last, self.pending = max(self.last, meta.sequence.stream), meta.num_pending or 0
+        try:
+            envelope = decode(msg.headers, msg.data)
+        except BadMessageError as error:
+            if self.strict:
+                raise
+            await bury(self.bus, msg, self.name, str(error))
+            if self.durable is not None:
+                await _quietly(msg.ack())
+            return None
+        deliveries = meta.num_delivered or 1
+        delivery = Delivery(
+            envelope,
+            msg.subject,
+            meta.sequence.stream,
+            deliveries,
+            msg,
+            self.durable is not None,
+        )
+        if self.max_deliver is not None and deliveries > self.max_deliver:
+            await self.bury(delivery, f"it was delivered {deliveries} times and never acknowledged")
+            return None
+        return delivery
+
+    async def bury(self, delivery: Delivery, reason: str) -> None:
+        """Give a message up: to the dead letters, and acknowledged."""
+        await bury(self.bus, delivery.msg, self.name, reason)
+        await delivery.ack()
+
+
+async def _quietly(work: Awaitable[None]) -> None:
+    with contextlib.suppress(NatsError, OSError):
+        await work

@@ -1,0 +1,98 @@
+"""A lease: one holder at a time, free again when it is not renewed.
+
+A lease only decides who tries; that two holders never both write is the append's business.
+"""
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass, field
+
+from nats.errors import Error as NatsError
+from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
+from nats.js.kv import KeyValue
+
+from shoal_bus.bus import LEASE_TTL, LEASES, Bus
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Lease:
+    """The lease `name`, for `holder`. A holder that comes back under its name takes it over."""
+
+    bus: Bus
+    name: str
+    holder: str
+    lost: asyncio.Event = field(default_factory=asyncio.Event)
+    _revision: int = 0
+    _renewal: asyncio.Task[None] | None = None
+
+    async def acquire(self) -> None:
+        """Wait until the lease is ours, and keep it renewed from then on."""
+        waiting = False
+        while not await self._take():
+            if not waiting:
+                log.info("%s: standing by", self.name)
+                waiting = True
+            await asyncio.sleep(LEASE_TTL / 6)
+        self.lost.clear()
+        self._renewal = asyncio.create_task(self._renew())
+
+    async def release(self) -> None:
+        """Give the lease back, so that a standby need not wait."""
+        if self._renewal is not None:
+            self._renewal.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._renewal
+            self._renewal = None
+        if not self.lost.is_set() and not self.bus.nc.is_closed:
+            with contextlib.suppress(NatsError, OSError):
+                bucket = await self.bus.bucket(LEASES)
+                await bucket.delete(self.name, last=self._revision)
+
+    async def _take(self) -> bool:
+        try:
+            bucket = await self.bus.bucket(LEASES)
+            return await self._take_from(bucket)
+        except (NatsError, OSError) as error:
+            log.debug("%s: %r", self.name, error)
+            return False
+
+    async def _take_from(self, bucket: KeyValue) -> bool:
+        mine = self.holder.encode()
+        try:
+            self._revision = await bucket.create(self.name, mine)
+            return True
+        except KeyWrongLastSequenceError:
+            pass
+        try:
+            entry = await bucket.get(self.name)
+        except KeyNotFoundError:
+            return False
+        if entry.value != mine:
+            return False
+        try:
+            self._revision = await bucket.update(self.name, mine, last=entry.revision)
+            return True
+        except KeyWrongLastSequenceError:
+            return False
+
+    async def _renew(self) -> None:
+        loop = asyncio.get_running_loop()
+        renewed = loop.time()
+        while True:
+            await asyncio.sleep(LEASE_TTL / 4)
+            try:
+                bucket = await self.bus.bucket(LEASES)
+                self._revision = await bucket.update(
+                    self.name, self.holder.encode(), last=self._revision
+                )
+                renewed = loop.time()
+            except KeyWrongLastSequenceError:
+                break
+            except (NatsError, OSError):
+                if loop.time() - renewed > LEASE_TTL:
+                    break
+        log.warning("%s: the lease is lost", self.name)
+        self.lost.set()

@@ -1,0 +1,93 @@
+"""One open pull on a JetStream consumer: messages arrive as they are stored, none is polled for.
+
+nats-py's `fetch` waits for a whole batch or its timeout; here a request stays open on the server,
+is topped up when half of it is used, and heartbeats tell a quiet stream from a lost consumer.
+"""
+
+import asyncio
+import json
+import time
+from collections import deque
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+HEARTBEAT = 1.0
+"""Seconds between the server's signs of life."""
+EXPIRES = 30.0
+"""Seconds that a request for messages stays open."""
+
+
+class Pull:
+    """Messages of one consumer, in the order in which the server sends them."""
+
+    def __init__(self, nc: Client, stream: str, consumer: str, batch: int) -> None:
+        self._nc = nc
+        self.consumer = consumer
+        self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
+        self._batch = batch
+        self._inbox = nc.new_inbox()
+        self._subscription: Subscription | None = None
+        self._asked = 0
+        self._arrived = asyncio.Event()
+        self._heard = time.monotonic()
+        self._reconnects = nc.stats["reconnects"]
+        self._refused = ""
+        self.messages: deque[Msg] = deque()
+
+    async def open(self) -> None:
+        """Subscribe and ask for the first batch."""
+        self._subscription = await self._nc.subscribe(self._inbox, cb=self._receive)
+        await self._ask(self._batch)
+
+    @property
+    def lost(self) -> str:
+        """Why this pull is of no more use; empty while it is."""
+        if self._refused:
+            return self._refused
+        if self._nc.stats["reconnects"] != self._reconnects:
+            return "reconnected"
+        if self._nc.is_connected and time.monotonic() - self._heard > 3 * HEARTBEAT:
+            return "no heartbeat"
+        return ""
+
+    async def wait(self, seconds: float) -> None:
+        """Return when a message is there, the pull is lost, or the time is over."""
+        if self.messages or self._refused:
+            return
+        self._arrived.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._arrived.wait()
+        except TimeoutError:
+            return
+
+    async def close(self) -> None:
+        """Ask for nothing more."""
+        if self._subscription is not None and not self._nc.is_closed:
+            await self._subscription.unsubscribe()
+
+    async def _ask(self, count: int) -> None:
+        self._asked += count
+        request = {
+            "batch": count,
+            "expires": int(EXPIRES * 1e9),
+            "idle_heartbeat": int(HEARTBEAT * 1e9),
+        }
+        await self._nc.publish(self._subject, json.dumps(request).encode(), self._inbox)
+
+    async def _receive(self, msg: Msg) -> None:
+        self._heard = time.monotonic()
+        status = (msg.headers or {}).get("Status")
+        if status is None:
+            self.messages.append(msg)
+            self._asked -= 1
+        elif status == "408":
+            self._asked -= int((msg.headers or {}).get("Nats-Pending-Messages", self._asked))
+        elif status != "100":
+            description = (msg.headers or {}).get("Description", "")
+            self._refused = f"{status} {description}"
+        if self._asked <= self._batch // 2 and not self._refused:
+            await self._ask(self._batch - max(0, self._asked))
+        self._arrived.set()

@@ -1,0 +1,105 @@
+"""Reading back: the journal into a state, and what a dead leader left unacknowledged."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from nats.errors import Error as NatsError
+from nats.js.errors import NotFoundError
+
+from shoal_bus.bus import Bus
+from shoal_bus.consume import Consumer, Delivery
+from shoal_bus.snapshot import Causes, load_snapshot
+from shoal_contract.subjects import Stream
+from shoal_decider import Decider
+
+log = logging.getLogger(__name__)
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class Memory(Generic[S]):
+    """What a journal says."""
+
+    state: S
+    journal_seq: int
+    causes: Causes
+    replayed: int
+    """Events since the snapshot."""
+
+
+async def remember(bus: Bus, decider: Decider[S], journal: Stream) -> Memory[S]:
+    """The state after the last event of the journal: from a snapshot and the events after it.
+
+    Waits while the server is away. Raises BadMessageError if the journal holds no event of ours.
+    """
+    while True:
+        try:
+            end = (await bus.js.stream_info(journal.name)).state.last_seq
+            snapshot = await load_snapshot(bus, decider.name)
+            break
+        except (NatsError, OSError) as error:
+            log.info("the journal %s cannot be read yet (%r)", journal.name, error)
+            await asyncio.sleep(0.2)
+    state, at, causes = decider.initial(), 0, Causes()
+    if snapshot is not None and snapshot.journal_seq > end:
+        log.warning("the snapshot of %s is of another journal; it is not used", decider.name)
+    elif snapshot is not None:
+        state, at, causes = decider.load(snapshot.state), snapshot.journal_seq, snapshot.causes
+    replayed = 0
+    if at < end:
+        async for delivery in _until(Consumer(bus, journal, start=at + 1, strict=True), end):
+            state = decider.evolve(state, delivery.envelope.event)
+            if delivery.envelope.cause is not None:
+                causes.add(delivery.envelope.cause)
+            replayed += 1
+    return Memory(state, end, causes, replayed)
+
+
+async def left_behind(consumer: Consumer) -> AsyncIterator[Delivery]:
+    """What was delivered to somebody else on this durable consumer and never acknowledged.
+
+    The server delivers it again only after a while, behind newer messages; so it is read here
+    first, in its order. Nothing is acknowledged by this.
+    """
+    if consumer.durable is None:
+        return
+    while True:
+        try:
+            info = await consumer.bus.js.consumer_info(consumer.stream.name, consumer.durable)
+            break
+        except NotFoundError:
+            return
+        except (NatsError, OSError) as error:
+            log.info("%s cannot be read yet (%r)", consumer.stream.name, error)
+            await asyncio.sleep(0.2)
+    if not info.num_ack_pending or info.ack_floor is None or info.delivered is None:
+        return
+    end = info.delivered.stream_seq
+    first = info.ack_floor.stream_seq + 1
+    reader = Consumer(consumer.bus, consumer.stream, filters=consumer.filters, start=first)
+    async for delivery in _until(reader, end):
+        yield delivery
+
+
+async def _until(reader: Consumer, end: int) -> AsyncIterator[Delivery]:
+    try:
+        while reader.last < end and reader.pending != 0:
+            for delivery in await reader.fetch(1.0):
+                if delivery.sequence <= end:
+                    yield delivery
+            if reader.pending < 0 and not await _more(reader):
+                return
+    finally:
+        await reader.close()
+
+
+async def _more(reader: Consumer) -> bool:
+    """Whether anything matches: a filtered stream may hold nothing for this reader."""
+    try:
+        found = await reader.waiting()
+    except (NatsError, OSError):
+        return True
+    return found > 0
