@@ -16,8 +16,8 @@ from shoal_bus.bus import Bus
 from shoal_contract.envelope import Envelope
 from shoal_contract.subjects import Stream, subject_of
 
-MAX_BATCH = 500
-"""Messages in one atomic batch; the server takes at most 1,000."""
+ANSWER = 3.0
+"""Seconds to wait for the server; then it is not known what it did."""
 
 
 class FencedError(RuntimeError):
@@ -43,7 +43,11 @@ async def append(bus: Bus, stream: Stream, envelopes: Sequence[Envelope], expect
 async def _one(bus: Bus, stream: Stream, envelope: Envelope, expected: int) -> int:
     headers = envelope.headers() | {str(api.Header.EXPECTED_LAST_SEQUENCE.value): str(expected)}
     ack = await bus.js.publish(
-        subject_of(envelope.event), envelope.body(), stream=stream.name, headers=dict(headers)
+        subject_of(envelope.event),
+        envelope.body(),
+        timeout=ANSWER,
+        stream=stream.name,
+        headers=dict(headers),
     )
     if ack.duplicate:
         raise FencedError(f"{envelope.id} is in {stream.name} already")
@@ -63,10 +67,10 @@ async def _batch(bus: Bus, stream: Stream, envelopes: Sequence[Envelope], expect
         subject, body = subject_of(envelope.event), envelope.body()
         if number == len(envelopes):
             headers["Nats-Batch-Commit"] = "1"
-            reply = await bus.nc.request(subject, body, timeout=5, headers=headers)
+            reply = await bus.nc.request(subject, body, timeout=ANSWER, headers=headers)
             return _sequence(json.loads(reply.data), stream)
         if number == 1:
-            reply = await bus.nc.request(subject, body, timeout=5, headers=headers)
+            reply = await bus.nc.request(subject, body, timeout=ANSWER, headers=headers)
             if reply.data:
                 _sequence(json.loads(reply.data), stream)
         else:

@@ -106,7 +106,8 @@ class Bus:
                     api.KeyValueConfig(bucket=bucket, ttl=ttl, history=1)
                 )
 
-    async def _ensure_quietly(self) -> None:
+    async def mend(self) -> None:
+        """As `ensure`, as far as it goes now."""
         try:
             await self.ensure()
         except (OSError, NatsError) as error:
@@ -153,19 +154,21 @@ class Bus:
             envelope.headers(),
         )
         name = stream_of(envelope.event.type).name
-        pause = 0.05
+        pause, timeout = 0.05, 1.0
         while True:
             try:
-                ack = await self.js.publish(subject, body, stream=name, headers=dict(headers))
+                ack = await self.js.publish(
+                    subject, body, timeout=timeout, stream=name, headers=dict(headers)
+                )
                 return ack.seq
             except (NatsError, OSError) as error:
                 if self.nc.is_closed or (isinstance(error, APIError) and error.code == 400):
                     raise
                 log.warning("publishing %s failed (%r); trying again", subject, error)
                 if isinstance(error, NoStreamResponseError):
-                    await self._ensure_quietly()
+                    await self.mend()
                 await asyncio.sleep(pause)
-                pause = min(1.0, pause * 2)
+                pause, timeout = min(1.0, pause * 2), min(8.0, timeout * 2)
 
 
 def _config(stream: Stream) -> api.StreamConfig:

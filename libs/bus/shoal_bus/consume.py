@@ -11,12 +11,12 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js import api
 from nats.js.errors import NotFoundError
-from shoal_contract.envelope import BadMessageError, Envelope, decode
-from shoal_contract.subjects import Stream
 
 from shoal_bus.bus import Bus
 from shoal_bus.deadletter import bury
 from shoal_bus.pull import Pull
+from shoal_contract.envelope import BadMessageError, Envelope, decode
+from shoal_contract.subjects import Stream
 
 log = logging.getLogger(__name__)
 
@@ -167,6 +167,8 @@ class Consumer:
                 await self.open()
             except (NatsError, OSError) as error:
                 log.info("%s cannot be read (%r); trying again", self.stream.name, error)
+                if isinstance(error, NotFoundError):
+                    await self.bus.mend()
                 await asyncio.sleep(min(left, LOOK))
                 continue
             pull = self._pull

@@ -5,10 +5,10 @@ import logging
 
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from shoal_contract.subjects import dead_letter
 
 from shoal_bus.bus import Bus
 from shoal_bus.tracing import dead_letters
+from shoal_contract.subjects import dead_letter
 
 log = logging.getLogger(__name__)
 

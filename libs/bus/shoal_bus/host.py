@@ -7,290 +7,285 @@ between deciding and appending, memory is thrown away and read anew from the jou
 
 import asyncio
 import contextlib
-import itertools
 import logging
-import time
-import traceback
+import uuid
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Generic, Literal, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from nats.errors import Error as NatsError
 from pydantic import BaseModel
 
-from shoal_bus import tracing
-from shoal_bus.append import MAX_BATCH, FencedError, append
+from shoal_bus.append import FencedError
 from shoal_bus.bus import Bus
-from shoal_bus.consume import Consumer, Delivery
+from shoal_bus.commit import Committer
+from shoal_bus.consume import MAX_DELIVERIES, Consumer, Start
+from shoal_bus.deciding import DecideError, Item, Mind
 from shoal_bus.lease import Lease
-from shoal_bus.snapshot import Causes, load_snapshot, save_snapshot
+from shoal_bus.replay import left_behind, remember
+from shoal_bus.snapshot import Causes
 from shoal_contract.envelope import Envelope
-from shoal_contract.events import Event, Refused
-from shoal_contract.ids import event_id
+from shoal_contract.events import Event
 from shoal_contract.subjects import Stream
-from shoal_decider import Decider, Message, Tick
+from shoal_decider import Decider, Tick
 
 log = logging.getLogger(__name__)
 S = TypeVar("S")
 
 GROUP = 256
 """Messages that one commit covers at most."""
-SNAPSHOT_EVERY = 2000
-"""Journal events between snapshots."""
+ROOM = 2 * GROUP
+"""Messages that wait in memory at most."""
+OnCommit = Callable[[Sequence[Envelope]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A stream that the decider hears, or a part of it."""
+    """A stream that the decider hears, or a part of it, from `start` on."""
 
     stream: Stream
     filters: Sequence[str] = ()
-    start: Literal["all", "new"] = "all"
+    start: Start = "all"
 
 
-@dataclass(slots=True)
-class _Item:
-    message: Message
-    delivery: Delivery | None = None
-    consumer: Consumer | None = None
-    answer: "asyncio.Future[Sequence[Event]] | None" = None
-    envelopes: list[Envelope] = field(default_factory=list)
-
-
-@dataclass(slots=True)
 class Host(Generic[S]):
     """Runs `decider` with `journal` as its memory.
 
-    `journal` None: nothing is remembered, events go out unfenced, each to its own stream: for a
-    worker, whose runs do not outlive it. `on_commit` gets what was appended, at least once and in
-    order; `on_lead` gets the state when this host begins to lead: what it asks for and is not
-    answered yet is to be done again.
+    `journal` None: nothing is remembered and no lease is taken; events go out unfenced, each to
+    its own stream: for a worker, whose runs do not outlive it. `on_commit` gets what was appended,
+    in order; what it missed because of a crash, `on_lead` finds in the state, which it gets when
+    this host begins to lead. `durable` names the consumers; None: the service's name, or, without
+    a journal, consumers that the server forgets.
     """
 
-    bus: Bus
-    decider: Decider[S]
-    journal: Stream | None
-    inputs: Sequence[Input]
-    tick: float = 1.0
-    on_commit: Callable[[Sequence[Envelope]], Awaitable[None]] | None = None
-    on_lead: Callable[[S], Awaitable[None]] | None = None
-    leading: asyncio.Event = field(default_factory=asyncio.Event)
-    _state: S | None = None
-    _inbox: "asyncio.Queue[_Item]" = field(default_factory=asyncio.Queue)
-    _room: asyncio.Event = field(default_factory=asyncio.Event)
-    _told: "itertools.count[int]" = field(default_factory=itertools.count)
-    _born: int = field(default_factory=time.time_ns)
-    _last: int = 0
-    _since_snapshot: int = 0
-    _causes: Causes = field(default_factory=Causes)
+    def __init__(
+        self,
+        bus: Bus,
+        decider: Decider[S],
+        journal: Stream | None,
+        inputs: Sequence[Input],
+        *,
+        tick: float = 1.0,
+        on_commit: OnCommit | None = None,
+        on_lead: Callable[[S], Awaitable[None]] | None = None,
+        durable: str | None = None,
+    ) -> None:
+        names = [source.stream.name for source in inputs]
+        if len(set(names)) != len(names):
+            raise ValueError("two inputs read one stream: give one with both filters")
+        self.bus = bus
+        self.leading = asyncio.Event()
+        self._decider, self._journal, self._inputs = decider, journal, inputs
+        self._tick, self._on_commit, self._on_lead = tick, on_commit, on_lead
+        self._durable = durable or (bus.settings.service if journal is not None else None)
+        self._mind: Mind[S] | None = None
+        self._told: deque[Item] = deque()
+        self._heard: deque[Item] = deque()
+        self._poison: set[str] = set()
+        self._wake, self._room, self._stopping = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     @property
     def state(self) -> S:
         """The state as of the last decision. To be read, not changed."""
-        if self._state is None:
-            raise RuntimeError("this host does not lead, so it has no state")
-        return self._state
+        if self._mind is None:
+            raise RuntimeError(f"{self._decider.name} does not lead here, so it has no state")
+        return self._mind.state
 
     def tell(self, body: BaseModel, id: str | None = None) -> None:
         """Give the decider an answer from the shell. It is not kept if the process dies."""
-        self._inbox.put_nowait(_Item(self._message(body, id)))
+        self._add(Item(id or uuid.uuid4().hex, body))
 
     async def told(self, body: BaseModel, id: str | None = None) -> Sequence[Event]:
-        """As `tell`, and wait for what was decided, once it is committed.
+        """As `tell`, and wait for what was decided (refusals too), once it is committed.
 
-        Not to be awaited in `on_commit` or `on_lead`, which the host itself waits for.
+        Not to be awaited in `on_commit` or `on_lead`, which the host itself waits for. Raises
+        DecideError if the decider has a bug there.
         """
         answer: asyncio.Future[Sequence[Event]] = asyncio.get_running_loop().create_future()
-        self._inbox.put_nowait(_Item(self._message(body, id), answer=answer))
+        self._add(Item(id or uuid.uuid4().hex, body, answer=answer))
         return await answer
 
-    def _message(self, body: BaseModel, id: str | None = None) -> Message:
-        own = f"{self.bus.settings.replica}-{self._born}-{next(self._told)}"
-        return Message(id or own, time.time(), body)
+    def _add(self, item: Item) -> None:
+        self._told.append(item)
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Let `run` end after what it is at."""
+        self._stopping.set()
+        self._wake.set()
 
     async def run(self) -> None:
-        """Lead whenever possible, until cancelled."""
-        while True:
-            lease = None
-            if self.journal is not None:
-                lease = Lease(self.bus, f"leader.{self.decider.name}", self.bus.settings.replica)
-                await lease.acquire()
+        """Lead whenever possible, until stopped or cancelled.
+
+        Raises DecideError after a decider's bug: the process should end, and be started again.
+        """
+        try:
+            await self._run()
+        finally:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        while self._told:
+            answer = self._told.popleft().answer
+            if answer is not None and not answer.done():
+                answer.set_exception(RuntimeError(f"{self._decider.name} has stopped here"))
+
+    async def _run(self) -> None:
+        pause = 0.05
+        while not self._stopping.is_set():
+            lease: Lease | None = None
+            if self._journal is not None:
+                lease = Lease(self.bus, f"leader.{self._decider.name}", self.bus.settings.replica)
             try:
-                await self._lead(lease)
+                if lease is None or await self._first(lease.acquire()):
+                    await self._lead(lease)
             except FencedError as error:
-                log.warning("%s: fenced off (%s); reading anew", self.decider.name, error)
+                log.warning("%s: fenced off (%s); reading anew", self._decider.name, error)
+                pause = 0.05 if self.leading.is_set() else min(2.0, pause * 2)
             finally:
                 self.leading.clear()
+                self._heard.clear()
+                self._mind = None
                 if lease is not None:
                     await lease.release()
+            await self._first(asyncio.sleep(pause))
+
+    async def _first(self, work: Awaitable[None]) -> bool:
+        """Whether `work` ended before this host was stopped."""
+        task = asyncio.ensure_future(work)
+        stop = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                return False
+            await task
+            return True
+        finally:
+            task.cancel()
+            stop.cancel()
+            await asyncio.gather(task, stop, return_exceptions=True)
 
     async def _lead(self, lease: Lease | None) -> None:
-        await self._load()
-        self._inbox = asyncio.Queue()
-        self._room.set()
-        async with asyncio.TaskGroup() as tasks:
-            helpers = [
-                tasks.create_task(self._listen(await self._open(source))) for source in self.inputs
-            ]
-            helpers.append(tasks.create_task(self._tick()))
-            log.info("%s leads from #%d", self.decider.name, self._last)
-            self.leading.set()
-            try:
-                if self.on_lead is not None:
-                    await self.on_lead(self.state)
-                while lease is None or not lease.lost.is_set():
-                    await self._step()
-                raise FencedError("the lease is lost")
-            except FencedError as error:
-                for helper in helpers:
-                    helper.cancel()
-                fenced = error
-            finally:
-                self._refuse_waiting()
-        raise fenced
+        state, end, causes, replayed = self._decider.initial(), 0, Causes(), 0
+        if self._journal is not None:
+            memory = await remember(self.bus, self._decider, self._journal)
+            state, end, causes = memory.state, memory.journal_seq, memory.causes
+            replayed = memory.replayed
+        mind = Mind(self._decider, self._journal, self.bus.source, state, causes)
+        committer = Committer(self.bus, mind, end, replayed)
+        consumers = [
+            Consumer(self.bus, i.stream, durable=self._durable, filters=i.filters, start=i.start)
+            for i in self._inputs
+        ]
+        for consumer in consumers:
+            await self._catch_up(consumer, mind, committer)
+        self._mind = mind
+        if self._on_lead is not None:
+            await self._on_lead(mind.state)
+        committer.on_commit = self._on_commit  # what came before, `on_lead` found in the state
+        log.info("%s leads from #%d", self._decider.name, committer.end)
+        self.leading.set()
+        tasks: list[asyncio.Task[Any]] = [
+            asyncio.create_task(self._listen(consumer)) for consumer in consumers
+        ]
+        tasks.append(asyncio.create_task(self._ticks()))
+        if lease is not None:
+            tasks.append(asyncio.create_task(lease.lost.wait()))
+        for task in tasks:
+            task.add_done_callback(lambda _: self._wake.set())
+        try:
+            while not self._stopping.is_set():
+                await self._step(mind, committer)
+                for task in tasks:
+                    if task.done():
+                        task.result()  # raises what ended it; else it is the lease
+                        raise FencedError("the lease is lost")
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await committer.keep()
 
-    async def _load(self) -> None:
-        self._state, self._last, self._causes = self.decider.initial(), 0, Causes()
-        if self.journal is None:
-            return
-        while True:
+    async def _catch_up(self, consumer: Consumer, mind: Mind[S], committer: Committer[S]) -> None:
+        items: list[Item] = []
+        async for delivery in left_behind(consumer):
+            item = Item(delivery.envelope.id, delivery.envelope.event, delivery)
+            if item.id in self._poison:
+                continue
             try:
-                if (found := await load_snapshot(self.bus, self.decider.name)) is not None:
-                    self._last, self._causes = found.sequence, found.causes
-                    self._state = self.decider.load(found.state)
-                end = (await self.bus.js.stream_info(self.journal.name)).state.last_seq
-                break
-            except (NatsError, OSError) as error:
-                log.info("the journal cannot be read yet (%r)", error)
-                await asyncio.sleep(0.2)
-        reader = Consumer(self.bus, self.journal, start=self._last + 1)
-        self._since_snapshot = 0
-        while self._last < end:
-            for delivery in await reader.fetch(wait=1.0):
-                self._state = self.decider.evolve(self.state, delivery.envelope.event)
-                if delivery.envelope.cause is not None:
-                    self._causes.add(delivery.envelope.cause)
-                self._last = delivery.sequence
-                self._since_snapshot += 1
-        await reader.close()
-
-    async def _open(self, source: Input) -> Consumer:
-        name = self.bus.settings.service if self.journal is not None else None
-        consumer = Consumer(
-            self.bus, source.stream, durable=name, filters=source.filters, start=source.start
-        )
-        while True:
-            try:
-                await consumer.rewind()
-                await consumer.open()
-                return consumer
-            except (NatsError, OSError) as error:
-                log.info("%s cannot be read yet (%r)", source.stream.name, error)
-                await asyncio.sleep(0.2)
+                mind.decide(item)
+            except DecideError as error:  # it will be delivered again, and counted
+                self._poison.add(item.id)
+                await committer.commit(items)
+                items = []
+                self._whole(mind, error)
+                continue
+            items.append(item)
+            if len(items) >= GROUP:
+                await committer.commit(items)
+                items = []
+        await committer.commit(items)
 
     async def _listen(self, consumer: Consumer) -> None:
         try:
             async for batch in consumer.batches():
                 for delivery in batch:
                     envelope = delivery.envelope
-                    message = Message(envelope.id, time.time(), envelope.event)
+                    self._heard.append(Item(envelope.id, envelope.event, delivery, consumer))
+                self._wake.set()
+                while len(self._heard) >= ROOM:
+                    self._room.clear()
                     await self._room.wait()
-                    self._inbox.put_nowait(_Item(message, delivery, consumer))
-                    if self._inbox.qsize() >= GROUP:
-                        self._room.clear()
         finally:
             await consumer.close()
 
-    async def _tick(self) -> None:
+    async def _ticks(self) -> None:
         while True:
-            await asyncio.sleep(self.tick)
-            self.tell(Tick())
+            await asyncio.sleep(self._tick)
+            if not any(isinstance(item.body, Tick) for item in self._told):
+                self.tell(Tick())
 
-    async def _step(self) -> None:
-        items = []
-        with contextlib.suppress(TimeoutError):
-            items.append(await asyncio.wait_for(self._inbox.get(), 1.0))
-        while len(items) < GROUP and not self._inbox.empty():
-            items.append(self._inbox.get_nowait())
+    async def _step(self, mind: Mind[S], committer: Committer[S]) -> None:
+        await self._wake.wait()
+        if not self._told and not self._heard:
+            self._wake.clear()
+            return
+        told = [self._told.popleft() for _ in range(min(GROUP, len(self._told)))]
+        heard = [self._heard.popleft() for _ in range(min(GROUP - len(told), len(self._heard)))]
         self._room.set()
-        if not items:
-            return
-        done: list[_Item] = []
-        size = 0
-        for item in items:
-            await self._decide(item)
-            if size + len(item.envelopes) > MAX_BATCH and done:
-                await self._commit(done)
-                done, size = [], 0
-            done.append(item)
-            size += len(item.envelopes)
-        await self._commit(done)
-
-    async def _decide(self, item: _Item) -> None:
-        message = item.message
-        if message.id in self._causes:
-            return  # decided before a crash, and appended
+        done: list[Item] = []
         try:
-            events = list(self.decider.decide(self.state, message))
-        except Exception:
-            # Deciding is pure: a repetition would fail in the same way. So the message goes to
-            # the dead letters at once, and everything else goes on.
-            log.exception("%s: a bug: deciding on %s failed", self.decider.name, message.body)
-            if item.delivery is None or item.consumer is None:
+            for item in (*told, *heard):
+                try:
+                    mind.decide(item)
+                except DecideError as error:
+                    await committer.commit(done)
+                    done = []
+                    await self._broken(item, error)
+                    self._whole(mind, error)
+                    continue
+                done.append(item)
+            await committer.commit(done)
+        except FencedError:
+            self._told.extendleft(i for i in reversed(told) if not i.committed)
+            raise
+
+    async def _broken(self, item: Item, error: DecideError) -> None:
+        log.error("%s", error, exc_info=error)
+        item.committed = True
+        if item.answer is not None and not item.answer.done():
+            item.answer.set_exception(error)
+        if item.delivery is not None and item.consumer is not None:
+            if item.delivery.deliveries >= MAX_DELIVERIES:
+                await item.consumer.bury(item.delivery, f"{error} (cause: {error.__cause__!r})")
                 return
-            await item.consumer.bury(item.delivery, traceback.format_exc(limit=-3))
-            item.delivery = None
-            return
-        parent = item.delivery.envelope.traceparent if item.delivery is not None else None
-        with tracing.span(f"{self.decider.name}.decide", parent) as own:
-            for index, event in enumerate(events):
-                item.envelopes.append(
-                    Envelope(
-                        id=event_id(self.decider.name, message.id, index),
-                        source=self.bus.source,
-                        time=message.now,
-                        event=event,
-                        cause=message.id,
-                        traceparent=own,
-                    )
-                )
-                if not isinstance(event, Refused):
-                    self._state = self.decider.evolve(self.state, event)
-        if events:
-            self._causes.add(message.id)
+            await item.delivery.nak(0.5)
+            with contextlib.suppress(NatsError, OSError):
+                await self.bus.nc.flush(2)
+        raise error
 
-    async def _commit(self, items: Sequence[_Item]) -> None:
-        envelopes = [e for item in items for e in item.envelopes]
-        kept = [e for e in envelopes if not isinstance(e.event, Refused)]
-        if self.journal is None:
-            for envelope in kept:
-                await self.bus.send(envelope)
-        else:
-            before = self._last
-            self._last = await append(self.bus, self.journal, kept, before)
-            self._since_snapshot += len(kept)
-        for envelope in envelopes:
-            if isinstance(envelope.event, Refused):
-                log.info("%s refused: %s", self.decider.name, envelope.event.reason)
-                await self.bus.send(envelope)
-        for item in items:
-            if item.delivery is not None and self.journal is not None:
-                await item.delivery.ack()
-        if kept:
-            tracing.decided.add(len(kept), {"decider": self.decider.name})
-            if self.on_commit is not None:
-                await self.on_commit(kept)
-        for item in items:
-            if item.answer is not None and not item.answer.done():
-                item.answer.set_result([e.event for e in item.envelopes])
-        if self.journal is not None and self._since_snapshot >= SNAPSHOT_EVERY:
-            self._since_snapshot = 0
-            await save_snapshot(
-                self.bus, self.decider.name, self._last, self.decider.dump(self.state), self._causes
-            )
-
-    def _refuse_waiting(self) -> None:
-        while not self._inbox.empty():
-            answer = self._inbox.get_nowait().answer
-            if answer is not None and not answer.done():
-                answer.set_exception(FencedError("the host no longer leads"))
+    @staticmethod
+    def _whole(mind: Mind[S], error: DecideError) -> None:
+        if mind.ahead:
+            raise FencedError(f"the state is torn: {error}")

@@ -80,7 +80,7 @@ class Pull:
     async def _receive(self, msg: Msg) -> None:
         self._heard = time.monotonic()
         status = (msg.headers or {}).get("Status")
-        if status is None:
+        if msg.reply:  # where to acknowledge: only what a stream holds has one
             self.messages.append(msg)
             self._asked -= 1
         elif status == "408":

@@ -62,6 +62,17 @@ class AllocationReleasing(Event, type="allocation.releasing", key=_ALLOCATION):
     reason: StopReason
 
 
+class RunSettled(Event, type="allocation.run_settled", key=_ALLOCATION):
+    """One run of an allocation is over, and its slots are free or gone."""
+
+    experiment_id: Id
+    allocation_id: Id
+    run_id: Id
+    node_id: Id
+    outcome: Outcome
+    reason: str
+
+
 class AllocationEnded(Event, type="allocation.ended", key=_ALLOCATION):
     """All runs of an allocation are over and its slots are free (or gone with their node)."""
 

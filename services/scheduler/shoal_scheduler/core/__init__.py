@@ -1,1 +1,1 @@
-
+"""The scheduler's decisions. Pure."""

@@ -1,1 +1,1 @@
-
+"""What touches the world: listening for heartbeats."""

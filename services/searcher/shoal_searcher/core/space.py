@@ -1,11 +1,12 @@
 """Drawing configurations from a space of hyperparameters."""
 
 import hashlib
-import itertools
 import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
+
+from pydantic import ValidationError
 
 from shoal_contract.config import Categorical, Const, DoubleRange, IntRange, LogRange
 from shoal_contract.parse import range_of
@@ -47,43 +48,78 @@ def _draw(value: Any, rng: random.Random) -> Any:
             raise TypeError(f"no way to draw from {other!r}")
 
 
-def grid(space: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every point of the grid, the last hyperparameter changing fastest."""
-    names = list(space)
-    for point in itertools.product(*(_points(space[name]) for name in names)):
-        yield dict(zip(names, point, strict=True))
-
-
 def grid_size(space: Mapping[str, Any]) -> int:
-    """How many points `grid` has."""
-    return math.prod(
-        grid_size(v) if range_of(v) is None and isinstance(v, Mapping) else len(_points(v))
-        for v in space.values()
-    )
+    """How many points the grid has."""
+    return math.prod(_size(value) for value in space.values())
 
 
-def _points(value: Any) -> list[Any]:
+def grid_point(space: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """The `number`-th point of the grid (from 0), the last hyperparameter changing fastest.
+
+    Found by division, as digits are: a grid of millions is never listed.
+    """
+    point: dict[str, Any] = {}
+    for name, value in reversed(space.items()):
+        number, digit = divmod(number, _size(value))
+        point[name] = _point(value, digit)
+    return {name: point[name] for name in space}
+
+
+def _size(value: Any) -> int:
     match range_of(value):
         case None:
-            return list(grid(value)) if isinstance(value, Mapping) else [value]
-        case Const(val=val):
-            return [val]
+            return grid_size(value) if isinstance(value, Mapping) else 1
         case Categorical(vals=vals):
-            return list(vals)
+            return len(vals)
         case IntRange(minval=low, maxval=high, count=count):
-            whole = high - low + 1
-            if count is None or count >= whole:
-                return list(range(low, high + 1))
-            return list(dict.fromkeys(round(x) for x in _spread(low, high, count)))
+            return min(count or high - low + 1, high - low + 1)
+        case DoubleRange(count=count) | LogRange(count=count):
+            return count or 1
+        case _:
+            return 1
+
+
+def _point(value: Any, digit: int) -> Any:
+    match range_of(value):
+        case None:
+            return grid_point(value, digit) if isinstance(value, Mapping) else value
+        case Const(val=val):
+            return val
+        case Categorical(vals=vals):
+            return vals[digit]
+        case IntRange(minval=low, maxval=high):
+            gaps = _size(value) - 1
+            if gaps == 0:
+                return (low + high) // 2
+            return low + (2 * (high - low) * digit + gaps) // (2 * gaps)
         case DoubleRange(minval=low, maxval=high, count=count):
-            return _spread(low, high, count or 1)
+            return _spread(low, high, count or 1, digit)
         case LogRange(base=base, minval=low, maxval=high, count=count):
-            return [base**x for x in _spread(low, high, count or 1)]
+            return base ** _spread(low, high, count or 1, digit)
         case other:
             raise TypeError(f"no grid over {other!r}")
 
 
-def _spread(low: float, high: float, count: int) -> list[float]:
-    if count == 1:
-        return [(low + high) / 2]
-    return [low + (high - low) * i / (count - 1) for i in range(count)]
+def _spread(low: float, high: float, count: int, digit: int) -> float:
+    """The `digit`-th of `count` points from `low` to `high`; one point lies in the middle."""
+    return (low + high) / 2 if count == 1 else low + (high - low) * digit / (count - 1)
+
+
+def problem(space: Mapping[str, Any], path: str = "hyperparameters") -> str | None:
+    """Why nothing can be drawn from the space, or None if every draw will succeed."""
+    for name, value in space.items():
+        here = f"{path}.{name}"
+        try:
+            found = range_of(value)
+            if found is None and isinstance(value, Mapping):
+                if (inner := problem(value, here)) is not None:
+                    return inner
+            elif isinstance(found, LogRange):
+                found.base**found.maxval
+            elif isinstance(found, DoubleRange) and math.isinf(found.maxval - found.minval):
+                return f"{here}: the range is too wide for a float"
+        except OverflowError:
+            return f"{here}: base ** maxval is too large for a float"
+        except ValidationError as error:
+            return f"{here}: {error.errors(include_url=False)[0]['msg']}"
+    return None

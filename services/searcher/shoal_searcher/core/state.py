@@ -1,18 +1,24 @@
 """What the searcher knows. Plain models and dicts; only `evolve` changes them."""
 
-from pydantic import BaseModel, Field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from shoal_contract.config import ExperimentConfig
 from shoal_contract.events import Bundle, Checkpoint
 from shoal_contract.states import EXPERIMENT, TRIAL, ExperimentState, TrialState, terminal
 
 
-class Trial(BaseModel):
+class _Kept(BaseModel):
+    model_config = ConfigDict(ser_json_inf_nan="constants")
+
+
+class Trial(_Kept):
     """One trial."""
 
     trial_id: str
     number: int
-    hyperparameters: dict[str, object]
+    hyperparameters: dict[str, Any]
     seed: int
     state: TrialState = TrialState.CREATED
     attempt: int = 0
@@ -21,13 +27,16 @@ class Trial(BaseModel):
     """Whether that attempt's allocation may still hold slots."""
     target: int = 0
     """Trained or to be trained up to here, in units of the time metric."""
-    time: int = 0
-    """The last validation that was counted."""
+    time: int = -1
+    """Of the last validation that was counted; -1: none yet."""
     metric: float | None = None
     """Its value; None if there is none, or it was not a number."""
     best: float | None = None
     best_step: int = 0
+    best_checkpoint: Checkpoint | None = None
+    """The one taken at `best_step`, if there is one."""
     checkpoint: Checkpoint | None = None
+    """The newest."""
     rung: int = -1
     """The highest rung whose result is counted."""
     held_by_user: bool = False
@@ -47,7 +56,7 @@ class Trial(BaseModel):
         return self.state in (TrialState.WANTED, TrialState.INTERRUPTED)
 
 
-class Experiment(BaseModel):
+class Experiment(_Kept):
     """One experiment, while it is not over."""
 
     experiment_id: str
@@ -55,6 +64,8 @@ class Experiment(BaseModel):
     bundle: Bundle | None
     storage_url: str
     state: ExperimentState = ExperimentState.ACTIVE
+    resumed: bool = False
+    """Whether it was paused and resumed at some time."""
     trials: dict[str, Trial] = Field(default_factory=dict)
     rungs: list[dict[str, float | None]] = Field(default_factory=list)
     """For each rung: trial to its result there, in the order of arrival."""
@@ -85,15 +96,15 @@ class Experiment(BaseModel):
         return found
 
 
-class State(BaseModel):
+class State(_Kept):
     """Everything."""
 
     experiments: dict[str, Experiment] = Field(default_factory=dict)
     """Those that are not over."""
     ended: dict[str, ExperimentState] = Field(default_factory=dict)
     """Those that are: enough to refuse what comes too late."""
-    trial_of: dict[str, str] = Field(default_factory=dict)
-    """Trial to experiment, of those that are not over."""
+    closing: dict[str, list[str]] = Field(default_factory=dict)
+    """Trials of cancelled experiments that are still to be told, by experiment."""
 
     def trial(self, experiment_id: str, trial_id: str) -> tuple[Experiment, Trial] | None:
         """A trial and its experiment, if they are known and not over."""

@@ -6,30 +6,54 @@ https://arxiv.org/abs/1810.05934. Rungs are Determined's, so that its configurat
 floor(log(max_trials)/log(divisor)) + 1 of them.
 """
 
+from collections.abc import Mapping
+from fractions import Fraction
+from functools import lru_cache
+
 from shoal_contract.config import AsyncHalvingSearcher
 from shoal_contract.states import TrialState
-from shoal_searcher.core.methods.base import Complete, Extend, Pause, Stop, Verdict
-from shoal_searcher.core.methods.full import Single
+from shoal_searcher.core.methods.base import Complete, Extend, FullLength, Pause, Stop, Verdict
 from shoal_searcher.core.state import Experiment, Trial
 
-
-def rung_targets(max_time: int, max_trials: int, divisor: float, num_rungs: int) -> list[int]:
-    """Where results are judged, ascending; the last is `max_time`."""
-    count = min(num_rungs, _log_floor(max_time, divisor) + 1, _log_floor(max_trials, divisor) + 1)
-    found = {max(1, int(max_time / divisor**i)) for i in range(count)}
-    return sorted(found)
+MAX_RUNGS = 100
+"""More are never useful; it bounds the arithmetic for a divisor that is hardly above 1."""
 
 
-def _log_floor(value: int, base: float) -> int:
-    """floor(log(value) / log(base)), by multiplication: logarithms round 3^5 to 4.99…"""
+@lru_cache(maxsize=1024)
+def rung_targets(
+    max_time: int, max_trials: int, divisor: float, num_rungs: int
+) -> tuple[int, ...]:
+    """Where results are judged: distinct, ascending; the last is `max_time`.
+
+    >>> rung_targets(100, 16, 4, 5)
+    (6, 25, 100)
+    """
+    ratio = _ratio(divisor)
+    most = min(num_rungs, MAX_RUNGS) - 1
+    top = min(_log_floor(max_time, ratio, most), _log_floor(max_trials, ratio, most))
+    return tuple(sorted({max(1, int(max_time / ratio**i)) for i in range(top + 1)}))
+
+
+def _ratio(divisor: float) -> Fraction:
+    """The number as it was written: 1.1 is 11/10, not the float beside it."""
+    return Fraction(repr(divisor))
+
+
+def _log_floor(value: int, base: Fraction, most: int) -> int:
+    """min(most, floor(log(value) / log(base))), exactly: logarithms make 4.99… of log_3(3^5)."""
     power, result = base, 0
-    while power <= value:
+    while result < most and power <= value:
         power *= base
         result += 1
     return result
 
 
-class AsyncHalving(Single):
+def cut(count: int, divisor: float) -> int:
+    """How many of `count` results in a rung go on: floor(count / divisor)."""
+    return int(count / _ratio(divisor))
+
+
+class AsyncHalving(FullLength):
     """ASHA. With `stop_once` a trial below the cut ends; without, it is paused and may be
     promoted when more results make it one of the best 1/divisor of its rung."""
 
@@ -40,47 +64,56 @@ class AsyncHalving(Single):
     def targets(self, experiment: Experiment) -> list[int]:
         """One for each rung."""
         c = _config(experiment)
-        return rung_targets(c.max_time, c.max_trials, c.divisor, c.num_rungs)
+        return list(rung_targets(c.max_time, c.max_trials, c.divisor, c.num_rungs))
 
     def judge(self, experiment: Experiment, trial: Trial, rung: int) -> Verdict:
-        """Complete at the top; else on to the next rung if among the best 1/divisor."""
-        targets = self.targets(experiment)
+        """Complete at the top; else on to the next rung if among the best 1/divisor.
+
+        A result that is no number can never be promoted, so its trial ends.
+        """
+        c, targets = _config(experiment), self.targets(experiment)
         if rung == len(targets) - 1:
             return Complete(f"trained in full, {targets[-1]}")
-        c = _config(experiment)
         results = experiment.rungs[rung]
-        value = results[trial.trial_id]
         rank = _ranked(experiment, results).index(trial.trial_id) + 1
-        # The stopping variant lets the first results through, or nothing would ever train on.
-        keep = int(len(results) / c.divisor)
+        keep = cut(len(results), c.divisor)
         if c.stop_once:
-            keep = max(1, keep)
-        place = f"{rank} of {len(results)} at rung {rung}"
-        if value is not None and rank <= keep:
-            return Extend(targets[rung + 1], f"{place}: among the best 1/{c.divisor:g}")
-        if c.stop_once or value is None:
-            return Stop(f"{place}: not among the best 1/{c.divisor:g}")
-        return Pause(f"{place}: waits for more results; the best {keep} go on")
+            keep = max(1, keep)  # the first results pass, or nothing would ever train on
+        place = self.standing(experiment, trial)
+        if results[trial.trial_id] is None:
+            return Stop(f"{place}: its result is no finite number")
+        if rank <= keep:
+            return Extend(targets[rung + 1], place)
+        return Stop(place) if c.stop_once else Pause(place)
 
     def promotable(self, experiment: Experiment) -> list[tuple[str, int]]:
         """Paused trials among the best 1/divisor of their rung, the highest rung first."""
-        c = _config(experiment)
+        c, targets = _config(experiment), self.targets(experiment)
         if c.stop_once:
             return []
         found: list[tuple[str, int]] = []
-        targets = self.targets(experiment)
-        for rung in range(len(targets) - 2, -1, -1):
-            results = experiment.rungs[rung] if rung < len(experiment.rungs) else {}
-            for trial_id in _ranked(experiment, results)[: int(len(results) / c.divisor)]:
+        for rung in range(min(len(targets) - 1, len(experiment.rungs)) - 1, -1, -1):
+            results = experiment.rungs[rung]
+            keep = cut(len(results), c.divisor)
+            for trial_id in _ranked(experiment, results)[:keep] if keep else ():
                 trial = experiment.trials[trial_id]
-                waits = (
-                    trial.state is TrialState.PAUSED
-                    and trial.rung == rung
-                    and not trial.held_by_user
-                )
-                if waits and results[trial_id] is not None:
+                waits = trial.state is TrialState.PAUSED and not trial.held_by_user
+                if waits and trial.rung == rung and results[trial_id] is not None:
                     found.append((trial_id, targets[rung + 1]))
         return found
+
+    def standing(self, experiment: Experiment, trial: Trial) -> str:
+        """Its rank in its rung, and how many of that rung go on."""
+        if trial.rung < 0:
+            return f"measured up to {max(trial.time, 0)}, before the first rung"
+        c, targets = _config(experiment), self.targets(experiment)
+        results = experiment.rungs[trial.rung]
+        rank = _ranked(experiment, results).index(trial.trial_id) + 1
+        place = f"rank {rank} of {len(results)} in rung {trial.rung} (at {targets[trial.rung]})"
+        if trial.rung == len(targets) - 1:
+            return place
+        keep = cut(len(results), c.divisor)
+        return f"{place}, of which the best {max(1, keep) if c.stop_once else keep} go on"
 
 
 def _config(experiment: Experiment) -> AsyncHalvingSearcher:
@@ -90,10 +123,11 @@ def _config(experiment: Experiment) -> AsyncHalvingSearcher:
     return searcher
 
 
-def _ranked(experiment: Experiment, results: dict[str, float | None]) -> list[str]:
+def _ranked(experiment: Experiment, results: Mapping[str, float | None]) -> list[str]:
     """Trials, best first; of equals, the earlier proposal first, whatever came in first."""
 
-    def key(trial_id: str) -> tuple[float, int]:
-        return experiment.cost(results[trial_id]), experiment.trials[trial_id].number
+    def key(trial_id: str) -> tuple[bool, float, int]:
+        value = results[trial_id]
+        return value is None, experiment.cost(value), experiment.trials[trial_id].number
 
     return sorted(results, key=key)

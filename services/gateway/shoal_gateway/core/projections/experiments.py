@@ -1,0 +1,56 @@
+"""Experiments: what was submitted, its state, its best result."""
+
+from shoal_contract.envelope import Envelope
+from shoal_contract.events import (
+    ExperimentCancelRequested,
+    ExperimentSubmitted,
+    SearchAccepted,
+    SearchCancelled,
+    SearchCompleted,
+    SearchFailed,
+    SearchPaused,
+    SearchResumed,
+    TrialMeasured,
+)
+from shoal_contract.states import ExperimentState
+from shoal_gateway.core import keys
+from shoal_gateway.core.changes import AddToIndex, Change, KeepBest, SetFields
+
+
+def project(envelope: Envelope) -> list[Change]:
+    """The changes that an event makes to experiments.
+
+    Which of `best_low` and `best_high` is the best is said by the config, which another stream
+    brings: both are kept, and the reader chooses.
+    """
+    event, time = envelope.event, envelope.time
+    match event:
+        case ExperimentSubmitted():
+            fields = event.model_dump(mode="json") | {"submitted_at": time}
+            return [
+                SetFields(keys.experiment(event.experiment_id), fields),
+                AddToIndex(keys.EXPERIMENTS, event.experiment_id, time),
+            ]
+        case ExperimentCancelRequested():
+            return [SetFields(keys.experiment(event.experiment_id), {"cancel_requested_at": time})]
+        case SearchAccepted() | SearchResumed():
+            return [_state(event.experiment_id, ExperimentState.ACTIVE)]
+        case SearchPaused():
+            return [_state(event.experiment_id, ExperimentState.PAUSED)]
+        case SearchCompleted() | SearchCancelled() | SearchFailed():
+            verb = event.type.removeprefix("search.")
+            best = event.best.model_dump(mode="json") if event.best else None
+            fields = {"state": verb, "reason": event.reason, "ended_at": time, "best": best}
+            return [SetFields(keys.experiment(event.experiment_id), fields)]
+        case TrialMeasured(metric=float(metric)):
+            value = {"trial_id": event.trial_id, "step": event.step, "time": event.time}
+            key = keys.experiment(event.experiment_id)
+            return [
+                KeepBest(key, "best_low", metric, True, value),
+                KeepBest(key, "best_high", metric, False, value),
+            ]
+    return []
+
+
+def _state(experiment_id: str, state: ExperimentState) -> SetFields:
+    return SetFields(keys.experiment(experiment_id), {"state": state.value})

@@ -1,0 +1,93 @@
+"""Rows as readers get them: what several streams brought, put together."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shoal_contract.states import ExperimentState, TrialState
+
+Row = dict[str, Any]
+
+
+def smaller_is_better(experiment: Mapping[str, Any]) -> bool:
+    """In which direction the experiment's metric is better."""
+    return bool(experiment["config"]["searcher"].get("smaller_is_better", True))
+
+
+def experiment(row: Row, states: Sequence[str]) -> Row:
+    """An experiment, with the number of its trials by state."""
+    low, high = row.get("best_low"), row.get("best_high")
+    best = row.get("best") or (low if smaller_is_better(row) else high)
+    counts = Counter(states)
+    return {
+        "experiment_id": row["experiment_id"],
+        "name": row["config"]["name"],
+        "state": row.get("state", ExperimentState.ACTIVE.value),
+        "reason": row.get("reason"),
+        "owner": row.get("owner"),
+        "submitted_at": row["submitted_at"],
+        "cancel_requested_at": row.get("cancel_requested_at"),
+        "ended_at": row.get("ended_at"),
+        "trials": {s.value: counts[s.value] for s in TrialState if counts[s.value]},
+        "best": best,
+        "slot_seconds": row.get("slot_seconds", 0),
+        "bundle": row.get("bundle"),
+        "storage_url": row.get("storage_url"),
+        "config": row["config"],
+    }
+
+
+def trial(row: Row, smaller: bool) -> Row:
+    """A trial. `running` says whether it holds slots now."""
+    best = row.get("best_low" if smaller else "best_high")
+    nodes = row.get("node_ids") or []
+    return {
+        "trial_id": row["trial_id"],
+        "experiment_id": row["experiment_id"],
+        "number": row["number"],
+        "state": row["state"],
+        "reason": row.get("reason"),
+        "running": bool(nodes),
+        "attempt": row.get("attempt", 0),
+        "hyperparameters": row["hyperparameters"],
+        "seed": row["seed"],
+        "rung": row.get("rung"),
+        "target": row.get("target"),
+        "step": row.get("step"),
+        "time": row.get("time"),
+        "metric": row.get("metric"),
+        "best": best,
+        "checkpoint": row.get("checkpoint"),
+        "node_ids": nodes,
+        "slots": row.get("slots", 0),
+        "slot_seconds": row.get("slot_seconds", 0),
+        "restarts": row.get("restarts", 0),
+        "losses": row.get("losses", 0),
+        "preemptions": row.get("preemptions", 0),
+        "created_at": row["created_at"],
+        "ended_at": row.get("ended_at"),
+    }
+
+
+def nodes(rows: Sequence[Row], allocations: Sequence[Row]) -> list[Row]:
+    """Nodes, with how many of their slots are used and by which trials."""
+    used: Counter[str] = Counter()
+    trials: dict[str, list[str]] = {}
+    for allocation in allocations:
+        for placement in allocation["placements"]:
+            used[placement["node_id"]] += len(placement["slots"])
+            trials.setdefault(placement["node_id"], []).append(allocation["trial_id"])
+    return [
+        row | {"used": used[row["node_id"]], "trials": sorted(trials.get(row["node_id"], []))}
+        for row in rows
+    ]
+
+
+def queue(rows: Sequence[Row]) -> list[Row]:
+    """What waits, the first in line first: by priority, then by age."""
+    return sorted(rows, key=lambda r: (r["priority"], r["queued_at"], r["allocation_id"]))
+
+
+def series(points: Sequence[Row]) -> list[Row]:
+    """Reports in the order of steps; of a step that was trained again, the newest counts."""
+    return [p for _, p in sorted({point["step"]: point for point in points}.items())]

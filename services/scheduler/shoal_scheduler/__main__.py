@@ -1,0 +1,38 @@
+"""The scheduler as a process."""
+
+import asyncio
+
+from shoal_bus.bus import Bus, BusSettings
+from shoal_bus.host import Host, Input
+from shoal_bus.service import run_service
+from shoal_contract import subjects
+from shoal_scheduler.core.decider import SchedulerDecider
+from shoal_scheduler.settings import Settings
+from shoal_scheduler.shell.liveness import watch
+
+
+async def main(settings: Settings) -> None:
+    """Decide until told to end."""
+    bus = await Bus.connect(
+        BusSettings(nats_url=settings.nats_url, service="scheduler", replica=settings.replica)
+    )
+    host = Host(
+        bus,
+        SchedulerDecider(),
+        subjects.SCHEDULE,
+        [
+            Input(subjects.SEARCH, [subjects.all_of("trial")]),
+            Input(subjects.RUNS, [subjects.all_of("node"), subjects.all_of("run.exited")]),
+        ],
+    )
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(host.run())
+            tasks.create_task(watch(bus, host, settings.node_timeout))
+    finally:
+        await bus.close()
+
+
+if __name__ == "__main__":
+    found = Settings()
+    run_service(lambda: main(found), found.replica)
