@@ -10,7 +10,7 @@ class Settings(BaseSettings):
 
     nats_url: str = "nats://127.0.0.1:4222"
     redis_url: str = "redis://127.0.0.1:6379/0"
-    storage_url: str = "file:///tmp/shoal"  # noqa: S108 - a default for trying things out
+    storage_url: str = "file:///tmp/shoal"
     """An fsspec address, under which bundles and, unless the config says otherwise, checkpoints
     are kept. Workers must reach it by the same address."""
     replica: str = "gateway-0"

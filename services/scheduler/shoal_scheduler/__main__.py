@@ -35,4 +35,4 @@ async def main(settings: Settings) -> None:
 
 if __name__ == "__main__":
     found = Settings()
-    run_service(lambda: main(found), found.replica)
+    run_service(lambda: main(found), "scheduler", found.replica)

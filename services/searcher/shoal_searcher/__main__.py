@@ -32,4 +32,4 @@ async def main(settings: Settings) -> None:
 
 if __name__ == "__main__":
     found = Settings()
-    run_service("searcher", found.replica, lambda: main(found))
+    run_service(lambda: main(found), "searcher", found.replica)

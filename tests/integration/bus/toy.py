@@ -115,3 +115,11 @@ async def counted(bus: Bus) -> dict[str, list[int]]:
     for envelope in await stored(bus, subjects.SEARCH):
         state = decider.evolve(state, envelope.event)
     return state
+
+
+async def journal_becomes(bus: Bus, expected: dict[str, list[int]], seconds: float = 30.0) -> None:
+    """Wait for the journal's fold to be this; what a host's state shows may not be appended yet."""
+    end = time.monotonic() + seconds
+    while (found := await counted(bus)) != expected:
+        assert time.monotonic() < end, found
+        await asyncio.sleep(0.05)

@@ -150,6 +150,7 @@ class NodeDraining(Event, type="pool.node_draining", key=_NODE):
 
     node_id: Id
     incarnation: Id
+    instance_id: Id | None
     reason: str
 
 

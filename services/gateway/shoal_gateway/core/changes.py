@@ -1,6 +1,6 @@
 """What an event does to the read models, as data. The shell carries it out, all or nothing."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
@@ -41,7 +41,7 @@ class KeepBest:
     field: str
     metric: float
     smaller: bool
-    value: dict[str, Json] = field(default_factory=dict)
+    value: dict[str, Json]
 
 
 @dataclass(frozen=True, slots=True)

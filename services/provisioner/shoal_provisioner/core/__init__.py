@@ -1,1 +1,1 @@
-
+"""The provisioner's decisions. Pure."""

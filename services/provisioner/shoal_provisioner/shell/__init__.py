@@ -1,1 +1,1 @@
-
+"""What touches the world: the drivers, and the loop that carries decisions out."""

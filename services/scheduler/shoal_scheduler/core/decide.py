@@ -115,7 +115,12 @@ def _node(
         if node.state is NodeState.DRAINING:
             return None
         draft.emit(
-            NodeDraining(node_id=node.node_id, incarnation=node.incarnation, reason=body.reason)
+            NodeDraining(
+                node_id=node.node_id,
+                incarnation=node.incarnation,
+                instance_id=node.instance_id,
+                reason=body.reason,
+            )
         )
         for held in dict.fromkeys(node.held.values()):
             draft.release(

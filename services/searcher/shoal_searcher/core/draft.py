@@ -1,5 +1,6 @@
 """A draft: one experiment as it will be after the events decided so far."""
 
+import sys
 from dataclasses import dataclass, field
 
 from shoal_contract import ids
@@ -18,6 +19,10 @@ from shoal_searcher.core import space
 from shoal_searcher.core.evolve import evolve_experiment
 from shoal_searcher.core.methods import METHODS, Method
 from shoal_searcher.core.state import Experiment, Trial
+
+CHUNK = 400
+"""Events after which a message's decisions pause until the next tick: a journal takes them in one
+atomic batch, which NATS limits to 1,000."""
 
 
 @dataclass(slots=True)
@@ -86,30 +91,37 @@ class Draft:
 
     def fill(self) -> None:
         """Bring as many trials into the air as may be: those that a person's pause held first,
-        then promotions, then new ones. Ends the experiment when nothing is left to do."""
-        experiment = self.experiment
+        then promotions, then new ones. Ends the experiment when nothing is left to do.
+
+        A trial whose last attempt still holds its slots keeps a place and waits: two attempts of
+        one trial never run at once.
+        """
+        experiment, method = self.experiment, self.method
         if experiment.state is not ExperimentState.ACTIVE:
             return
-        limit = getattr(experiment.config.searcher, "max_concurrent_trials", 0) or float("inf")
-        active = sum(t.active for t in experiment.trials.values())
-        while active < limit and self._start_one():
-            active += 1
-        if active == 0:
-            self._end()
-
-    def _start_one(self) -> bool:
-        experiment, method = self.experiment, self.method
-        for trial in experiment.trials.values():
-            if trial.state is TrialState.PAUSED and trial.held_by_user and not trial.holding:
-                self.request(trial, self.next_target(trial))
-                return True
-        for trial_id, target in method.promotable(experiment):
+        limit = concurrent(experiment)
+        held = [t for t in experiment.trials.values() if t.waits_for_resume]
+        places = sum(t.active for t in experiment.trials.values()) + len(held)
+        waiting = [(t.trial_id, self.next_target(t)) for t in held]
+        promoted = method.promotable(experiment)[: max(0, limit - places)]
+        for trial_id, target in waiting + promoted:
+            if len(self.events) >= CHUNK:
+                return
             if not experiment.trials[trial_id].holding:
                 self.request(experiment.trials[trial_id], target)
-                return True
+        places += len(promoted)
+        total = method.total(experiment)
+        while places < limit and len(experiment.trials) < total:
+            if len(self.events) >= CHUNK:
+                return
+            self._create()
+            places += 1
+        if places == 0:
+            self._end()
+
+    def _create(self) -> None:
+        experiment, method = self.experiment, self.method
         number = len(experiment.trials)
-        if number >= method.total(experiment):
-            return False
         trial_id = ids.trial_id(experiment.experiment_id, number)
         self.emit(
             TrialCreated(
@@ -121,29 +133,36 @@ class Draft:
             )
         )
         self.request(experiment.trials[trial_id], method.targets(experiment)[0])
-        return True
 
     def _end(self) -> None:
-        """The search is over, unless somebody still holds slots or waits for them to be free."""
+        """Close what is left, and the search once no attempt holds slots any more: until then
+        the last checkpoints still come in, the best trial's perhaps among them."""
         experiment = self.experiment
-        if any(trial.holding for trial in experiment.trials.values()):
-            return
         for trial in list(experiment.trials.values()):
-            if not trial.over:
-                self.emit(
-                    TrialStopped(
-                        experiment_id=experiment.experiment_id,
-                        trial_id=trial.trial_id,
-                        reason=f"the search ended: {trial.reason}",
-                    )
+            if trial.over:
+                continue
+            if len(self.events) >= CHUNK:
+                return
+            self.emit(
+                TrialStopped(
+                    experiment_id=experiment.experiment_id,
+                    trial_id=trial.trial_id,
+                    reason=f"the search is over: {self.method.standing(experiment, trial)}",
                 )
+            )
+        if not any(trial.holding for trial in experiment.trials.values()):
+            self._close()
+
+    def _close(self) -> None:
+        experiment = self.experiment
         trials = len(experiment.trials)
         failed = [t for t in experiment.trials.values() if t.state is TrialState.FAILED]
-        if len(failed) == trials and failed:
+        if failed and len(failed) == trials:
             self.emit(
                 SearchFailed(
                     experiment_id=experiment.experiment_id,
                     reason=f"all {trials} trials failed; the last one: {failed[-1].reason}",
+                    best=best_of(experiment),
                     trials=trials,
                 )
             )
@@ -161,6 +180,11 @@ class Draft:
         )
 
 
+def concurrent(experiment: Experiment) -> int:
+    """How many trials may be in the air at once."""
+    return getattr(experiment.config.searcher, "max_concurrent_trials", 1) or sys.maxsize
+
+
 def best_of(experiment: Experiment) -> BestTrial | None:
     """The best trial, as events tell it."""
     best = experiment.best()
@@ -171,5 +195,5 @@ def best_of(experiment: Experiment) -> BestTrial | None:
         metric=best.best,
         step=best.best_step,
         hyperparameters=best.hyperparameters,
-        checkpoint=best.checkpoint,
+        checkpoint=best.best_checkpoint or best.checkpoint,
     )

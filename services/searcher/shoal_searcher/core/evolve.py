@@ -10,6 +10,7 @@ from shoal_contract.events import (
     SearchFailed,
     SearchPaused,
     SearchResumed,
+    TrialCancelled,
     TrialCheckpointed,
     TrialCreated,
     TrialExtended,
@@ -29,15 +30,20 @@ def evolve(state: State, event: Event) -> State:
         case SearchAccepted():
             state.experiments[event.experiment_id] = begin(event)
         case SearchCompleted() | SearchCancelled() | SearchFailed():
-            ended = state.experiments.pop(event.experiment_id)
-            for trial_id in ended.trials:
-                state.trial_of.pop(trial_id, None)
+            ended = state.experiments.pop(event.experiment_id, None)
             state.ended[event.experiment_id] = ExperimentState(event.type.removeprefix("search."))
+            if ended is not None:
+                left = [t.trial_id for t in ended.trials.values() if not t.over]
+                if left:
+                    state.closing[event.experiment_id] = left
+        case TrialCancelled() if event.experiment_id in state.closing:
+            left = state.closing[event.experiment_id]
+            state.closing[event.experiment_id] = [t for t in left if t != event.trial_id]
+            if not state.closing[event.experiment_id]:
+                del state.closing[event.experiment_id]
         case _:
             experiment = state.experiments.get(getattr(event, "experiment_id", ""))
             if experiment is not None:
-                if isinstance(event, TrialCreated):
-                    state.trial_of[event.trial_id] = event.experiment_id
                 evolve_experiment(experiment, event)
     return state
 
@@ -62,6 +68,7 @@ def evolve_experiment(experiment: Experiment, event: Event) -> None:
             experiment.state = ExperimentState.PAUSED
         case SearchResumed():
             experiment.state = ExperimentState.ACTIVE
+            experiment.resumed = True
         case SearchCompleted() | SearchCancelled() | SearchFailed():
             experiment.state = ExperimentState(event.type.removeprefix("search."))
         case TrialCreated():
@@ -72,10 +79,11 @@ def evolve_experiment(experiment: Experiment, event: Event) -> None:
                 seed=event.seed,
             )
         case _:
-            trial = experiment.trials[getattr(event, "trial_id", "")]
-            experiment.trials[trial.trial_id] = trial.model_copy(
-                update=_changes(experiment, trial, event)
-            )
+            trial = experiment.trials.get(getattr(event, "trial_id", ""))
+            if trial is not None:
+                experiment.trials[trial.trial_id] = trial.model_copy(
+                    update=_changes(experiment, trial, event)
+                )
 
 
 def _changes(experiment: Experiment, trial: Trial, event: Event) -> dict[str, Any]:
@@ -96,6 +104,8 @@ def _changes(experiment: Experiment, trial: Trial, event: Event) -> dict[str, An
             changes |= _measured(experiment, trial, event)
         case TrialCheckpointed():
             changes["checkpoint"] = event.checkpoint
+            if trial.best is not None and event.checkpoint.step == trial.best_step:
+                changes["best_checkpoint"] = event.checkpoint
         case TrialPaused():
             changes |= {"held_by_user": event.by_user, "reason": event.reason}
         case TrialReleased():
@@ -114,10 +124,18 @@ def _changes(experiment: Experiment, trial: Trial, event: Event) -> dict[str, An
 def _measured(experiment: Experiment, trial: Trial, event: TrialMeasured) -> dict[str, Any]:
     changes: dict[str, Any] = {"time": event.time, "metric": event.metric}
     if event.metric is not None and experiment.better(event.metric, trial.best):
-        changes |= {"best": event.metric, "best_step": event.step}
+        newest = trial.checkpoint
+        same = newest is not None and newest.step == event.step
+        changes |= {
+            "best": event.metric,
+            "best_step": event.step,
+            "best_checkpoint": newest if same else None,
+        }
     if event.rung is not None:
-        while len(experiment.rungs) <= event.rung:
-            experiment.rungs.append({})
-        experiment.rungs[event.rung][trial.trial_id] = event.metric
+        # A result that leapt over rungs stands for each of them.
+        for rung in range(trial.rung + 1, event.rung + 1):
+            while len(experiment.rungs) <= rung:
+                experiment.rungs.append({})
+            experiment.rungs[rung][trial.trial_id] = event.metric
         changes["rung"] = event.rung
     return changes

@@ -59,7 +59,7 @@ def grid_point(space: Mapping[str, Any], number: int) -> dict[str, Any]:
     Found by division, as digits are: a grid of millions is never listed.
     """
     point: dict[str, Any] = {}
-    for name, value in reversed(space.items()):
+    for name, value in reversed(list(space.items())):
         number, digit = divmod(number, _size(value))
         point[name] = _point(value, digit)
     return {name: point[name] for name in space}
@@ -115,7 +115,7 @@ def problem(space: Mapping[str, Any], path: str = "hyperparameters") -> str | No
                 if (inner := problem(value, here)) is not None:
                     return inner
             elif isinstance(found, LogRange):
-                found.base**found.maxval
+                _ = found.base**found.maxval
             elif isinstance(found, DoubleRange) and math.isinf(found.maxval - found.minval):
                 return f"{here}: the range is too wide for a float"
         except OverflowError:

@@ -102,7 +102,9 @@ def _allocation(event: AllocationGranted | AllocationEnded) -> list[Change]:
     changes: list[Change] = [
         SetFields(key, {"slots": 0, "node_ids": [], "granted_at": None}),
         Increment(key, "slot_seconds", event.slots * event.seconds),
-        Increment(keys.experiment(event.experiment_id), "slot_seconds", event.slots * event.seconds),
+        Increment(
+            keys.experiment(event.experiment_id), "slot_seconds", event.slots * event.seconds
+        ),
     ]
     if event.outcome is Outcome.PREEMPTED:
         changes.append(Increment(key, "preemptions"))

@@ -20,9 +20,7 @@ MAX_RUNGS = 100
 
 
 @lru_cache(maxsize=1024)
-def rung_targets(
-    max_time: int, max_trials: int, divisor: float, num_rungs: int
-) -> tuple[int, ...]:
+def rung_targets(max_time: int, max_trials: int, divisor: float, num_rungs: int) -> tuple[int, ...]:
     """Where results are judged: distinct, ascending; the last is `max_time`.
 
     >>> rung_targets(100, 16, 4, 5)

@@ -1,0 +1,66 @@
+"""`/livez`, `/readyz`, `/metrics`: for whoever watches over the gateway."""
+
+import asyncio
+from typing import Annotated, Any, cast
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import PlainTextResponse
+from redis.exceptions import RedisError
+
+from shoal_contract.subjects import DEAD_LETTERS, STREAMS
+from shoal_gateway.shell.parts import Parts, parts
+from shoal_gateway.shell.problems import ProblemError
+
+router = APIRouter()
+
+
+@router.get("/livez")
+async def livez() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "alive"}
+
+
+@router.get("/readyz")
+async def readyz(use: Annotated[Parts, Depends(parts)]) -> dict[str, str]:
+    """NATS and Redis answer, and reads show what has happened. Otherwise 503."""
+    missing = []
+    if not use.bus.nc.is_connected:
+        missing.append("NATS does not answer")
+    try:
+        await cast("Any", use.store.redis.ping())
+    except RedisError:
+        missing.append("Redis does not answer")
+    if not use.projector.ready:
+        missing.append("the read models are being filled")
+    if missing:
+        raise ProblemError(503, "; ".join(missing) + ".", headers={"Retry-After": "1"})
+    return {"status": "ready"}
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+async def metrics(use: Annotated[Parts, Depends(parts)]) -> PlainTextResponse:
+    """Numbers in the text format of Prometheus."""
+    infos = await asyncio.gather(*(use.bus.js.stream_info(s.name) for s in STREAMS))
+    lines = [
+        "# HELP shoal_stream_messages Messages that a stream holds.",
+        "# TYPE shoal_stream_messages gauge",
+    ]
+    last = {}
+    for stream, info in zip(STREAMS, infos, strict=True):
+        lines.append(f'shoal_stream_messages{{stream="{stream.name}"}} {info.state.messages}')
+        last[stream.name] = info.state.last_seq
+    lines += [
+        "# HELP shoal_stream_last_sequence Events that were ever written to a stream.",
+        "# TYPE shoal_stream_last_sequence counter",
+        *(f'shoal_stream_last_sequence{{stream="{n}"}} {value}' for n, value in last.items()),
+        "# HELP shoal_dead_letters Messages that nobody could use.",
+        "# TYPE shoal_dead_letters counter",
+        f"shoal_dead_letters {last[DEAD_LETTERS.name]}",
+        "# HELP shoal_projector_lag Events that reads do not show yet.",
+        "# TYPE shoal_projector_lag gauge",
+    ]
+    for name in use.projector.caught_up:
+        lag = max(0, last[name] - await use.store.applied(name))
+        lines.append(f'shoal_projector_lag{{stream="{name}"}} {lag}')
+    text = "\n".join(lines) + "\n"
+    return PlainTextResponse(text, media_type="text/plain; version=0.0.4")

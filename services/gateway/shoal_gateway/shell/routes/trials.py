@@ -1,0 +1,72 @@
+"""What is known of the trials of an experiment: rows, reports, checkpoints."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends
+
+from shoal_gateway.core import keys, rows
+from shoal_gateway.shell.parts import Parts, parts
+from shoal_gateway.shell.problems import unknown
+
+router = APIRouter(prefix="/v1/experiments/{experiment_id}")
+
+
+@router.get("/trials")
+async def trials(experiment_id: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
+    """All trials, in the order of their proposal."""
+    smaller = await _smaller(use, experiment_id)
+    ids = await use.store.members(keys.trials(experiment_id))
+    found = await use.store.rows([keys.trial(i) for i in ids])
+    return {"items": [rows.trial(row, smaller) for row in found if "number" in row]}
+
+
+@router.get("/trials/{trial_id}")
+async def trial(
+    experiment_id: str, trial_id: str, use: Annotated[Parts, Depends(parts)]
+) -> dict[str, Any]:
+    """One trial."""
+    smaller = await _smaller(use, experiment_id)
+    row = await use.store.row(keys.trial(trial_id))
+    if row.get("experiment_id") != experiment_id:
+        raise unknown("trial", trial_id)
+    return rows.trial(row, smaller)
+
+
+@router.get("/metrics")
+async def metrics(
+    experiment_id: str,
+    use: Annotated[Parts, Depends(parts)],
+    group: Literal["validation", "training"] = "validation",
+    trial: str | None = None,
+) -> dict[str, Any]:
+    """Reports, trial by trial and step by step."""
+    ids = await _ids(use, experiment_id, trial)
+    found = await use.store.items([keys.metrics(i, group) for i in ids])
+    return {"items": [point for points in found for point in rows.series(points)]}
+
+
+@router.get("/checkpoints")
+async def checkpoints(
+    experiment_id: str, use: Annotated[Parts, Depends(parts)], trial: str | None = None
+) -> dict[str, Any]:
+    """Checkpoints that were reported, trial by trial, oldest first."""
+    ids = await _ids(use, experiment_id, trial)
+    found = await use.store.items([keys.checkpoints(i) for i in ids])
+    return {"items": [item for items in found for item in items]}
+
+
+async def _ids(use: Parts, experiment_id: str, trial_id: str | None) -> list[str]:
+    await _smaller(use, experiment_id)
+    ids = await use.store.members(keys.trials(experiment_id))
+    if trial_id is None:
+        return ids
+    if trial_id not in ids:
+        raise unknown("trial", trial_id)
+    return [trial_id]
+
+
+async def _smaller(use: Parts, experiment_id: str) -> bool:
+    row = await use.store.row(keys.experiment(experiment_id))
+    if "config" not in row:
+        raise unknown("experiment", experiment_id)
+    return rows.smaller_is_better(row)

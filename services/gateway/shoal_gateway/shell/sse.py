@@ -1,0 +1,170 @@
+"""Events of all streams as one flow, for people and programs that watch.
+
+What has happened before comes in the order of time over all streams; then events come as they
+happen. Each stream is read into a small buffer of its own, so a reader that takes nothing costs
+little; one that takes nothing for too long is dropped.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, MutableMapping
+from typing import Any
+
+from nats.errors import Error as NatsError
+from starlette.requests import ClientDisconnect
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from shoal_bus.bus import Bus
+from shoal_bus.consume import Consumer, Delivery
+from shoal_contract.subjects import Stream
+from shoal_gateway.core.changes import finite
+from shoal_gateway.core.positions import EVENT_STREAMS, encode, filters
+
+log = logging.getLogger(__name__)
+
+BUFFER = 512
+"""Events of one stream that are held for one reader."""
+FIRST_WAIT = 0.3
+"""Seconds within which a stream's first past event arrives, if it has any."""
+
+
+class _Source:
+    """One stream of a flow."""
+
+    def __init__(self, consumer: Consumer, wake: asyncio.Event) -> None:
+        self.consumer, self._wake = consumer, wake
+        self._room = asyncio.Semaphore(BUFFER)
+        self.held: deque[Delivery] = deque()
+        self.caught_up = False
+
+    async def read(self) -> None:
+        """Fill the buffer, for ever."""
+        wait = FIRST_WAIT
+        while True:
+            for delivery in await self.consumer.fetch(wait):
+                await self._room.acquire()
+                self.held.append(delivery)
+                self._wake.set()
+            self.caught_up = self.caught_up or self.consumer.pending <= 0
+            self._wake.set()
+            if self.caught_up:
+                wait = 5.0
+
+    def take(self) -> Delivery:
+        self._room.release()
+        return self.held.popleft()
+
+
+class Flow:
+    """The events that one reader wants, from some position on."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        start: Mapping[str, int],
+        *,
+        experiment_id: str | None = None,
+        types: tuple[str, ...] = (),
+        follow: bool = True,
+        keep_alive: float = 10.0,
+    ) -> None:
+        self._positions = dict(start)
+        self._follow, self._keep_alive = follow, keep_alive
+        self._wake = asyncio.Event()
+        self._sources: dict[str, _Source] = {}
+        for stream in EVENT_STREAMS:
+            wanted = filters(stream, experiment_id, types)
+            if wanted is not None:
+                after = self._positions.get(stream.name, 0) + 1
+                consumer = Consumer(bus, stream, filters=wanted, start=after, batch=128)
+                self._sources[stream.name] = _Source(consumer, self._wake)
+
+    async def messages(self) -> AsyncIterator[str]:
+        """Server-sent events, as text; comments when nothing happens."""
+        yield ": the events of Shoal\n\n"
+        tasks = [asyncio.ensure_future(source.read()) for source in self._sources.values()]
+        try:
+            while True:
+                self._wake.clear()
+                while (name := self._next()) is not None:
+                    yield self._message(name, self._sources[name].take())
+                if self._done():
+                    return
+                try:
+                    async with asyncio.timeout(self._keep_alive):
+                        await self._wake.wait()
+                except TimeoutError:
+                    yield ": still here\n\n"
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for source in self._sources.values():
+                with contextlib.suppress(NatsError, OSError):
+                    await source.consumer.close()
+
+    def _next(self) -> str | None:
+        """The stream whose event is the oldest; None while an older one may still come."""
+        if any(not s.held and not s.caught_up for s in self._sources.values()):
+            return None
+        heads = [
+            (s.held[0].envelope.time, place, name)
+            for place, (name, s) in enumerate(self._sources.items())
+            if s.held
+        ]
+        return min(heads)[2] if heads else None
+
+    def _done(self) -> bool:
+        sources = self._sources.values()
+        return not self._follow and all(s.caught_up and not s.held for s in sources)
+
+    def _message(self, name: str, delivery: Delivery) -> str:
+        self._positions[name] = delivery.sequence
+        envelope = delivery.envelope
+        data = {
+            "id": envelope.id,
+            "type": envelope.event.type,
+            "time": envelope.time,
+            "source": envelope.source,
+            "cause": envelope.cause,
+            "data": finite(envelope.event.model_dump(mode="json")),
+        }
+        text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+        return f"id: {encode(self._positions)}\nevent: {envelope.event.type}\ndata: {text}\n\n"
+
+
+async def ends(bus: Bus) -> dict[str, int]:
+    """The position at which nothing that has happened is left to read."""
+
+    async def end(stream: Stream) -> int:
+        return (await bus.js.stream_info(stream.name)).state.last_seq
+
+    found = await asyncio.gather(*(end(stream) for stream in EVENT_STREAMS))
+    return {s.name: n for s, n in zip(EVENT_STREAMS, found, strict=True)}
+
+
+class EventStream(StreamingResponse):
+    """A response of server-sent events that gives up on a reader who takes nothing."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, flow: Flow, stall_timeout: float) -> None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        super().__init__(flow.messages(), headers=headers)
+        self._stall_timeout = stall_timeout
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, and give up when the reader takes nothing for `stall_timeout` seconds."""
+
+        async def send_or_stall(message: MutableMapping[str, Any]) -> None:
+            async with asyncio.timeout(self._stall_timeout):
+                await send(message)
+
+        try:
+            await super().__call__(scope, receive, send_or_stall)
+        except* (OSError, ClientDisconnect):
+            log.info("a reader of the events is gone, or took nothing, and was dropped")
