@@ -103,6 +103,17 @@ class Consumer:
         await pull.open()
         self._pull = pull
 
+    async def ready(self) -> None:
+        """As `open`, waiting while the server is away."""
+        while True:
+            try:
+                return await self.open()
+            except (NatsError, OSError) as error:
+                log.info("%s cannot be read (%r); trying again", self.stream.name, error)
+                if isinstance(error, NotFoundError):
+                    await self.bus.mend()
+                await asyncio.sleep(LOOK)
+
     async def _durable(self, name: str) -> api.ConsumerInfo:
         config = self._config(self.start)
         try:
@@ -164,13 +175,10 @@ class Consumer:
         found: list[Delivery] = []
         while not found and (left := end - loop.time()) > 0:
             try:
-                await self.open()
-            except (NatsError, OSError) as error:
-                log.info("%s cannot be read (%r); trying again", self.stream.name, error)
-                if isinstance(error, NotFoundError):
-                    await self.bus.mend()
-                await asyncio.sleep(min(left, LOOK))
-                continue
+                async with asyncio.timeout(left):
+                    await self.ready()
+            except TimeoutError:
+                break
             pull = self._pull
             if pull is None:
                 continue

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -22,21 +21,18 @@ from shoal_bus.bus import Bus
 from shoal_bus.commit import Committer
 from shoal_bus.consume import MAX_DELIVERIES, Consumer, Start
 from shoal_bus.deciding import DecideError, Item, Mind
+from shoal_bus.inbox import GROUP, Inbox
 from shoal_bus.lease import Lease
-from shoal_bus.replay import left_behind, remember
+from shoal_bus.replay import Memory, left_behind, remember
 from shoal_bus.snapshot import Causes
 from shoal_contract.envelope import Envelope
 from shoal_contract.events import Event
 from shoal_contract.subjects import Stream
-from shoal_decider import Decider, Tick
+from shoal_decider import Decider
 
 log = logging.getLogger(__name__)
 S = TypeVar("S")
 
-GROUP = 256
-"""Messages that one commit covers at most."""
-ROOM = 2 * GROUP
-"""Messages that wait in memory at most."""
 OnCommit = Callable[[Sequence[Envelope]], Awaitable[None]]
 
 
@@ -80,10 +76,9 @@ class Host(Generic[S]):
         self._tick, self._on_commit, self._on_lead = tick, on_commit, on_lead
         self._durable = durable or (bus.settings.service if journal is not None else None)
         self._mind: Mind[S] | None = None
-        self._told: deque[Item] = deque()
-        self._heard: deque[Item] = deque()
+        self._inbox = Inbox()
         self._poison: set[str] = set()
-        self._wake, self._room, self._stopping = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._stopping = asyncio.Event()
 
     @property
     def state(self) -> S:
@@ -94,7 +89,7 @@ class Host(Generic[S]):
 
     def tell(self, body: BaseModel, id: str | None = None) -> None:
         """Give the decider an answer from the shell. It is not kept if the process dies."""
-        self._add(Item(id or uuid.uuid4().hex, body))
+        self._inbox.add(Item(id or uuid.uuid4().hex, body))
 
     async def told(self, body: BaseModel, id: str | None = None) -> Sequence[Event]:
         """As `tell`, and wait for what was decided (refusals too), once it is committed.
@@ -103,17 +98,13 @@ class Host(Generic[S]):
         DecideError if the decider has a bug there.
         """
         answer: asyncio.Future[Sequence[Event]] = asyncio.get_running_loop().create_future()
-        self._add(Item(id or uuid.uuid4().hex, body, answer=answer))
+        self._inbox.add(Item(id or uuid.uuid4().hex, body, answer=answer))
         return await answer
-
-    def _add(self, item: Item) -> None:
-        self._told.append(item)
-        self._wake.set()
 
     def stop(self) -> None:
         """Let `run` end after what it is at."""
         self._stopping.set()
-        self._wake.set()
+        self._inbox.wake()
 
     async def run(self) -> None:
         """Lead whenever possible, until stopped or cancelled.
@@ -123,13 +114,7 @@ class Host(Generic[S]):
         try:
             await self._run()
         finally:
-            self._give_up()
-
-    def _give_up(self) -> None:
-        while self._told:
-            answer = self._told.popleft().answer
-            if answer is not None and not answer.done():
-                answer.set_exception(RuntimeError(f"{self._decider.name} has stopped here"))
+            self._inbox.give_up(f"{self._decider.name} has stopped here")
 
     async def _run(self) -> None:
         pause = 0.05
@@ -145,7 +130,7 @@ class Host(Generic[S]):
                 pause = 0.05 if self.leading.is_set() else min(2.0, pause * 2)
             finally:
                 self.leading.clear()
-                self._heard.clear()
+                self._inbox.forget_heard()
                 self._mind = None
                 if lease is not None:
                     await lease.release()
@@ -167,19 +152,18 @@ class Host(Generic[S]):
             await asyncio.gather(task, stop, return_exceptions=True)
 
     async def _lead(self, lease: Lease | None) -> None:
-        state, end, causes, replayed = self._decider.initial(), 0, Causes(), 0
+        memory = Memory(self._decider.initial(), 0, Causes(), 0)
         if self._journal is not None:
             memory = await remember(self.bus, self._decider, self._journal)
-            state, end, causes = memory.state, memory.journal_seq, memory.causes
-            replayed = memory.replayed
-        mind = Mind(self._decider, self._journal, self.bus.source, state, causes)
-        committer = Committer(self.bus, mind, end, replayed)
+        mind = Mind(self._decider, self._journal, self.bus.source, memory.state, memory.causes)
+        committer = Committer(self.bus, mind, memory.journal_seq, memory.replayed)
         consumers = [
             Consumer(self.bus, i.stream, durable=self._durable, filters=i.filters, start=i.start)
             for i in self._inputs
         ]
         for consumer in consumers:
             await self._catch_up(consumer, mind, committer)
+            await consumer.ready()
         self._mind = mind
         if self._on_lead is not None:
             await self._on_lead(mind.state)
@@ -187,13 +171,13 @@ class Host(Generic[S]):
         log.info("%s leads from #%d", self._decider.name, committer.end)
         self.leading.set()
         tasks: list[asyncio.Task[Any]] = [
-            asyncio.create_task(self._listen(consumer)) for consumer in consumers
+            asyncio.create_task(self._inbox.listen(consumer)) for consumer in consumers
         ]
-        tasks.append(asyncio.create_task(self._ticks()))
+        tasks.append(asyncio.create_task(self._inbox.ticks(self._tick, uuid.uuid4().hex)))
         if lease is not None:
             tasks.append(asyncio.create_task(lease.lost.wait()))
         for task in tasks:
-            task.add_done_callback(lambda _: self._wake.set())
+            task.add_done_callback(lambda _: self._inbox.wake())
         try:
             while not self._stopping.is_set():
                 await self._step(mind, committer)
@@ -227,33 +211,8 @@ class Host(Generic[S]):
                 items = []
         await committer.commit(items)
 
-    async def _listen(self, consumer: Consumer) -> None:
-        try:
-            async for batch in consumer.batches():
-                for delivery in batch:
-                    envelope = delivery.envelope
-                    self._heard.append(Item(envelope.id, envelope.event, delivery, consumer))
-                self._wake.set()
-                while len(self._heard) >= ROOM:
-                    self._room.clear()
-                    await self._room.wait()
-        finally:
-            await consumer.close()
-
-    async def _ticks(self) -> None:
-        while True:
-            await asyncio.sleep(self._tick)
-            if not any(isinstance(item.body, Tick) for item in self._told):
-                self.tell(Tick())
-
     async def _step(self, mind: Mind[S], committer: Committer[S]) -> None:
-        await self._wake.wait()
-        if not self._told and not self._heard:
-            self._wake.clear()
-            return
-        told = [self._told.popleft() for _ in range(min(GROUP, len(self._told)))]
-        heard = [self._heard.popleft() for _ in range(min(GROUP - len(told), len(self._heard)))]
-        self._room.set()
+        told, heard = await self._inbox.take()
         done: list[Item] = []
         try:
             for item in (*told, *heard):
@@ -267,8 +226,8 @@ class Host(Generic[S]):
                     continue
                 done.append(item)
             await committer.commit(done)
-        except FencedError:
-            self._told.extendleft(i for i in reversed(told) if not i.committed)
+        except BaseException:
+            self._inbox.put_back(told)
             raise
 
     async def _broken(self, item: Item, error: DecideError) -> None:

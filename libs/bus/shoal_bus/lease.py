@@ -19,11 +19,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Lease:
-    """The lease `name`, for `holder`. A holder that comes back under its name takes it over."""
+    """The lease `name`, for `holder`. `lost` is set when it could not be renewed.
+
+    A holder that comes back under its name takes it over.
+    """
 
     bus: Bus
     name: str
     holder: str
+    ttl: float = LEASE_TTL
+    """Seconds after which it is free unless renewed; the bucket's, so not to be made longer."""
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     _revision: int = 0
     _renewal: asyncio.Task[None] | None = None
@@ -35,17 +40,18 @@ class Lease:
             if not waiting:
                 log.info("%s: standing by", self.name)
                 waiting = True
-            await asyncio.sleep(LEASE_TTL / 6)
+            await asyncio.sleep(self.ttl / 6)
         self.lost.clear()
         self._renewal = asyncio.create_task(self._renew())
 
     async def release(self) -> None:
         """Give the lease back, so that a standby need not wait."""
-        if self._renewal is not None:
-            self._renewal.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._renewal
-            self._renewal = None
+        if self._renewal is None:
+            return  # it is not ours to give back
+        self._renewal.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._renewal
+        self._renewal = None
         if not self.lost.is_set() and not self.bus.nc.is_closed:
             with contextlib.suppress(NatsError, OSError):
                 bucket = await self.bus.bucket(LEASES)
@@ -82,7 +88,7 @@ class Lease:
         loop = asyncio.get_running_loop()
         renewed = loop.time()
         while True:
-            await asyncio.sleep(LEASE_TTL / 4)
+            await asyncio.sleep(self.ttl / 4)
             try:
                 bucket = await self.bus.bucket(LEASES)
                 self._revision = await bucket.update(
@@ -92,7 +98,7 @@ class Lease:
             except KeyWrongLastSequenceError:
                 break
             except (NatsError, OSError):
-                if loop.time() - renewed > LEASE_TTL:
+                if loop.time() - renewed > self.ttl:
                     break
         log.warning("%s: the lease is lost", self.name)
         self.lost.set()

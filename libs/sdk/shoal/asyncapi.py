@@ -115,5 +115,3 @@ def _headers() -> Node:
             "ce-traceparent": string | {"description": "W3C trace context."},
         },
     }
-
-

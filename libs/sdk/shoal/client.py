@@ -201,8 +201,8 @@ class Client:
                     if response.status_code >= 400:
                         response.read()
                         raise _problem(response)
-                    for last, event in _events(response.iter_lines(), last):  # noqa: B020
-                        silent = 0.0
+                    for place, event in _events(response.iter_lines(), last):
+                        last, silent = place, 0.0
                         if event is not None:
                             yield event
                 if not follow:
@@ -273,4 +273,4 @@ def _events(lines: Iterator[str], last: str | None) -> Iterator[tuple[str | None
             yield last, json.loads(data)
             data = ""
         elif line.startswith(":"):
-            yield None if not last else last, None
+            yield last, None

@@ -17,9 +17,11 @@ from integration.bus.toy import (
 
 from shoal_bus import commit, consume
 from shoal_bus import host as host_module
+from shoal_bus.bus import LEASES
 from shoal_bus.consume import Delivery
 from shoal_bus.deciding import DecideError
 from shoal_bus.host import Host
+from shoal_bus.lease import Lease
 from shoal_bus.replay import remember
 from shoal_contract.events import Refused
 from shoal_contract.ids import event_id
@@ -241,3 +243,38 @@ async def test_without_a_journal_events_go_out_in_order(bus):
         await host.told(Add(name="z"))
     found = [(e.event.name, e.event.index) for e in await stored(one, SEARCH)]
     assert found == [(n, i) for n in "ab" for i in range(20)] + [("z", -1)]
+
+
+async def test_a_standby_that_ends_leaves_the_lease_alone(bus):
+    first, second = await bus("counter", "r1"), await bus("counter", "r2")
+    leader, standby = host_of(first), host_of(second)
+    async with running(leader):
+        await leads(leader)
+        before = await (await first.bucket(LEASES)).get("leader.counter")
+        run = asyncio.create_task(standby.run())
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(standby.leading.wait(), 1)
+        standby.stop()
+        await asyncio.wait_for(run, 5)
+        after = await (await first.bucket(LEASES)).get("leader.counter")
+        assert before.value == after.value == b"r1"
+        assert leader.leading.is_set()
+
+
+async def test_the_same_replica_takes_its_lease_back_at_once(bus):
+    one, again = await bus("counter", "r1"), await bus("counter", "r1")
+    lease = Lease(one, "leader.counter", "r1")
+    await lease.acquire()
+    assert lease._renewal is not None
+    lease._renewal.cancel()  # a crash: it is neither renewed nor given back
+    await asyncio.wait_for(Lease(again, "leader.counter", "r1").acquire(), 1)
+
+
+async def test_those_who_wait_are_told_that_the_host_has_stopped(bus):
+    one = await bus("counter")
+    host = host_of(one)
+    waiting = asyncio.create_task(host.told(Add(name="a")))
+    host.stop()
+    await host.run()
+    with pytest.raises(RuntimeError, match="stopped"):
+        await waiting

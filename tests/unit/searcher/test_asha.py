@@ -41,7 +41,9 @@ def test_rungs_are_determineds(
     assert rung_targets(max_time, max_trials, divisor, num_rungs) == expected
 
 
-@pytest.mark.parametrize(("n", "divisor", "keep"), [(3, 4, 0), (4, 4, 1), (11, 1.1, 10), (5, 2.5, 2)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("n", "divisor", "keep"), [(3, 4, 0), (4, 4, 1), (11, 1.1, 10), (5, 2.5, 2)]
+)
 def test_the_cut_is_exact(n: int, divisor: float, keep: int) -> None:
     assert cut(n, divisor) == keep
 

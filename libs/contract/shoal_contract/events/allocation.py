@@ -6,29 +6,13 @@ from pydantic import Field
 from shoal_contract.base import Frozen, Id
 from shoal_contract.config import Resources
 from shoal_contract.events.base import Event
-from shoal_contract.events.run import Slot
+from shoal_contract.events.shapes import Placement, Rendezvous, RunOrder, Slot
 from shoal_contract.events.trial import Task
 from shoal_contract.states import Outcome, StopReason
 
 _ALLOCATION = ("experiment_id", "allocation_id")
 _ORDER = ("node_id", "allocation_id")
 _NODE = ("node_id",)
-
-
-class Placement(Frozen):
-    """A gang's share of one node. Ranks count up over the placements, in their order."""
-
-    node_id: Id
-    incarnation: Id
-    slots: list[int]
-    """Slot numbers on that node; one rank each."""
-
-
-class Rendezvous(Frozen):
-    """Where the ranks of a gang meet: the address of rank 0's node and a port that it offered."""
-
-    host: str
-    port: int
 
 
 class AllocationQueued(Event, type="allocation.queued", key=_ALLOCATION):
@@ -86,20 +70,6 @@ class AllocationEnded(Event, type="allocation.ended", key=_ALLOCATION):
     """Slots it held; 0 if it never left the queue."""
     seconds: float
     """From grant to end."""
-
-
-class RunOrder(Frozen):
-    """One node's part of a gang."""
-
-    allocation_id: Id
-    run_id: Id
-    node_rank: int
-    first_rank: int
-    """Global rank of the first local rank; the others follow."""
-    slots: list[int]
-    world_size: int
-    rendezvous: Rendezvous
-    task: Task
 
 
 class StartOrdered(Event, type="order.start", key=_ORDER):

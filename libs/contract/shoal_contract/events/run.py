@@ -3,27 +3,15 @@ trials report (`metric.*`, `checkpoint.*`, `log.*`)."""
 
 from typing import Literal
 
-from shoal_contract.base import Frozen, Id
+from shoal_contract.base import Id
 from shoal_contract.events.base import Event
+from shoal_contract.events.shapes import RunOrder, Slot
 from shoal_contract.events.trial import Checkpoint
 from shoal_contract.states import Outcome, StopReason
 
 _NODE = ("node_id",)
 _RUN = ("experiment_id", "run_id")
 _TRIAL = ("experiment_id", "trial_id")
-
-
-class Slot(Frozen):
-    """A schedulable unit: one GPU, or one share of the CPU."""
-
-    number: int
-    kind: Literal["cpu", "cuda"]
-    model: str
-    """As the driver names it, e.g. `Tesla V100-SXM2-16GB`; `cpu` for a CPU."""
-    memory: int = 0
-    """Bytes; 0: not known."""
-    uuid: str = ""
-    """The device's own id, if it has one."""
 
 
 class NodeJoined(Event, type="node.joined", key=_NODE):
@@ -70,9 +58,8 @@ class RunAccepted(Event, type="run.accepted", key=_RUN):
 
     experiment_id: Id
     run_id: Id
-    allocation_id: Id
-    trial_id: Id
     node_id: Id
+    run: RunOrder
 
 
 class RunStarted(Event, type="run.started", key=_RUN):
@@ -84,6 +71,27 @@ class RunStarted(Event, type="run.started", key=_RUN):
     trial_id: Id
     node_id: Id
     pids: list[int]
+
+
+class RunExtended(Event, type="run.extended", key=_RUN):
+    """A run may train on, up to a new target."""
+
+    experiment_id: Id
+    run_id: Id
+    target: int
+
+
+class RankExited(Event, type="run.rank_exited", key=_RUN):
+    """One process of a run ended."""
+
+    experiment_id: Id
+    run_id: Id
+    rank: int
+    """Global rank."""
+    exit_code: int
+    """Negative: the signal that ended it."""
+    tail: str
+    """Its last words on stderr."""
 
 
 class RunStopping(Event, type="run.stopping", key=_RUN):

@@ -85,7 +85,7 @@ class Flow:
 
     async def messages(self) -> AsyncIterator[str]:
         """Server-sent events, as text; comments when nothing happens."""
-        yield ": the events of Shoal\n\n"
+        yield f"id: {encode(self._positions)}\n: the events of Shoal\n\n"  # where to go on from
         tasks = [asyncio.ensure_future(source.read()) for source in self._sources.values()]
         try:
             while True:

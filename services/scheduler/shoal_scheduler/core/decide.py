@@ -26,57 +26,91 @@ from shoal_contract.states import AllocationState, NodeState, Outcome, StopReaso
 from shoal_decider import Message
 from shoal_scheduler.core.draft import GRACE, Draft
 from shoal_scheduler.core.messages import NodeSilent
-from shoal_scheduler.core.state import State
+from shoal_scheduler.core.policies import Policy
+from shoal_scheduler.core.schedule import schedule
+from shoal_scheduler.core.state import Allocation, State
+
+Ended = TrialPaused | TrialCompleted | TrialStopped | TrialCancelled | TrialFailed
 
 
-def decide(state: State, message: Message) -> Sequence[Event]:
-    """What follows from one message. What is unknown, over or old has no effect."""
+def decide(state: State, message: Message, policy: Policy) -> Sequence[Event]:
+    """What follows from one message. What is unknown, over or old has no effect.
+
+    What is freed comes first, then what is granted, then what is missing.
+    """
+    draft = Draft.of(state, message.now)
     match message.body:
+        case TrialRequested() as body:
+            _requested(draft, body)
+        case TrialExtended() as body:
+            _extended(draft, body)
         case (
-            TrialRequested() | TrialExtended() | TrialPaused() | TrialCompleted() | TrialStopped()
-            | TrialCancelled() | TrialFailed()
-        ) as body:  # fmt: skip
-            draft = _trial(state, message, body)
-        case NodeJoined() | NodeNoticed() | NodeLeft() | NodeSilent() as body:
-            draft = _node(state, message, body)
+            TrialPaused()
+            | TrialCompleted()
+            | TrialStopped()
+            | TrialCancelled()
+            | (TrialFailed()) as body
+        ):
+            _ended(draft, body)
+        case NodeJoined() as body:
+            _joined(draft, body)
+        case NodeNoticed() as body:
+            _noticed(draft, body)
+        case NodeLeft() | NodeSilent() as body:
+            node = state.nodes.get(body.node_id)
+            if node is not None and node.incarnation == body.incarnation:
+                why = (
+                    body.reason
+                    if isinstance(body, NodeLeft)
+                    else f"not heard for {body.seconds:g} s"
+                )
+                draft.remove(node, why)
         case RunExited() as body:
             found = state.of_run(body.allocation_id, body.run_id)
-            if found is None:
-                return []
-            draft = Draft.of(state, message.now)
-            allocation = draft.state.allocations[body.allocation_id]
-            draft.settle(allocation, body.run_id, _outcome(state, body), body.reason)
+            if found is not None and found[1].placement.node_id == body.node_id:
+                draft.settle(body.allocation_id, body.run_id, body.outcome, body.reason)
         case _:
-            return []
-    if draft is None:
-        return []
-    draft.schedule()
+            pass
+    if draft.events:
+        schedule(draft, policy)
     return draft.events
 
 
-def _trial(state: State, message: Message, body: Event) -> Draft | None:
-    if isinstance(body, TrialRequested):
-        if body.attempt <= state.attempts.get(body.trial_id, 0):
-            return None
-        draft = Draft.of(state, message.now)
-        draft.emit(
-            AllocationQueued(
-                experiment_id=body.experiment_id,
-                allocation_id=allocation_id(body.trial_id, body.attempt),
-                trial_id=body.trial_id,
-                task=body.task,
-                resources=body.resources,
-            )
+def _requested(draft: Draft, body: TrialRequested) -> None:
+    if body.attempt <= draft.state.attempts.get(body.trial_id, 0):
+        return
+    before = draft.state.of_trial(body.trial_id)
+    if before is not None:
+        draft.release(before.allocation_id, StopReason.PAUSED)
+    name = allocation_id(body.trial_id, body.attempt)
+    draft.emit(
+        AllocationQueued(
+            experiment_id=body.experiment_id,
+            allocation_id=name,
+            trial_id=body.trial_id,
+            task=body.task.model_copy(update={"attempt": body.attempt}),
+            resources=body.resources,
         )
-        return draft
-    allocation = state.of_trial(getattr(body, "trial_id", ""))
-    if allocation is None:
-        return None
-    if isinstance(body, TrialExtended):
-        if body.target <= allocation.task.target or allocation.state is AllocationState.RELEASING:
-            return None
-        draft = Draft.of(state, message.now)
-        for run_name, run in allocation.runs.items():
+    )
+    pool = body.resources.resource_pool
+    if not _is_name(pool):
+        why = f"{pool!r} is no name of a resource pool: use letters, digits, '-' and '_'"
+        draft.end(draft.state.allocations[name], Outcome.FAILED, why)
+
+
+def _is_name(pool: str) -> bool:
+    plain = pool.replace("-", "").replace("_", "")
+    return pool[:1].isalnum() and pool.isascii() and plain.isalnum() and len(pool) <= 96
+
+
+def _extended(draft: Draft, body: TrialExtended) -> None:
+    allocation = draft.state.of_trial(body.trial_id)
+    if allocation is None or body.target <= allocation.task.target:
+        return
+    if allocation.state is AllocationState.QUEUED:
+        _retarget(draft, allocation, body.target)
+    elif allocation.state is AllocationState.GRANTED:
+        for run_name, run in allocation.open_runs().items():
             draft.emit(
                 ExtendOrdered(
                     node_id=run.placement.node_id,
@@ -86,55 +120,54 @@ def _trial(state: State, message: Message, body: Event) -> Draft | None:
                     target=body.target,
                 )
             )
-        return draft
-    if allocation.state is AllocationState.RELEASING:
-        return None
-    draft = Draft.of(state, message.now)
-    reason = StopReason.PAUSED if isinstance(body, TrialPaused) else StopReason.CLOSED
-    draft.release(draft.state.allocations[allocation.allocation_id], reason)
-    return draft
 
 
-def _node(
-    state: State, message: Message, body: NodeJoined | NodeNoticed | NodeLeft | NodeSilent
-) -> Draft | None:
-    node = state.nodes.get(body.node_id)
-    same = node is not None and node.incarnation == body.incarnation
-    draft = Draft.of(state, message.now)
-    if isinstance(body, NodeJoined):
-        if same:
-            return None
-        if node is not None:
-            draft.remove(draft.state.nodes[body.node_id], "it came back as a new incarnation")
-        draft.emit(NodeAdmitted(**body.model_dump()))
-        draft.emit(NodeIdle(node_id=body.node_id, instance_id=body.instance_id))
-        return draft
-    if node is None or not same:
-        return None
-    if isinstance(body, NodeNoticed):
-        if node.state is NodeState.DRAINING:
-            return None
-        draft.emit(
-            NodeDraining(
-                node_id=node.node_id,
-                incarnation=node.incarnation,
-                instance_id=node.instance_id,
-                reason=body.reason,
-            )
+def _retarget(draft: Draft, allocation: Allocation, target: int) -> None:
+    """Queue it again in its own place, with the newer target for its order to start."""
+    draft.emit(
+        AllocationQueued(
+            experiment_id=allocation.experiment_id,
+            allocation_id=allocation.allocation_id,
+            trial_id=allocation.trial_id,
+            task=allocation.task.model_copy(update={"target": target}),
+            resources=allocation.resources,
         )
-        for held in dict.fromkeys(node.held.values()):
-            draft.release(
-                draft.state.allocations[held], StopReason.PREEMPTED, min(GRACE, body.seconds)
-            )
-        return draft
-    why = body.reason if isinstance(body, NodeLeft) else f"silent for {body.seconds:g} s"
-    draft.remove(draft.state.nodes[body.node_id], why)
-    return draft
+    )
 
 
-def _outcome(state: State, body: RunExited) -> Outcome:
-    """How a run ended, as its gang sees it: told to leave because a peer broke is no fault."""
-    node = state.nodes.get(body.node_id)
-    if body.outcome is Outcome.LOST and node is not None and node.state is NodeState.DRAINING:
-        return Outcome.PREEMPTED
-    return body.outcome
+def _ended(draft: Draft, body: Ended) -> None:
+    reason = StopReason.PAUSED if isinstance(body, TrialPaused) else StopReason.CLOSED
+    allocation = draft.state.of_trial(body.trial_id)
+    if allocation is not None:
+        draft.release(allocation.allocation_id, reason)
+
+
+def _joined(draft: Draft, body: NodeJoined) -> None:
+    node = draft.state.nodes.get(body.node_id)
+    if f"{body.node_id}/{body.incarnation}" in draft.state.gone:
+        return
+    if node is not None:
+        if node.incarnation == body.incarnation:
+            return
+        draft.remove(node, "it came back as a new incarnation")
+    draft.emit(
+        NodeAdmitted(
+            node_id=body.node_id,
+            incarnation=body.incarnation,
+            pool=body.pool,
+            host=body.host,
+            slots=list({slot.number: slot for slot in body.slots}.values()),
+            ports=body.ports,
+            instance_id=body.instance_id,
+        )
+    )
+    draft.emit(NodeIdle(node_id=body.node_id, instance_id=body.instance_id))
+
+
+def _noticed(draft: Draft, body: NodeNoticed) -> None:
+    node = draft.state.nodes.get(body.node_id)
+    if node is None or node.incarnation != body.incarnation or node.state is NodeState.DRAINING:
+        return
+    draft.emit(NodeDraining(node_id=node.node_id, incarnation=node.incarnation, reason=body.reason))
+    for held in dict.fromkeys(node.held.values()):
+        draft.release(held, StopReason.PREEMPTED, max(0.0, min(GRACE, body.seconds)))

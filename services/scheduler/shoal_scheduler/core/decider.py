@@ -6,6 +6,7 @@ from shoal_contract.events import Event
 from shoal_decider import Message
 from shoal_scheduler.core.decide import decide
 from shoal_scheduler.core.evolve import evolve
+from shoal_scheduler.core.policies import Fifo, Policy
 from shoal_scheduler.core.state import State
 
 
@@ -14,13 +15,16 @@ class SchedulerDecider:
 
     name = "scheduler"
 
+    def __init__(self, policy: Policy | None = None) -> None:
+        self._policy: Policy = policy or Fifo()
+
     def initial(self) -> State:
         """No node, no queue."""
         return State()
 
     def decide(self, state: State, message: Message) -> Sequence[Event]:
         """See `decide.decide`."""
-        return decide(state, message)
+        return decide(state, message, self._policy)
 
     def evolve(self, state: State, event: Event) -> State:
         """See `evolve.evolve`."""

@@ -1,89 +1,114 @@
 """A draft: the decisions so far, and the state as it will be after them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from shoal_contract.events import (
     AllocationEnded,
-    AllocationGranted,
     AllocationReleasing,
-    DemandChanged,
     Event,
-    NodeBusy,
     NodeIdle,
     NodeRemoved,
-    Placement,
-    Rendezvous,
-    RunOrder,
     RunSettled,
-    StartOrdered,
     StopOrdered,
-    Want,
 )
-from shoal_contract.ids import run_id
 from shoal_contract.states import AllocationState, NodeState, Outcome, StopReason
 from shoal_scheduler.core.evolve import evolve
-from shoal_scheduler.core.policies import Fifo, Policy
+from shoal_scheduler.core.outcomes import of_allocation, of_run
 from shoal_scheduler.core.state import Allocation, Node, State
 
 GRACE = 30.0
 """Seconds that a run gets to checkpoint and leave."""
-_WORST = (Outcome.FAILED, Outcome.LOST, Outcome.PREEMPTED, Outcome.STOPPED, Outcome.COMPLETED)
+LINGER = 300.0
+"""Seconds that the rest of a gang gets to finish after one of its runs completed."""
 
 
 @dataclass(slots=True)
 class Draft:
-    """Collects events, and applies each to a copy that the state does not see."""
+    """Collects events, and applies each to a state of its own.
+
+    That state shares all nodes and allocations with the real one except those that an event
+    touches: they are copied first, so that the real state is only read.
+    """
 
     state: State
     now: float
-    policy: Policy = field(default_factory=Fifo)
     events: list[Event] = field(default_factory=list)
+    _own: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, state: State, now: float) -> "Draft":
         """A draft that begins as `state` is."""
-        return cls(state.model_copy(deep=True), now)
+        return cls(
+            State.model_construct(
+                nodes=dict(state.nodes),
+                allocations=dict(state.allocations),
+                attempts=dict(state.attempts),
+                current=dict(state.current),
+                demand=dict(state.demand),
+                gone=dict(state.gone),
+            ),
+            now,
+        )
 
     def emit(self, event: Event) -> None:
         """Decide on an event."""
         self.events.append(event)
+        for node_id in _nodes_of(event):
+            node = self.state.nodes.get(node_id)
+            if node is not None and f"node {node_id}" not in self._own:
+                self._own.add(f"node {node_id}")
+                self.state.nodes[node_id] = node.model_copy(update={"held": dict(node.held)})
+        name = getattr(event, "allocation_id", "")
+        allocation = self.state.allocations.get(name)
+        if allocation is not None and name not in self._own:
+            self._own.add(name)
+            runs = {key: run.model_copy() for key, run in allocation.runs.items()}
+            self.state.allocations[name] = allocation.model_copy(update={"runs": runs})
         self.state = evolve(self.state, event)
 
-    def release(self, allocation: Allocation, reason: StopReason, grace: float = GRACE) -> None:
-        """Take an allocation out of the queue, or tell its runs to checkpoint and leave."""
+    def release(self, allocation_id: str, reason: StopReason, grace: float = GRACE) -> None:
+        """Take an allocation out of the queue, or tell its runs to checkpoint and leave.
+
+        Runs that were told before are told again only if they now have less time.
+        """
+        allocation = self.state.allocations[allocation_id]
         if allocation.state is AllocationState.QUEUED:
-            self._end(allocation, Outcome.STOPPED, "it left the queue")
+            self.end(allocation, Outcome.STOPPED, "it left the queue")
             return
         if allocation.state is AllocationState.GRANTED:
             self.emit(
                 AllocationReleasing(
                     experiment_id=allocation.experiment_id,
-                    allocation_id=allocation.allocation_id,
+                    allocation_id=allocation_id,
                     reason=reason,
                 )
             )
-        elif allocation.stop_reason is not StopReason.PREEMPTED:
-            return  # told already
-        for run_name, run in allocation.runs.items():
-            if run.outcome is None:
-                self.emit(
-                    StopOrdered(
-                        node_id=run.placement.node_id,
-                        incarnation=run.placement.incarnation,
-                        allocation_id=allocation.allocation_id,
-                        run_id=run_name,
-                        reason=reason,
-                        grace=grace,
-                    )
+        elif grace >= allocation.grace:
+            return
+        for run_name, run in allocation.open_runs().items():
+            self.emit(
+                StopOrdered(
+                    node_id=run.placement.node_id,
+                    incarnation=run.placement.incarnation,
+                    allocation_id=allocation_id,
+                    run_id=run_name,
+                    reason=reason,
+                    grace=grace,
                 )
+            )
 
-    def settle(self, allocation: Allocation, run_name: str, outcome: Outcome, reason: str) -> None:
+    def settle(self, allocation_id: str, run_name: str, outcome: Outcome, reason: str) -> None:
         """A run is over: free its slots, tell the rest of its gang; the last one ends it all."""
+        allocation = self.state.allocations[allocation_id]
         placement = allocation.runs[run_name].placement
+        node = self.state.nodes.get(placement.node_id)
+        draining = node is not None and node.state is NodeState.DRAINING
+        outcome = of_run(allocation, outcome, draining)
         self.emit(
             RunSettled(
                 experiment_id=allocation.experiment_id,
-                allocation_id=allocation.allocation_id,
+                allocation_id=allocation_id,
                 run_id=run_name,
                 node_id=placement.node_id,
                 outcome=outcome,
@@ -93,20 +118,16 @@ class Draft:
         node = self.state.nodes.get(placement.node_id)
         if node is not None and node.incarnation == placement.incarnation and not node.held:
             self.emit(NodeIdle(node_id=node.node_id, instance_id=node.instance_id))
-        allocation = self.state.allocations[allocation.allocation_id]
-        open_runs = [run for run in allocation.runs.values() if run.outcome is None]
-        if open_runs:
-            if allocation.state is AllocationState.GRANTED and outcome is not Outcome.COMPLETED:
-                self.release(allocation, StopReason.GANG_BROKEN)
-            return
-        worst = min(
-            (run for run in allocation.runs.values() if run.outcome is not None),
-            key=lambda run: _WORST.index(run.outcome or Outcome.COMPLETED),
-        )
-        self._end(allocation, worst.outcome or Outcome.LOST, worst.reason)
+        allocation = self.state.allocations[allocation_id]
+        if allocation.open_runs():
+            grace = LINGER if outcome is Outcome.COMPLETED else GRACE
+            self.release(allocation_id, StopReason.GANG_BROKEN, grace)
+        else:
+            self.end(allocation, *of_allocation(allocation))
 
-    def _end(self, allocation: Allocation, outcome: Outcome, reason: str) -> None:
-        granted = allocation.granted_at
+    def end(self, allocation: Allocation, outcome: Outcome, reason: str) -> None:
+        """An allocation holds nothing any more and waits for nothing."""
+        waited = allocation.state is AllocationState.QUEUED
         self.emit(
             AllocationEnded(
                 experiment_id=allocation.experiment_id,
@@ -116,12 +137,12 @@ class Draft:
                 outcome=outcome,
                 reason=reason,
                 slots=allocation.slots,
-                seconds=max(0.0, self.now - granted) if granted else 0.0,
+                seconds=0.0 if waited else max(0.0, self.now - allocation.granted_at),
             )
         )
 
     def remove(self, node: Node, reason: str) -> None:
-        """A node is gone, and with it every run on it."""
+        """A node is gone, and all runs on it are lost; it had notice: they were preempted."""
         self.emit(
             NodeRemoved(
                 node_id=node.node_id,
@@ -131,83 +152,15 @@ class Draft:
             )
         )
         outcome = Outcome.PREEMPTED if node.state is NodeState.DRAINING else Outcome.LOST
-        for allocation_id in list(dict.fromkeys(node.held.values())):
-            allocation = self.state.allocations[allocation_id]
-            for run_name, run in list(allocation.runs.items()):
-                there = run.placement.node_id == node.node_id and run.outcome is None
-                if there and allocation_id in self.state.allocations:
-                    current = self.state.allocations[allocation_id]
-                    self.settle(current, run_name, outcome, f"{node.node_id} is gone: {reason}")
+        for allocation_id in dict.fromkeys(node.held.values()):
+            runs = self.state.allocations[allocation_id].open_runs()
+            for run_name, run in runs.items():
+                if run.placement.node_id == node.node_id:
+                    self.settle(allocation_id, run_name, outcome, f"{node.node_id} left: {reason}")
 
-    def schedule(self) -> None:
-        """Grant what can be granted, and say what is missing, in every pool."""
-        pools = [node.pool for node in self.state.nodes.values()]
-        pools += [a.resources.resource_pool for a in self.state.allocations.values()]
-        pools += list(self.state.demand)
-        for pool in dict.fromkeys(pools):
-            result = self.policy.schedule(self.state, pool)
-            for allocation, chosen in result.grants:
-                self._grant(allocation, chosen)
-            counts: dict[int, int] = {}
-            for allocation in result.waiting:
-                slots = allocation.resources.slots_per_trial
-                counts[slots] = counts.get(slots, 0) + 1
-            wants = [Want(slots=slots, count=count) for slots, count in sorted(counts.items())]
-            if wants != self.state.demand.get(pool, []):
-                self.emit(DemandChanged(pool=pool, wants=wants))
 
-    def _grant(self, allocation: Allocation, chosen: dict[str, list[int]]) -> None:
-        nodes = self.state.nodes
-        placements = [
-            Placement(node_id=n, incarnation=nodes[n].incarnation, slots=slots)
-            for n, slots in chosen.items()
-        ]
-        rendezvous = self._rendezvous(nodes[placements[0].node_id])
-        idle = [nodes[n] for n in chosen if not nodes[n].held]
-        ids = {
-            "experiment_id": allocation.experiment_id,
-            "allocation_id": allocation.allocation_id,
-        }
-        self.emit(
-            AllocationGranted(
-                **ids,
-                trial_id=allocation.trial_id,
-                attempt=allocation.task.attempt,
-                placements=placements,
-                rendezvous=rendezvous,
-                at=self.now,
-            )
-        )
-        for node in idle:
-            self.emit(NodeBusy(node_id=node.node_id, instance_id=node.instance_id))
-        first = 0
-        for rank, placement in enumerate(placements):
-            order = RunOrder(
-                allocation_id=allocation.allocation_id,
-                run_id=run_id(allocation.allocation_id, rank),
-                node_rank=rank,
-                first_rank=first,
-                slots=placement.slots,
-                world_size=allocation.resources.slots_per_trial,
-                rendezvous=rendezvous,
-                task=self.state.allocations[allocation.allocation_id].task,
-            )
-            first += len(placement.slots)
-            self.emit(
-                StartOrdered(
-                    node_id=placement.node_id,
-                    incarnation=placement.incarnation,
-                    allocation_id=allocation.allocation_id,
-                    run=order,
-                )
-            )
-
-    def _rendezvous(self, node: Node) -> Rendezvous:
-        used = {
-            a.rendezvous.port
-            for a in self.state.allocations.values()
-            if a.rendezvous is not None and a.rendezvous.host == node.host
-        }
-        turn = [node.ports[(node.port_uses + i) % len(node.ports)] for i in range(len(node.ports))]
-        port = next((p for p in turn if p not in used), turn[0] if turn else 29500)
-        return Rendezvous(host=node.host, port=port)
+def _nodes_of(event: Event) -> Iterator[str]:
+    if hasattr(event, "node_id"):
+        yield event.node_id
+    for placement in getattr(event, "placements", ()):
+        yield placement.node_id

@@ -12,6 +12,7 @@ from shoal_contract.events import (
     NodeDraining,
     NodeRemoved,
     RunSettled,
+    StopOrdered,
 )
 from shoal_contract.ids import run_id
 from shoal_contract.states import AllocationState, NodeState
@@ -24,15 +25,7 @@ def evolve(state: State, event: Event) -> State:
         case NodeAdmitted() | NodeDraining() | NodeRemoved():
             _node(state, event)
         case AllocationQueued():
-            state.attempts[event.trial_id] = event.task.attempt
-            state.current[event.trial_id] = event.allocation_id
-            state.allocations[event.allocation_id] = Allocation(
-                allocation_id=event.allocation_id,
-                experiment_id=event.experiment_id,
-                trial_id=event.trial_id,
-                task=event.task,
-                resources=event.resources,
-            )
+            _queue(state, event)
         case AllocationGranted():
             _grant(state, event)
         case AllocationReleasing():
@@ -49,6 +42,8 @@ def evolve(state: State, event: Event) -> State:
             state.allocations.pop(event.allocation_id)
             if state.current.get(event.trial_id) == event.allocation_id:
                 del state.current[event.trial_id]
+        case StopOrdered():
+            state.allocations[event.allocation_id].grace = event.grace
         case ExtendOrdered():
             allocation = state.allocations[event.allocation_id]
             allocation.task = allocation.task.model_copy(update={"target": event.target})
@@ -62,11 +57,33 @@ def evolve(state: State, event: Event) -> State:
 def _node(state: State, event: NodeAdmitted | NodeDraining | NodeRemoved) -> None:
     match event:
         case NodeAdmitted():
-            state.nodes[event.node_id] = Node(**event.model_dump())
+            state.nodes[event.node_id] = Node(
+                node_id=event.node_id,
+                incarnation=event.incarnation,
+                pool=event.pool,
+                host=event.host,
+                slots=event.slots,
+                ports=event.ports,
+                instance_id=event.instance_id,
+            )
         case NodeDraining():
             state.nodes[event.node_id].state = NodeState.DRAINING
         case NodeRemoved():
             state.nodes.pop(event.node_id)
+            state.gone[f"{event.node_id}/{event.incarnation}"] = event.reason
+
+
+def _queue(state: State, event: AllocationQueued) -> None:
+    state.attempts[event.trial_id] = event.task.attempt
+    state.current[event.trial_id] = event.allocation_id
+    # An allocation that is queued already keeps its place: only its task is newer.
+    state.allocations[event.allocation_id] = Allocation(
+        allocation_id=event.allocation_id,
+        experiment_id=event.experiment_id,
+        trial_id=event.trial_id,
+        task=event.task,
+        resources=event.resources,
+    )
 
 
 def _grant(state: State, event: AllocationGranted) -> None:

@@ -13,44 +13,42 @@ def place(nodes: Mapping[str, Node], free: Free, pool: str, slots: int) -> dict[
     """Node to slot numbers for a gang of `slots`, in the order of ranks; empty if it fits nowhere.
 
     All slots of a gang are of one kind and model. A gang that fits on one node goes to the node
-    that is then left with the fewest free slots; a larger one takes the emptiest nodes first, and
-    the rest goes where it fits best. Of equal nodes the one that joined first is taken.
+    that is then left with the fewest free slots; a larger one takes the emptiest nodes first, whole
+    ones before others, and the rest goes where it fits best. Of equal nodes the one that joined
+    first is taken.
     """
+    rooms: dict[tuple[str, str], dict[str, list[int]]] = {}
+    for name, numbers in free.items():
+        node = nodes[name]
+        if node.pool != pool or node.state is not NodeState.READY or not numbers:
+            continue
+        open_slots = set(numbers)
+        for slot in node.slots:
+            if slot.number in open_slots:
+                room = rooms.setdefault((slot.kind, slot.model), {})
+                room.setdefault(name, []).append(slot.number)
     best: dict[str, list[int]] = {}
-    for model in _models(nodes, pool):
-        room = {
-            node_id: [n for n in numbers if n in _numbers(nodes[node_id], model)]
-            for node_id, numbers in free.items()
-            if nodes[node_id].pool == pool and nodes[node_id].state is NodeState.READY
-        }
-        found = _gang({k: v for k, v in room.items() if v}, slots)
+    for room in rooms.values():
+        found = _gang(nodes, room, slots)
         if found and (not best or len(found) < len(best)):
             best = found
     return best
 
 
-def _models(nodes: Mapping[str, Node], pool: str) -> list[tuple[str, str]]:
-    members = (node for node in nodes.values() if node.pool == pool)
-    return list(dict.fromkeys((s.kind, s.model) for node in members for s in node.slots))
-
-
-def _numbers(node: Node, model: tuple[str, str]) -> list[int]:
-    return [s.number for s in node.slots if (s.kind, s.model) == model]
-
-
-def _gang(room: Mapping[str, Sequence[int]], slots: int) -> dict[str, list[int]]:
-    chosen: dict[str, list[int]] = {}
+def _gang(
+    nodes: Mapping[str, Node], room: Mapping[str, Sequence[int]], slots: int
+) -> dict[str, list[int]]:
     left = slots
-    names = list(room)
-    while left > 0:
-        open_nodes = [n for n in names if n not in chosen]
-        fitting = [n for n in open_nodes if len(room[n]) >= left]
-        if fitting:
-            node = min(fitting, key=lambda n: len(room[n]))
-        elif open_nodes:
-            node = max(open_nodes, key=lambda n: len(room[n]))
-        else:
-            return {}
-        chosen[node] = list(room[node][:left])
-        left -= len(chosen[node])
-    return chosen
+    if sum(len(numbers) for numbers in room.values()) < left:
+        return {}
+    chosen: dict[str, list[int]] = {}
+    emptiest = sorted(room, key=lambda n: (-len(room[n]), len(nodes[n].slots) - len(room[n])))
+    for large in emptiest:
+        if len(room[large]) >= left:
+            others = (name for name in room if name not in chosen and len(room[name]) >= left)
+            last = min(others, key=lambda name: len(room[name]))
+            chosen[last] = list(room[last][:left])
+            return chosen
+        chosen[large] = list(room[large])
+        left -= len(chosen[large])
+    return {}

@@ -51,6 +51,13 @@ class Allocation(BaseModel):
     rendezvous: Rendezvous | None = None
     granted_at: float = 0
     stop_reason: StopReason | None = None
+    """Why its runs were told to stop; None: they were not."""
+    grace: float = 0
+    """Seconds that its runs were given to leave."""
+
+    def open_runs(self) -> dict[str, Run]:
+        """The runs that are not over."""
+        return {name: run for name, run in self.runs.items() if run.outcome is None}
 
     @property
     def slots(self) -> int:
@@ -70,6 +77,8 @@ class State(BaseModel):
     """Trial to its allocation."""
     demand: dict[str, list[Want]] = Field(default_factory=dict)
     """What was said last of each pool."""
+    gone: dict[str, str] = Field(default_factory=dict)
+    """`<node>/<incarnation>` of every node that was removed, to the reason: it never returns."""
 
     def of_trial(self, trial_id: str) -> Allocation | None:
         """The trial's allocation, if it has one that has not ended."""

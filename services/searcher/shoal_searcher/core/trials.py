@@ -30,8 +30,8 @@ MAX_LOSSES = 20
 def reported(experiment: Experiment, trial: Trial, body: ValidationReported) -> Sequence[Event]:
     """Count a result, if it is news, and act on it where results are judged.
 
-    A result of an earlier attempt counts too: it may overtake nothing, but the news that its
-    attempt ended may overtake it, and a reported result is never lost.
+    A result of an earlier attempt counts too: the news that the attempt ended comes on another
+    stream and may be heard first, and a result that was reported is never lost.
     """
     if trial.over or not 1 <= body.attempt <= trial.attempt or body.time <= trial.time:
         return []

@@ -1,1 +1,1 @@
-
+"""The lifecycle of runs on one machine. Pure."""

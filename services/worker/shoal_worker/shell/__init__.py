@@ -1,1 +1,1 @@
-
+"""What touches the world: processes, devices, files, the line to the ranks."""

@@ -1,0 +1,80 @@
+"""A small CNN on scans of handwritten digits (scikit-learn's, real images inside its wheel).
+
+One step is one epoch. Runs under Shoal on any number of slots, and by itself:
+`python train.py` trains a few epochs on this machine.
+"""
+
+import itertools
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
+
+import shoal
+
+DEFAULTS = {
+    "lr": 0.05, "width": 16, "dropout": 0.1, "weight_decay": 1e-4, "activation": "relu",
+    "batch": 64,
+}  # fmt: skip
+ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
+
+
+def data() -> tuple[TensorDataset, TensorDataset]:
+    """Images as float tensors (N, 1, 8, 8) in [0, 1], split 3:1 by a fixed seed."""
+    digits = load_digits()
+    images = torch.tensor(digits.images, dtype=torch.float32).unsqueeze(1) / 16
+    labels = torch.tensor(digits.target)
+    order = torch.from_numpy(np.random.default_rng(0).permutation(len(labels)))
+    cut = len(labels) * 3 // 4
+    train, valid = order[:cut], order[cut:]
+    return TensorDataset(images[train], labels[train]), TensorDataset(images[valid], labels[valid])
+
+
+def network(width: int, dropout: float, activation: str) -> nn.Module:
+    act = ACTIVATIONS[activation]
+    return nn.Sequential(
+        nn.Conv2d(1, width, 3, padding=1), act(),
+        nn.Conv2d(width, 2 * width, 3, padding=1), act(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Dropout(dropout), nn.Linear(2 * width * 16, 10),
+    )  # fmt: skip
+
+
+def main() -> None:
+    run = shoal.init(hyperparameters=DEFAULTS, max_time=4)
+    hp = run.hyperparameters
+    torch.manual_seed(run.seed)
+    train, valid = data()
+    model = network(hp["width"], hp["dropout"], hp["activation"])
+    optimizer = torch.optim.SGD(
+        model.parameters(), lr=hp["lr"], momentum=0.9, weight_decay=hp["weight_decay"]
+    )
+    start = run.restore(model=model, optimizer=optimizer)
+    replica = DistributedDataParallel(model) if run.world_size > 1 else model
+    sampler = DistributedSampler(train, run.world_size, run.rank, seed=run.seed)
+    loader = DataLoader(train, batch_size=hp["batch"] // run.world_size, sampler=sampler)
+    images, labels = valid.tensors
+    for epoch in itertools.count(start):
+        sampler.set_epoch(epoch)
+        replica.train()
+        total = 0.0
+        for batch, target in loader:
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(replica(batch), target)
+            loss.backward()
+            optimizer.step()
+            total += float(loss)
+        model.eval()
+        with torch.no_grad():
+            accuracy = (model(images).argmax(1) == labels).float().mean()
+        step = epoch + 1
+        run.checkpoint(step=step, model=model, optimizer=optimizer)
+        run.report(step=step, loss=total / len(loader), accuracy=accuracy)
+        if run.should_stop():
+            break
+
+
+if __name__ == "__main__":
+    main()

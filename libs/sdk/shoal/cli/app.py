@@ -1,0 +1,76 @@
+"""The `shoal` command: its parts, and what becomes of errors."""
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+import typer
+
+from shoal.cli import control, events, local, read, run
+from shoal.client import ShoalError
+
+app = typer.Typer(
+    name="shoal", add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+)
+for _part in (local, run, read, control):
+    _part.add(app)
+app.add_typer(events.group, name="events")
+
+
+def _version(wanted: bool) -> None:
+    if not wanted:
+        return
+    try:
+        typer.echo(f"shoal {version('shoal-sdk')}")
+    except PackageNotFoundError:
+        typer.echo("shoal, from sources that are not installed")
+    raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    """Train models: many at once, on machines that come and go."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command. An error is one sentence on stderr; its exit code is 1, or 2 for usage."""
+    args = None if arguments is None else list(arguments)
+    try:
+        code = app(args, standalone_mode=False)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # `shoal events | head`
+        sys.stderr.close()
+        sys.exit(0)
+    except ShoalError as error:
+        _complain(error)
+        sys.exit(1)
+    except OSError as error:
+        typer.echo(f"shoal: {error}", err=True)
+        sys.exit(1)
+    except Exception as error:
+        message = getattr(error, "format_message", None)
+        if message is None:  # a bug: no traceback, but say what to report
+            typer.echo(f"shoal: a bug: {type(error).__name__}: {error}", err=True)
+            sys.exit(1)
+        typer.echo(f"shoal: {message()} See `shoal --help`.", err=True)
+        sys.exit(2)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complain(error: ShoalError) -> None:
+    if not error.errors:
+        typer.echo(f"shoal: {error}", err=True)
+        return
+    for one in error.errors:
+        hint = f" Did you mean {one['suggestion']!r}?" if one.get("suggestion") else ""
+        typer.echo(f"shoal: {one['path'] or 'the file'}: {one['message']}.{hint}", err=True)

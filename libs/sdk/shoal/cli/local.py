@@ -1,0 +1,86 @@
+"""`shoal up`, `down`, `status`, `demo`: the platform of this machine."""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shoal.cli.base import Json, client, say, say_json
+from shoal.client import ShoalError
+
+PASS_THROUGH = {
+    "allow_extra_args": True,
+    "ignore_unknown_options": True,
+    "help_option_names": [],
+}
+
+
+def add(app: typer.Typer) -> None:
+    """Add these commands to an application."""
+    app.command()(up)
+    app.command()(down)
+    app.command()(status)
+    app.command(context_settings=PASS_THROUGH)(demo)
+
+
+def up(
+    state_dir: Annotated[Path | None, typer.Option(help="Where everything is kept.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the gateway.")] = 8080,
+    slots: Annotated[int | None, typer.Option(min=1, help="Slots of each machine.")] = None,
+    machines: Annotated[int | None, typer.Option(min=1, help="Most machines.")] = None,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Go to the background.")] = False,
+) -> None:
+    """Start the platform on this machine, and keep it until Ctrl-C."""
+    arguments = ["--port", str(port)]
+    if state_dir is not None:
+        arguments += ["--state-dir", str(state_dir)]
+    if slots is not None:
+        arguments += ["--slots", str(slots)]
+    if machines is not None:
+        arguments += ["--machines", str(machines)]
+    _local("up", *arguments, *(["--detach"] if detach else []))
+
+
+def down() -> None:
+    """End the platform of this machine."""
+    _local("down")
+
+
+def demo(context: typer.Context) -> None:
+    """Search over real images on this machine, watched live. `shoal demo --help` says more."""
+    _local("demo", *context.args)
+
+
+def status(json: Json = False) -> None:
+    """Say whether the platform works, and what it does."""
+    line = client()
+    line.ready()
+    nodes, waiting = line.nodes(), line.queue()
+    experiments = line.experiments(200)
+    live = [n for n in nodes if n["state"] != "removed"]
+    found = {
+        "url": line.url,
+        "nodes": len(live),
+        "slots": sum(len(n["slots"]) for n in live),
+        "used": sum(n["used"] for n in live),
+        "waiting": len(waiting),
+        "active": sum(e["state"] == "active" for e in experiments),
+    }
+    if json:
+        say_json(found)
+        return
+    say(f"Shoal works at {found['url']}.")
+    say(
+        f"{found['nodes']} nodes, {found['used']} of {found['slots']} slots used,"
+        f" {found['waiting']} trials waiting, {found['active']} experiments active."
+    )
+
+
+def _local(*arguments: str) -> None:
+    if importlib.util.find_spec("shoal_local") is None:
+        raise ShoalError("The local platform is not installed: pip install shoal-local.")
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "shoal_local", *arguments])  # noqa: S606

@@ -1,0 +1,164 @@
+"""Commands that show what is: `ls`, `show`, `logs`, `metrics`, `nodes`."""
+
+import time
+from typing import Annotated, Any, Literal
+
+import typer
+
+from shoal.cli.base import Json, client, is_trial, say, say_json, table, text
+from shoal.client import TERMINAL, Client
+
+Trial = Annotated[str | None, typer.Option(help="Of this trial alone.")]
+AnyId = Annotated[str, typer.Argument(metavar="ID", help="Of an experiment or a trial.")]
+
+
+def add(app: typer.Typer) -> None:
+    """Add these commands to an application."""
+    for command in (ls, show, logs, metrics, nodes):
+        app.command()(command)
+
+
+def ls(
+    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 50, json: Json = False
+) -> None:
+    """List experiments, newest first."""
+    found = client().experiments(limit)
+    if json:
+        say_json(found)
+        return
+    rows = [
+        [
+            e["experiment_id"],
+            e["name"],
+            e["state"],
+            _when(e["submitted_at"]),
+            e["trials"],
+            (e["best"] or {}).get("metric"),
+        ]
+        for e in found
+    ]
+    columns = ["ID", "NAME", "STATE", "SUBMITTED", "TRIALS", "BEST"]
+    table(columns, rows, "No experiment yet. `shoal run FILE` submits one.")
+
+
+def show(id: AnyId, json: Json = False) -> None:
+    """Show an experiment with its trials, or one trial."""
+    line = client()
+    if is_trial(id):
+        trial = line.trial(id)
+        if json:
+            say_json(trial)
+        else:
+            _fields(trial)
+        return
+    experiment, trials = line.experiment(id), line.trials(id)
+    if json:
+        say_json(experiment | {"trial_rows": trials})
+        return
+    shown = ("experiment_id", "name", "state", "reason", "trials", "best", "slot_seconds")
+    _fields({name: experiment[name] for name in shown})
+    say("")
+    rows = [
+        [
+            t["trial_id"],
+            _state(t),
+            t["rung"],
+            t["time"],
+            t["metric"],
+            (t["best"] or {}).get("metric"),
+            t["node_ids"],
+            t["hyperparameters"],
+        ]
+        for t in trials
+    ]
+    columns = ["TRIAL", "STATE", "RUNG", "TIME", "METRIC", "BEST", "NODES", "HYPERPARAMETERS"]
+    table(columns, rows, "No trial yet.")
+
+
+def logs(
+    id: AnyId,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until it ends.")] = False,
+    trial: Trial = None,
+    json: Json = False,
+) -> None:
+    """Print what the processes of an experiment or trial wrote."""
+    line = client()
+    experiment = id
+    if is_trial(id):
+        experiment, trial = id.rpartition("-")[0], id
+    after = 0
+    while True:
+        ended = not follow or _ended(line, experiment, trial)
+        for piece in line.logs(experiment, trial=trial, after=after):
+            after = piece["id"]
+            if json:
+                say_json(piece)
+                continue
+            for words in piece["lines"]:
+                say(f"{piece['trial_id']}[{piece['rank']}] {words}")
+        if ended:
+            return
+        time.sleep(0.5)
+
+
+def metrics(
+    id: AnyId,
+    group: Annotated[Literal["validation", "training"], typer.Option()] = "validation",
+    trial: Trial = None,
+    json: Json = False,
+) -> None:
+    """Print the reports of an experiment's trials, or of one trial."""
+    experiment = id
+    if is_trial(id):
+        experiment, trial = id.rpartition("-")[0], id
+    found = client().metrics(experiment, group=group, trial=trial)
+    if json:
+        say_json(found)
+        return
+    rows = [[p["trial_id"], p["step"], p.get("time"), p["metrics"]] for p in found]
+    table(["TRIAL", "STEP", "TIME", "METRICS"], rows, f"No {group} report yet.")
+
+
+def nodes(
+    all: Annotated[bool, typer.Option("--all", help="Those that are gone, too.")] = False,
+    json: Json = False,
+) -> None:
+    """List the machines that have slots."""
+    found = [n for n in client().nodes() if all or n["state"] != "removed"]
+    if json:
+        say_json(found)
+        return
+    rows = [
+        [
+            n["node_id"],
+            n["pool"],
+            n["state"],
+            f"{n['used']}/{len(n['slots'])}",
+            sorted({s["model"] for s in n["slots"]}),
+            n["trials"],
+        ]
+        for n in found
+    ]
+    table(["NODE", "POOL", "STATE", "USED", "MODELS", "TRIALS"], rows, "No node at the moment.")
+
+
+def _ended(line: Client, experiment: str, trial: str | None) -> bool:
+    if trial is not None and line.trial(trial)["ended_at"] is not None:
+        return True
+    return str(line.experiment(experiment)["state"]) in TERMINAL
+
+
+def _state(trial: dict[str, Any]) -> str:
+    if trial["state"] == "wanted":
+        return "running" if trial["running"] else "waiting"
+    return str(trial["state"])
+
+
+def _fields(row: dict[str, Any]) -> None:
+    width = max(len(name) for name in row)
+    for name, value in row.items():
+        say(f"{name.replace('_', ' '):{width}}  {text(value)}")
+
+
+def _when(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))

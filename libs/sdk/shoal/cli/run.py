@@ -1,0 +1,76 @@
+"""`shoal run`: from a file to an experiment, and its story as it happens."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from shoal.cli import story
+from shoal.cli.base import Json, client, say, say_json
+from shoal.client import Client, ShoalError
+
+
+def add(app: typer.Typer) -> None:
+    """Add the command to an application."""
+    app.command()(run)
+
+
+def run(
+    file: Annotated[Path, typer.Argument(help="The experiment, as YAML.")],
+    follow: Annotated[bool, typer.Option(help="Tell what happens until it has ended.")] = True,
+    json: Json = False,
+) -> None:
+    """Submit an experiment with the code in its file's folder.
+
+    Exit code: 0 completed, 1 failed, 3 cancelled.
+    """
+    config = load(file)
+    line = client()
+    experiment = line.run(config, file.absolute().parent)
+    if json:
+        say_json(experiment)
+    if follow:
+        raise typer.Exit(tell(line, experiment["experiment_id"], json))
+    if not json:
+        say(f"{experiment['experiment_id']} submitted; `shoal show` and `shoal logs` tell more.")
+
+
+def load(file: Path) -> Any:
+    """What a YAML file says. Raises ShoalError, in a sentence, if it cannot be read."""
+    try:
+        config = yaml.safe_load(file.read_text())
+    except OSError as error:
+        raise ShoalError(f"{file} cannot be read: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise ShoalError(f"{file} is no text.") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        raise ShoalError(
+            f"{file} is no YAML{where}: {getattr(error, 'problem', error)}."
+        ) from error
+    if not isinstance(config, dict):
+        raise ShoalError(f"{file} must be a mapping of fields to values.")
+    return config
+
+
+def tell(line: Client, experiment_id: str, json: bool = False) -> int:
+    """Tell what happens to an experiment until it has ended; returns the exit code."""
+    try:
+        for event in line.events(experiment=experiment_id, types=story.FOLLOWED, since="start"):
+            if json:
+                say_json(event)
+            elif (words := story.line(event)) is not None:
+                say(f"{time.strftime('%H:%M:%S', time.localtime(event['time']))} {words}")
+            if event["type"] in story.ENDS:
+                return story.ENDS[event["type"]]
+    except KeyboardInterrupt:
+        typer.echo(
+            f"\n{experiment_id} goes on. Look again: shoal events --experiment {experiment_id};"
+            f" end it: shoal stop {experiment_id}",
+            err=True,
+        )
+        return 0
+    return 1

@@ -1,0 +1,64 @@
+"""Events as lines that a person follows. Pure."""
+
+from typing import Any
+
+from shoal.cli.base import text
+
+FOLLOWED = ("experiment.", "search.", "trial.", "allocation.")
+"""Beginnings of the event types from which the story of an experiment is told."""
+ENDS = {"search.completed": 0, "search.failed": 1, "search.cancelled": 3}
+"""How an experiment ends, and the exit code that says so."""
+
+
+def line(event: dict[str, Any]) -> str | None:
+    """The line for an event; None for one that is of no interest to a person."""
+    kind, data = event["type"], event["data"]
+    noun, _, verb = kind.partition(".")
+    if noun == "trial":
+        return _trial(data.get("trial_id", ""), verb, data)
+    if noun == "allocation":
+        return _allocation(data.get("trial_id", ""), verb, data)
+    if kind == "experiment.submitted":
+        return f"submitted as {data['experiment_id']}: {data['config']['name']}"
+    if noun == "experiment":
+        return f"{verb.removesuffix('_requested')} was asked for"
+    if kind in ENDS:
+        return _ended(verb, data)
+    return f"the experiment is {verb}" if noun == "search" else None
+
+
+def _trial(trial: str, verb: str, data: dict[str, Any]) -> str | None:
+    reason = f": {data['reason']}" if data.get("reason") else ""
+    match verb:
+        case "created":
+            return f"{trial} created: {text(data['hyperparameters'])}"
+        case "measured":
+            rung = "" if data.get("rung") is None else f" (rung {data['rung']})"
+            return f"{trial} at {data['time']}: {text(data['metric'])}{rung}"
+        case "extended":
+            return f"{trial} trains on, to {data['target']}{reason}"
+        case "interrupted":
+            return f"{trial} was interrupted ({data['outcome']}){reason}"
+        case "paused" | "completed" | "stopped" | "cancelled" | "failed":
+            return f"{trial} {verb}{reason}"
+    return None
+
+
+def _allocation(trial: str, verb: str, data: dict[str, Any]) -> str | None:
+    if verb == "granted":
+        slots = sum(len(p["slots"]) for p in data["placements"])
+        nodes = ", ".join(p["node_id"] for p in data["placements"])
+        return f"{trial} runs on {nodes} ({slots} slot{'s' if slots != 1 else ''})"
+    if verb == "ended" and data["outcome"] in ("preempted", "lost"):
+        return f"{trial} lost its slots ({data['outcome']}): {data['reason']}"
+    return None
+
+
+def _ended(verb: str, data: dict[str, Any]) -> str:
+    best = data.get("best")
+    if best:
+        tail = f"; best {text(best['metric'])} by {best['trial_id']} at step {best['step']}"
+        tail += f": {text(best['hyperparameters'])}"
+    else:
+        tail = f": {data['reason']}" if data.get("reason") else ""
+    return f"the experiment {verb if verb == 'completed' else 'is ' + verb}{tail}"

@@ -1,0 +1,45 @@
+"""How a run and a whole gang ended, as the trial is to see it."""
+
+from shoal_contract.states import Outcome, StopReason
+from shoal_scheduler.core.state import Allocation
+
+_WORST_FIRST = (
+    Outcome.FAILED,
+    Outcome.LOST,
+    Outcome.PREEMPTED,
+    Outcome.STOPPED,
+    Outcome.COMPLETED,
+)
+
+
+def of_run(allocation: Allocation, outcome: Outcome, draining: bool) -> Outcome:
+    """What a run's end counts as, before it is settled.
+
+    A failure after the order to stop is no fault of its own, nor is an end on a machine that goes
+    away. When the gang was told to leave because one of its runs completed, leaving is completing.
+    """
+    ordered = allocation.stop_reason
+    if outcome in (Outcome.COMPLETED, Outcome.PREEMPTED):
+        return outcome
+    if outcome is Outcome.LOST:
+        return Outcome.PREEMPTED if draining else outcome
+    if ordered in (StopReason.PAUSED, StopReason.CLOSED):
+        return Outcome.STOPPED
+    if ordered is StopReason.PREEMPTED:
+        return Outcome.PREEMPTED
+    if ordered is StopReason.GANG_BROKEN:
+        over = [run.outcome for run in allocation.runs.values() if run.outcome is not None]
+        if all(other is Outcome.COMPLETED for other in over):
+            return Outcome.COMPLETED if outcome is Outcome.STOPPED else outcome
+        return Outcome.STOPPED
+    return Outcome.PREEMPTED if draining and outcome is Outcome.STOPPED else outcome
+
+
+def of_allocation(allocation: Allocation) -> tuple[Outcome, str]:
+    """Outcome and reason of a gang all of whose runs are over: the worst of them."""
+    ends = [(run.outcome, run.reason) for run in allocation.runs.values() if run.outcome]
+    outcome, reason = min(((o, why) for o, why in ends), key=lambda end: _WORST_FIRST.index(end[0]))
+    told = allocation.stop_reason not in (None, StopReason.GANG_BROKEN)
+    if outcome is Outcome.COMPLETED and told:
+        return Outcome.STOPPED, f"told to stop ({allocation.stop_reason})"
+    return outcome, reason

@@ -1,0 +1,187 @@
+"""What follows from each message, for the runs of one machine."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from shoal_contract.events import (
+    Event,
+    ExtendOrdered,
+    NodeLeft,
+    NodeNoticed,
+    RankExited,
+    RunAccepted,
+    RunExited,
+    RunExtended,
+    RunStarted,
+    RunStopping,
+    StartOrdered,
+    StopOrdered,
+)
+from shoal_contract.states import RUN, Outcome, StopReason, allowed
+from shoal_decider import Message
+from shoal_worker.core.evolve import evolve
+from shoal_worker.core.messages import DrainRequested, RankEnded, RanksStarted, StartFailed
+from shoal_worker.core.state import Run, State
+
+BROKEN_GRACE = 2.0
+"""Seconds that the ranks get to end by themselves after one of them failed."""
+
+
+@dataclass(slots=True)
+class Draft:
+    """Collects events, and applies each to a copy that the state does not see."""
+
+    node_id: str
+    incarnation: str
+    state: State
+    now: float
+    events: list[Event] = field(default_factory=list)
+
+    def emit(self, event: Event) -> None:
+        """Decide on an event."""
+        self.events.append(event)
+        self.state = evolve(self.state, event)
+
+    def stop(self, run: Run, reason: StopReason, grace: float) -> None:
+        """Tell a run to checkpoint and leave, unless it was told."""
+        if allowed(RUN, run.state, "run.stopping"):
+            self.emit(
+                RunStopping(
+                    experiment_id=run.order.task.experiment_id,
+                    run_id=run.order.run_id,
+                    allocation_id=run.order.allocation_id,
+                    reason=reason,
+                    until=self.now + grace,
+                )
+            )
+
+    def end(self, run: Run, outcome: Outcome, reason: str, exit_code: int | None = None) -> None:
+        """A run is over; the last one of a machine that drains ends the worker."""
+        task = run.order.task
+        self.emit(
+            RunExited(
+                experiment_id=task.experiment_id,
+                run_id=run.order.run_id,
+                allocation_id=run.order.allocation_id,
+                trial_id=task.trial_id,
+                node_id=self.node_id,
+                outcome=outcome,
+                reason=reason,
+                exit_code=exit_code,
+            )
+        )
+        self.leave_if_done()
+
+    def leave_if_done(self) -> None:
+        """Drained, and nothing left: the worker may go."""
+        if self.state.draining and not self.state.runs and not self.state.left:
+            self.emit(
+                NodeLeft(node_id=self.node_id, incarnation=self.incarnation, reason="drained")
+            )
+
+
+def decide(draft: Draft, message: Message) -> Sequence[Event]:
+    """What follows from one message. What is unknown, over or of a past life has no effect."""
+    match message.body:
+        case StartOrdered() | StopOrdered() | ExtendOrdered() as body:
+            if body.node_id == draft.node_id and body.incarnation == draft.incarnation:
+                _ordered(draft, body)
+        case RanksStarted() | StartFailed() | RankEnded() as body:
+            run = draft.state.runs.get(body.run_id)
+            if run is not None:
+                _happened(draft, run, body)
+        case DrainRequested() as body if not draft.state.draining:
+            draft.emit(
+                NodeNoticed(
+                    node_id=draft.node_id,
+                    incarnation=draft.incarnation,
+                    reason=body.reason,
+                    seconds=body.seconds,
+                )
+            )
+            for run in list(draft.state.runs.values()):
+                draft.stop(run, StopReason.PREEMPTED, body.seconds)
+            draft.leave_if_done()
+        case _:
+            pass
+    return draft.events
+
+
+def _ordered(draft: Draft, body: StartOrdered | StopOrdered | ExtendOrdered) -> None:
+    if isinstance(body, StartOrdered):
+        run_id = body.run.run_id
+        if run_id in draft.state.runs or run_id in draft.state.over:
+            return
+        run = Run(order=body.run, target=body.run.task.target)
+        if draft.state.draining:
+            draft.end(run, Outcome.PREEMPTED, "the machine goes away")
+            return
+        draft.emit(
+            RunAccepted(
+                experiment_id=body.run.task.experiment_id,
+                run_id=run_id,
+                node_id=draft.node_id,
+                run=body.run,
+            )
+        )
+        return
+    found = draft.state.runs.get(body.run_id)
+    if found is None:
+        return
+    if isinstance(body, StopOrdered):
+        draft.stop(found, body.reason, body.grace)
+    elif body.target > found.target:
+        draft.emit(
+            RunExtended(
+                experiment_id=found.order.task.experiment_id,
+                run_id=body.run_id,
+                target=body.target,
+            )
+        )
+
+
+def _happened(draft: Draft, run: Run, body: RanksStarted | StartFailed | RankEnded) -> None:
+    task = run.order.task
+    if isinstance(body, RanksStarted):
+        if allowed(RUN, run.state, "run.started") and not run.exits:
+            draft.emit(
+                RunStarted(
+                    experiment_id=task.experiment_id,
+                    run_id=body.run_id,
+                    allocation_id=run.order.allocation_id,
+                    trial_id=task.trial_id,
+                    node_id=draft.node_id,
+                    pids=body.pids,
+                )
+            )
+        return
+    if isinstance(body, StartFailed):
+        draft.end(run, Outcome.LOST, body.reason)
+        return
+    if body.rank not in run.ranks or body.rank in run.exits:
+        return
+    draft.emit(
+        RankExited(
+            experiment_id=task.experiment_id,
+            run_id=body.run_id,
+            rank=body.rank,
+            exit_code=body.exit_code,
+            tail=body.tail,
+        )
+    )
+    run = draft.state.runs[body.run_id]
+    if run.ended:
+        outcome, reason = _outcome(run)
+        draft.end(run, outcome, reason, run.failure_code)
+    elif run.failure:
+        draft.stop(run, StopReason.GANG_BROKEN, BROKEN_GRACE)
+
+
+def _outcome(run: Run) -> tuple[Outcome, str]:
+    if run.failure:
+        return Outcome.FAILED, run.failure
+    if run.stop_reason is None:
+        return Outcome.COMPLETED, "the script ended"
+    if run.stop_reason is StopReason.PREEMPTED:
+        return Outcome.PREEMPTED, "its slots were taken away"
+    return Outcome.STOPPED, f"it was told to stop ({run.stop_reason})"

@@ -1,0 +1,33 @@
+"""What the worker's own shell tells its core."""
+
+from pydantic import BaseModel
+
+
+class RanksStarted(BaseModel, frozen=True):
+    """The processes of a run exist."""
+
+    run_id: str
+    pids: list[int]
+
+
+class StartFailed(BaseModel, frozen=True):
+    """A run's files or processes could not be made."""
+
+    run_id: str
+    reason: str
+
+
+class RankEnded(BaseModel, frozen=True):
+    """A process of a run ended."""
+
+    run_id: str
+    rank: int
+    exit_code: int
+    tail: str
+
+
+class DrainRequested(BaseModel, frozen=True):
+    """The machine goes away, or is wanted back."""
+
+    reason: str
+    seconds: float

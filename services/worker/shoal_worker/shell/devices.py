@@ -1,0 +1,63 @@
+"""What this machine has to offer: its GPUs by NVML, or shares of its CPU, and free ports."""
+
+import contextlib
+import os
+import random
+import socket
+
+from shoal_contract.events import Slot
+
+PORTS = range(20000, 32000)
+"""Below the range from which Linux takes ports for outgoing connections."""
+
+
+def slots(cpu_slots: int) -> list[Slot]:
+    """`cpu_slots` shares of the CPU; with 0, every GPU, or a share for each core if none is."""
+    if cpu_slots == 0:
+        found = _gpus()
+        if found:
+            return found
+        cpu_slots = len(os.sched_getaffinity(0))
+    return [Slot(number=n, kind="cpu", model="cpu") for n in range(cpu_slots)]
+
+
+def _gpus() -> list[Slot]:
+    """NVML: https://docs.nvidia.com/deploy/nvml-api/. Empty without a driver."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return []
+    try:
+        found = []
+        for number in range(pynvml.nvmlDeviceGetCount()):
+            handle = pynvml.nvmlDeviceGetHandleByIndex(number)
+            found.append(
+                Slot(
+                    number=number,
+                    kind="cuda",
+                    model=_text(pynvml.nvmlDeviceGetName(handle)),
+                    memory=pynvml.nvmlDeviceGetMemoryInfo(handle).total,
+                    uuid=_text(pynvml.nvmlDeviceGetUUID(handle)),
+                )
+            )
+        return found
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def free_ports(count: int, host: str) -> list[int]:
+    """Ports that nobody listens on now, for rendezvous."""
+    found: list[int] = []
+    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+        if len(found) == count:
+            break
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind((host, port))
+            found.append(port)
+    return found

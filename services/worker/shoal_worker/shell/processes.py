@@ -1,0 +1,163 @@
+"""Carries the core's decisions on runs out: files, processes, ends."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from shoal_bus.host import Host
+from shoal_contract.envelope import Envelope
+from shoal_contract.events import (
+    NodeLeft,
+    RankExited,
+    RunAccepted,
+    RunExited,
+    RunOrder,
+    RunStopping,
+    Slot,
+)
+from shoal_contract.line import SOCKET_VARIABLE, TOKEN_VARIABLE
+from shoal_worker.core.messages import RankEnded, RanksStarted, StartFailed
+from shoal_worker.core.state import State
+from shoal_worker.shell.launcher import Launcher, Spawn
+from shoal_worker.shell.line import Line
+from shoal_worker.shell.logs import LogTail, last_line
+from shoal_worker.shell.staging import StagingError, stage
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Processes:
+    """Follows what was decided on runs, and does it."""
+
+    state_dir: Path
+    slots: Sequence[Slot]
+    base_env: Mapping[str, str]
+    """What every rank's environment begins with."""
+    host_address: str
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the worker has left the cluster."""
+    host: Host[State] | None = None
+    line: Line | None = None
+    launcher: Launcher | None = None
+    _done: dict[str, asyncio.Event] = field(default_factory=dict)
+    _tails: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
+
+    async def committed(self, envelopes: Sequence[Envelope]) -> None:
+        """React to what was decided."""
+        for envelope in envelopes:
+            match envelope.event:
+                case RunAccepted() as event:
+                    self._do(self._start(event.run))
+                case RunStopping() as event:
+                    self._do(self._kill_at(event.run_id, event.until))
+                case RankExited() as event:
+                    log.info("rank %d of %s: exit %d", event.rank, event.run_id, event.exit_code)
+                case RunExited() as event:
+                    self._do(self._clean(event.run_id))
+                case NodeLeft():
+                    self.left.set()
+                case _:
+                    pass
+        self._parts()[1].wake()
+
+    def exited(self, run_id: str, rank: int, code: int) -> None:
+        """The launcher's word that a rank ended."""
+        logs = self.state_dir / "runs" / run_id / "logs"
+        tail = last_line(logs / f"rank-{rank}.stderr") if code else ""
+        self._parts()[0].tell(RankEnded(run_id=run_id, rank=rank, exit_code=code, tail=tail))
+
+    def _parts(self) -> tuple[Host[State], Line, Launcher]:
+        if self.host is None or self.line is None or self.launcher is None:
+            raise RuntimeError("the worker is not wired up")
+        return self.host, self.line, self.launcher
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _start(self, order: RunOrder) -> None:
+        host, line, launcher = self._parts()
+        try:
+            folder = await asyncio.to_thread(stage, self.state_dir, order.run_id, order.task.bundle)
+            token = line.admit(order)
+            logs = folder.parent / "logs"
+            pids = []
+            for local, slot in enumerate(order.slots):
+                rank = order.first_rank + local
+                spawn = Spawn(
+                    run_id=order.run_id,
+                    rank=rank,
+                    arguments=order.task.entrypoint,
+                    folder=str(folder),
+                    env=self._env(order, local, slot, token),
+                    stdout=str(logs / f"rank-{rank}.stdout"),
+                    stderr=str(logs / f"rank-{rank}.stderr"),
+                )
+                pids.append(await launcher.start(spawn))
+        except (StagingError, OSError) as error:
+            log.warning("%s could not be started: %s", order.run_id, error)
+            for rank in range(order.first_rank, order.first_rank + len(order.slots)):
+                launcher.kill(order.run_id, rank)
+            host.tell(StartFailed(run_id=order.run_id, reason=str(error)))
+            return
+        self._done[order.run_id] = asyncio.Event()
+        tail = LogTail(line.bus, order, logs)
+        self._tails[order.run_id] = asyncio.create_task(tail.follow(self._done[order.run_id]))
+        host.tell(RanksStarted(run_id=order.run_id, pids=pids))
+
+    def _env(self, order: RunOrder, local: int, slot: int, token: str) -> dict[str, str]:
+        """The variables that torchrun gives, and the line's.
+
+        https://docs.pytorch.org/docs/stable/elastic/run.html#environment-variables
+        """
+        line = self._parts()[1]
+        env = {
+            **self.base_env,
+            **order.task.environment,
+            "RANK": str(order.first_rank + local),
+            "LOCAL_RANK": str(local),
+            "WORLD_SIZE": str(order.world_size),
+            "LOCAL_WORLD_SIZE": str(len(order.slots)),
+            "GROUP_RANK": str(order.node_rank),
+            "MASTER_ADDR": order.rendezvous.host,
+            "MASTER_PORT": str(order.rendezvous.port),
+            SOCKET_VARIABLE: line.path,
+            TOKEN_VARIABLE: token,
+        }
+        devices = [s for s in self.slots if s.number in order.slots and s.kind == "cuda"]
+        if devices:
+            env["CUDA_VISIBLE_DEVICES"] = ",".join(s.uuid or str(s.number) for s in devices)
+        else:
+            env["CUDA_VISIBLE_DEVICES"] = ""
+            env.setdefault("OMP_NUM_THREADS", "1")
+        if self.host_address in ("127.0.0.1", "localhost"):
+            env.setdefault("GLOO_SOCKET_IFNAME", "lo")
+        return env
+
+    async def _kill_at(self, run_id: str, until: float) -> None:
+        await asyncio.sleep(max(0.0, until - time.time()))
+        host, _, launcher = self._parts()
+        run = host.state.runs.get(run_id)
+        if run is not None:
+            for rank in run.ranks:
+                launcher.kill(run_id, rank)
+
+    async def _clean(self, run_id: str) -> None:
+        self._parts()[1].dismiss(run_id)
+        done = self._done.pop(run_id, None)
+        if done is not None:
+            done.set()
+            await self._tails.pop(run_id)
+
+    async def flush(self) -> None:
+        """Wait until the logs of what has ended are published."""
+        for run_id in list(self._done):
+            await self._clean(run_id)
+        await asyncio.gather(*(t for t in self._tails.values()), return_exceptions=True)

@@ -1,0 +1,48 @@
+"""A run's folder: the experiment's code, fetched once a machine and checked."""
+
+import hashlib
+import shutil
+import tarfile
+from pathlib import Path
+
+import fsspec
+
+from shoal_contract.events import Bundle
+
+
+class StagingError(RuntimeError):
+    """A run's files could not be made; the text says why."""
+
+
+def stage(state_dir: Path, run_id: str, bundle: Bundle | None) -> Path:
+    """The folder of a run, with a fresh copy of the bundle in it. Raises StagingError."""
+    folder = state_dir / "runs" / run_id / "work"
+    try:
+        (folder.parent / "logs").mkdir(parents=True, exist_ok=True)
+        if bundle is None:
+            folder.mkdir(exist_ok=True)
+        else:
+            shutil.copytree(_fetched(state_dir, bundle), folder, dirs_exist_ok=True)
+    except (OSError, tarfile.TarError, ValueError) as error:
+        raise StagingError(f"the files of {run_id} could not be made: {error}") from error
+    return folder
+
+
+def _fetched(state_dir: Path, bundle: Bundle) -> Path:
+    target = state_dir / "bundles" / bundle.sha256
+    if target.exists():
+        return target
+    archive = target.with_suffix(".tar.gz")
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with fsspec.open(bundle.url, "rb") as source, archive.open("wb") as copy:
+        shutil.copyfileobj(source, copy)
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    if digest != bundle.sha256:
+        raise ValueError(f"the bundle {bundle.url} has the checksum {digest}, not {bundle.sha256}")
+    draft = target.with_suffix(".draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    with tarfile.open(archive) as tar:
+        tar.extractall(draft, filter="data")
+    draft.rename(target)
+    archive.unlink()
+    return target

@@ -1,0 +1,157 @@
+"""The warm launcher's process: it has imported what trials need, and forks ranks on demand.
+
+Run as `python -m shoal_worker.shell.zygote FD`. It reads one JSON object a line from the socket
+FD (see `launcher.Spawn`), forks, and writes `{"pid"}` and later `{"exit"}` lines back. It has one
+thread, never touches CUDA (a context does not survive a fork), and ends, with all its children,
+when the socket closes.
+"""
+
+import atexit
+import contextlib
+import ctypes
+import importlib
+import json
+import os
+import runpy
+import selectors
+import signal
+import socket
+import sys
+import traceback
+from typing import Any
+
+PRELOAD = (
+    "numpy", "torch", "torch.distributed", "torch.nn", "torch.nn.parallel", "torch.optim",
+    "torch.utils.data", "torch.utils.data.distributed", "torch._dynamo", "sklearn.datasets",
+    "fsspec", "fsspec.implementations.local", "grpc", "shoal", "shoal.training",
+)  # fmt: skip
+
+
+def main() -> None:
+    """Serve until the socket closes."""
+    sock = socket.socket(fileno=int(sys.argv[1]))
+    for name in PRELOAD:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    wake_read, wake_write = os.pipe()
+    os.set_blocking(wake_read, False)
+    os.set_blocking(wake_write, False)
+    signal.set_wakeup_fd(wake_write)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    children: dict[int, tuple[str, int]] = {}
+    selector = selectors.DefaultSelector()
+    selector.register(sock, selectors.EVENT_READ)
+    selector.register(wake_read, selectors.EVENT_READ)
+    _send(sock, {"ready": os.getpid()})
+    buffer = b""
+    while True:
+        for key, _ in selector.select():
+            if key.fd == wake_read:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(wake_read, 4096)
+                _reap(sock, children)
+                continue
+            data = sock.recv(65536)
+            if not data:
+                _kill_all(children)
+                return
+            *lines, buffer = (buffer + data).split(b"\n")
+            for line in lines:
+                _obey(sock, json.loads(line), children)
+
+
+def _obey(sock: socket.socket, order: dict[str, Any], children: dict[int, tuple[str, int]]) -> None:
+    pid = os.fork()
+    if pid == 0:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        sock.close()
+        _become_rank(order)
+    children[pid] = (order["run_id"], order["rank"])
+    _send(sock, {"pid": pid, "run_id": order["run_id"], "rank": order["rank"]})
+
+
+def _reap(sock: socket.socket, children: dict[int, tuple[str, int]]) -> None:
+    while children:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        run_id, rank = children.pop(pid, ("", 0))
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)  # what the rank left behind in its session
+        code = os.waitstatus_to_exitcode(status)
+        _send(sock, {"exit": code, "run_id": run_id, "rank": rank})
+
+
+def _kill_all(children: dict[int, tuple[str, int]]) -> None:
+    for pid in children:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+
+
+def _send(sock: socket.socket, message: dict[str, Any]) -> None:
+    sock.sendall(json.dumps(message).encode() + b"\n")
+
+
+def _become_rank(order: dict[str, Any]) -> None:
+    code = 1
+    try:
+        os.setsid()
+        with contextlib.suppress(AttributeError, OSError):
+            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        os.chdir(order["folder"])
+        _redirect(order["stdout"], order["stderr"])
+        os.environ.clear()
+        os.environ.update(order["env"])
+        if "torch" in sys.modules and "OMP_NUM_THREADS" in order["env"]:
+            sys.modules["torch"].set_num_threads(int(order["env"]["OMP_NUM_THREADS"]))
+        code = _run(order["arguments"], order["folder"])
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(BaseException):
+            atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(BaseException):
+                stream.flush()
+        os._exit(code)
+
+
+def _redirect(stdout: str, stderr: str) -> None:
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    for path, fd in ((stdout, 1), (stderr, 2)):
+        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os.dup2(opened, fd)
+        os.close(opened)
+    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+
+
+def _run(arguments: list[str], folder: str) -> int:
+    """Run `script.py args…` or `-m module args…` as Python would; returns the exit code."""
+    try:
+        if arguments[0] == "-m":
+            sys.argv = arguments[1:]
+            sys.path.insert(0, folder)
+            runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+        else:
+            sys.argv = arguments
+            sys.path.insert(0, os.path.dirname(os.path.abspath(arguments[0])))
+            runpy.run_path(arguments[0], run_name="__main__")
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            return end.code or 0
+        print(end.code, file=sys.stderr)
+        return 1
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    main()

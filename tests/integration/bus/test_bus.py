@@ -1,0 +1,42 @@
+import asyncio
+
+import pytest
+from integration.bus.toy import Asked, stored
+from nats.js import api
+
+from shoal_bus.bus import Bus, BusSettings, StreamMismatchError
+from shoal_contract.subjects import EXPERIMENTS, STREAMS, TRAINING
+
+
+async def test_it_waits_for_the_server_and_makes_the_streams(nats_server):
+    nats_server.stop()
+    settings = BusSettings(nats_url=nats_server.url, service="s", replica="r")
+    connecting = [asyncio.create_task(Bus.connect(settings)) for _ in range(2)]
+    done, _ = await asyncio.wait(connecting, timeout=0.5)
+    assert not done
+    await asyncio.to_thread(nats_server.start)
+    one, two = await asyncio.wait_for(asyncio.gather(*connecting), 20)
+    found = {info.config.name: info.config for info in await one.js.streams_info()}
+    assert {stream.name for stream in STREAMS} <= set(found)
+    assert found[EXPERIMENTS.name].allow_atomic
+    assert found[TRAINING.name].persist_mode == api.PersistMode.ASYNC
+    await one.close()
+    await two.close()
+
+
+async def test_a_stream_with_other_subjects_is_an_error_that_says_so(bus):
+    one = await bus()
+    await one.js.delete_stream(EXPERIMENTS.name)
+    await one.js.add_stream(name=EXPERIMENTS.name, subjects=["old.>"])
+    with pytest.raises(StreamMismatchError, match="old"):
+        await bus("other")
+
+
+async def test_publishing_goes_on_after_a_restart(bus, nats_server):
+    one = await bus()
+    await asyncio.to_thread(nats_server.stop)
+    publishing = asyncio.create_task(one.publish(Asked(name="a"), id="1"))
+    await asyncio.sleep(0)
+    await asyncio.to_thread(nats_server.start)
+    await asyncio.wait_for(publishing, 20)
+    assert [envelope.id for envelope in await stored(one, EXPERIMENTS)] == ["1"]

@@ -1,0 +1,148 @@
+"""What a person sees of the command when something is wrong, and when it tells a story."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from shoal.cli import story
+from shoal.cli.app import app, main
+from shoal.cli.run import tell
+from shoal.client import Client, ShoalError, find_url
+
+runner = CliRunner()
+COMMANDS = (
+    ["up", "down", "status", "demo", "run", "ls", "show", "logs", "metrics", "pause", "resume", "stop", "nodes", "events"]
+)  # fmt: skip
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    out, err = capsys.readouterr()
+    return int(end.value.code or 0), out, err
+
+
+def test_help_names_every_command() -> None:
+    result = runner.invoke(app, ["--help"])
+    assert result.exit_code == 0
+    assert [c for c in COMMANDS if c not in result.output] == []
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c != "demo"])
+def test_every_command_explains_itself(command: str) -> None:
+    assert "Usage" in runner.invoke(app, [command, "--help"]).output
+
+
+def test_version() -> None:
+    assert runner.invoke(app, ["--version"]).output.startswith("shoal")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "cannot be read"),
+        ("a: [", "is no YAML in line"),
+        ("- a", "must be a mapping"),
+        (b"\xff\xfe\xfa", "is no text"),
+    ],
+)
+def test_a_bad_file_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, content: str | bytes | None, words: str
+) -> None:
+    file = tmp_path / "x.yaml"
+    if content is not None:
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    code, out, err = run(capsys, "run", str(file))
+    assert (code, out) == (1, "")
+    assert words in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["nope"], ["run"], ["ls", "--limit", "x"]])
+def test_wrong_usage_is_code_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    code, out, err = run(capsys, *arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+
+
+def test_no_platform(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOAL_URL", "http://127.0.0.1:9")
+    code, _, err = run(capsys, "ls")
+    assert code == 1
+    assert "shoal up" in err
+
+
+def test_where_the_platform_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SHOAL_URL", raising=False)
+    monkeypatch.setenv("SHOAL_HOME", str(tmp_path))
+    assert find_url() == "http://127.0.0.1:8080"
+    (tmp_path / "local.json").write_text('{"url": "http://here:1", "pid": 1}')
+    assert find_url() == "http://here:1"
+    monkeypatch.setenv("SHOAL_URL", "http://there:2")
+    assert find_url() == "http://there:2"
+
+
+def test_schemas(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "events", "schema", "trial.paused")
+    assert json.loads(out)["title"] == "TrialPaused"
+    code, _, err = run(capsys, "events", "schema", "nope")
+    assert (code, err.count("\n")) == (1, 1)
+
+
+def event(kind: str, **data: Any) -> dict[str, Any]:
+    return {"id": "i", "type": kind, "time": 0.0, "source": "s", "cause": None, "data": data}
+
+
+def frames(*events: dict[str, Any], first: int = 1) -> bytes:
+    return "".join(
+        f"id: {i}\nevent: {e['type']}\ndata: {json.dumps(e)}\n\n"
+        for i, e in enumerate(events, first)
+    ).encode()
+
+
+def test_a_broken_stream_goes_on_after_the_last_event() -> None:
+    asked: list[str | None] = []
+    end = event("search.cancelled", experiment_id="e", reason="asked", best=None)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers.get("Last-Event-ID"))
+        story_so_far = [frames(event("a.b"), event("a.c")), frames(end, first=3)]
+        return httpx.Response(200, content=story_so_far[len(asked) - 1])
+
+    client = Client("http://x", transport=httpx.MockTransport(answer))
+    assert tell(client, "e") == 3
+    assert asked == [None, "2"]
+
+
+def test_a_problem_becomes_an_error() -> None:
+    problem = {"detail": "It has ended.", "errors": [{"path": "a", "message": "b"}]}
+    transport = httpx.MockTransport(lambda _: httpx.Response(409, json=problem))
+    with pytest.raises(ShoalError, match=r"It has ended\.") as error:
+        Client("http://x", transport=transport).pause("e")
+    assert (error.value.status, error.value.errors[0]["path"]) == (409, "a")
+
+
+def test_a_submission_without_an_answer_is_repeated_with_its_key() -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(200, json={"experiment_id": "e"})
+        asked.append(request.headers["Idempotency-Key"])
+        if len(asked) == 1:
+            raise httpx.ReadTimeout("late", request=request)
+        return httpx.Response(201, json={"experiment_id": "e"})
+
+    client = Client("http://x", transport=httpx.MockTransport(answer))
+    assert client.submit({})["experiment_id"] == "e"
+    assert len(asked) == 2
+    assert len(set(asked)) == 1
+
+
+def test_the_story() -> None:
+    measured = event("trial.measured", trial_id="e-0", time=4, metric=0.123456789, rung=1)
+    assert story.line(measured) == "e-0 at 4: 0.12346 (rung 1)"
+    assert story.line(event("trial.checkpointed", trial_id="e-0")) is None

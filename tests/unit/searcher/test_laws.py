@@ -1,0 +1,147 @@
+"""The laws of every decider, and the searcher's own invariants, over random histories."""
+
+from collections import Counter
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from laws.decider_laws import RELAXED, DeciderLaws
+from unit.searcher.pool import REQUESTS, Pool, config
+
+from shoal_contract.events import (
+    AllocationEnded,
+    Checkpoint,
+    CheckpointSaved,
+    ExperimentSubmitted,
+    ValidationReported,
+)
+from shoal_contract.states import Outcome
+from shoal_decider import Decider, Tick
+from shoal_searcher.core.decider import SearcherDecider
+from shoal_searcher.core.draft import concurrent
+from shoal_searcher.core.methods import METHODS
+from shoal_searcher.core.state import State
+
+GRID = {"x": {"type": "categorical", "vals": [1, 2, 3]}}
+CONFIGS = [
+    config("single", max_restarts=1),
+    config("random", max_trials=4, max_concurrent_trials=2, max_restarts=0),
+    config("grid", hyperparameters=GRID, max_concurrent_trials=0),
+    config("async_halving", max_trials=6, divisor=2, num_rungs=3, max_concurrent_trials=3),
+    config("async_halving", max_trials=6, divisor=2, num_rungs=3, stop_once=True,
+           max_concurrent_trials=2),
+    config("random", max_trials=2, hyperparameters={"x": {"type": "log", "minval": 0,
+                                                          "maxval": 999}}),
+]  # fmt: skip
+EXPERIMENTS = st.sampled_from("abz")
+NUMBERS = st.integers(0, 6)
+ATTEMPTS = st.sampled_from([1, 1, 1, 2, 2, 3])
+VALUES = st.sampled_from([0.0, 1.0, 2.0, -3.0, 1e300, float("nan"), float("inf"), None])
+
+
+def of(experiment_id: str, n: int, attempt: int) -> dict[str, Any]:
+    trial_id = f"{experiment_id}-{n}"
+    allocation_id = f"{trial_id}-a{attempt}"
+    return {"experiment_id": experiment_id, "trial_id": trial_id, "allocation_id": allocation_id}
+
+
+TRIALS = st.tuples(EXPERIMENTS, NUMBERS, ATTEMPTS)
+SUBMITTED = st.builds(
+    lambda e, c: ExperimentSubmitted(experiment_id=e, config=c, storage_url="file:///s"),
+    EXPERIMENTS, st.sampled_from(CONFIGS),
+)  # fmt: skip
+REQUESTED = st.builds(
+    lambda e, verb: REQUESTS[verb](experiment_id=e),
+    EXPERIMENTS, st.sampled_from(["pause", "pause", "resume", "resume", "cancel"]),
+)  # fmt: skip
+REPORTED = st.builds(
+    lambda t, time, value: ValidationReported(
+        **of(*t), attempt=t[2], step=max(0, time), time=time, at=0.0,
+        metrics={} if value is None else {"loss": value},
+    ),
+    TRIALS, st.sampled_from([-1, 0, 1, 4, 16, 20, 32, 64, 70]), VALUES,
+)  # fmt: skip
+SAVED = st.builds(
+    lambda t, step: CheckpointSaved(
+        **of(*t), checkpoint=Checkpoint(url="file:///c", step=step, attempt=t[2])
+    ),
+    TRIALS, st.integers(0, 70),
+)  # fmt: skip
+ENDED = st.builds(
+    lambda t, outcome: AllocationEnded(
+        **of(*t), attempt=t[2], outcome=outcome, reason="r", slots=1, seconds=1.0
+    ),
+    TRIALS, st.sampled_from(Outcome),
+)  # fmt: skip
+BODIES = st.one_of(
+    SUBMITTED, SUBMITTED, REQUESTED, REPORTED, REPORTED, SAVED, ENDED, ENDED, st.just(Tick())
+)
+
+
+def check(state: State) -> None:
+    """What holds of every state."""
+    assert not state.experiments.keys() & state.ended.keys()
+    for experiment in state.experiments.values():
+        trials = list(experiment.trials.values())
+        assert sum(t.active for t in trials) <= concurrent(experiment)
+        assert len(trials) <= METHODS[experiment.config.searcher.name].total(experiment)
+        for trial in trials:
+            assert not trial.active or trial.holding
+            assert not trial.active or trial.target > trial.time
+            assert experiment.state == "active" or not trial.active
+            counted = [i for i, rung in enumerate(experiment.rungs) if trial.trial_id in rung]
+            assert counted == list(range(trial.rung + 1))
+        if experiment.state == "active":  # somebody is always under way: it will end
+            assert any(t.holding for t in trials)
+
+
+class TestSearcher(DeciderLaws):
+    examples = 60
+    longest = 60
+
+    def decider(self) -> Decider[Any]:
+        return SearcherDecider()
+
+    def messages(self) -> st.SearchStrategy[Any]:
+        return BODIES
+
+    def check(self, state: State) -> None:
+        check(state)
+
+
+@settings(max_examples=150, **RELAXED)
+@given(st.lists(BODIES, max_size=60))
+def test_every_event_is_allowed_by_the_tables(bodies: list[Any]) -> None:
+    pool = Pool()
+    for body in bodies:
+        pool.tell(body)
+    pool.check_replay()
+
+
+@settings(max_examples=150, **RELAXED)
+@given(st.sampled_from(CONFIGS[:5]), st.data())
+def test_whatever_happens_a_search_ends_and_runs_no_trial_twice(found: Any, data: Any) -> None:
+    """A lawful world: only attempts that hold slots report and end, each once."""
+    pool = Pool(found)
+    for _ in range(120):
+        check(pool.runner.state)
+        if "e" not in pool.runner.state.experiments:
+            break
+        holding = [t.number for t in pool.experiment.trials.values() if t.holding]
+        act = data.draw(st.sampled_from(["report", "report", "end", "pause", "resume"]))
+        if act in ("pause", "resume"):
+            pool.ask(act)
+        elif holding:
+            n = data.draw(st.sampled_from(holding))
+            if act == "end":
+                pool.end(n, data.draw(st.sampled_from(Outcome)))
+            else:
+                pool.report(n, pool.targets[f"e-{n}"], data.draw(VALUES))
+    if "e" in pool.runner.state.experiments:
+        pool.ask("resume")
+        pool.train(lambda n, t: float(n))
+    assert pool.searches["e"] in ("completed", "failed")
+    assert all(state in ("completed", "stopped", "failed") for state in pool.trials.values())
+    attempts = Counter((e.trial_id, e.attempt) for e in pool.events if e.type == "trial.requested")  # type: ignore[attr-defined]
+    assert set(attempts.values()) == {1}
+    pool.check_replay()
