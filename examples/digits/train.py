@@ -65,7 +65,7 @@ def main() -> None:
             loss = nn.functional.cross_entropy(replica(batch), target)
             loss.backward()
             optimizer.step()
-            total += float(loss)
+            total += loss.item()
         model.eval()
         with torch.no_grad():
             accuracy = (model(images).argmax(1) == labels).float().mean()

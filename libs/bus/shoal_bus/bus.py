@@ -68,7 +68,7 @@ class Bus:
                     pending_size=64 * 1024 * 1024,
                     error_cb=_note_error,
                 )
-                bus = cls(settings, nc, nc.jetstream(timeout=5))
+                bus = cls(settings, nc, nc.jetstream(timeout=2))
                 await bus.ensure()
                 return bus
             except StreamMismatchError:

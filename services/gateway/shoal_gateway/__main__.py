@@ -33,10 +33,10 @@ async def main(settings: Settings) -> None:
     store = RedisStore(settings.redis_url)
     projector = Projector(bus, store)
     bundles = Bundles(settings.storage_url, settings.max_bundle)
-    app = create_app(Parts(settings, bus, store, projector, bundles))
+    parts = Parts(settings, bus, store, projector, bundles)
     server = Server(
         uvicorn.Config(
-            app,
+            create_app(parts),
             host=settings.host,
             port=settings.port,
             log_config=None,
@@ -51,6 +51,7 @@ async def main(settings: Settings) -> None:
         for task in done:
             task.result()
     finally:
+        parts.stopping.set()
         server.should_exit = True
         projecting.cancel()
         await asyncio.gather(serving, projecting, return_exceptions=True)

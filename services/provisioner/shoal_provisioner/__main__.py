@@ -20,13 +20,14 @@ async def main(settings: Settings, pools: list[Pool]) -> None:
         BusSettings(nats_url=settings.nats_url, service="provisioner", replica=settings.replica)
     )
     driver = LocalDriver(settings.state_dir, settings.nats_url)
-    reconciler = Reconciler({pool.name: driver for pool in pools})
+    reconciler = Reconciler([driver], lambda _pool: driver)
     host = Host(
         bus,
         ProvisionerDecider(pools),
         subjects.INSTANCES,
         [Input(subjects.SCHEDULE, [subjects.all_of("pool"), subjects.all_of("demand")])],
         on_commit=reconciler.committed,
+        on_lead=reconciler.led,
     )
     try:
         async with asyncio.TaskGroup() as tasks:

@@ -14,9 +14,10 @@ from shoal.cli.run import tell
 from shoal.client import Client, ShoalError, find_url
 
 runner = CliRunner()
-COMMANDS = (
-    ["up", "down", "status", "demo", "run", "ls", "show", "logs", "metrics", "pause", "resume", "stop", "nodes", "events"]
-)  # fmt: skip
+COMMANDS = [
+    "up", "down", "status", "demo", "run", "ls", "show", "logs", "metrics", "pause", "resume",
+    "stop", "nodes", "events",
+]  # fmt: skip
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:

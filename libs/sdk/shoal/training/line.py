@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from shoal_contract import line
+from shoal_contract.events import Checkpoint
 
 A = TypeVar("A", bound=BaseModel)
 TIMEOUT = 120.0
@@ -28,7 +29,7 @@ class Line:
         """Numbers of a step; returns when they are in the stream."""
         self._call("Report", line.Report(token=self.token, step=step, metrics=metrics), line.Done)
 
-    def saved(self, checkpoint: line.Checkpoint) -> None:
+    def saved(self, checkpoint: Checkpoint) -> None:
         """A checkpoint is complete; returns when that is in the stream."""
         self._call("Saved", line.Saved(token=self.token, checkpoint=checkpoint), line.Done)
 

@@ -46,7 +46,7 @@ class Run:
         rank = int(os.environ.get("RANK", "0"))
         world_size = int(os.environ.get("WORLD_SIZE", "1"))
         local_rank = int(os.environ.get("LOCAL_RANK", "0"))
-        where = {"rank": rank, "world_size": world_size, "local_rank": local_rank}
+        where: dict[str, Any] = {"rank": rank, "world_size": world_size, "local_rank": local_rank}
         socket = os.environ.get(SOCKET_VARIABLE)
         if socket is None:
             run = cls(hyperparameters, target=max_time or 1, **where)

@@ -1,6 +1,7 @@
 """What the routes work with, put together once."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 from fastapi import Request
 
@@ -20,6 +21,8 @@ class Parts:
     store: RedisStore
     projector: Projector
     bundles: Bundles
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the gateway ends: whoever watches events is to connect to another."""
 
 
 def parts(request: Request) -> Parts:

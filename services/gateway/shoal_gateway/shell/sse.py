@@ -71,10 +71,11 @@ class Flow:
         types: tuple[str, ...] = (),
         follow: bool = True,
         keep_alive: float = 10.0,
+        stopping: asyncio.Event | None = None,
     ) -> None:
         self._positions = dict(start)
         self._follow, self._keep_alive = follow, keep_alive
-        self._wake = asyncio.Event()
+        self._wake, self._stopping = asyncio.Event(), stopping or asyncio.Event()
         self._sources: dict[str, _Source] = {}
         for stream in EVENT_STREAMS:
             wanted = filters(stream, experiment_id, types)
@@ -87,8 +88,9 @@ class Flow:
         """Server-sent events, as text; comments when nothing happens."""
         yield f"id: {encode(self._positions)}\n: the events of Shoal\n\n"  # where to go on from
         tasks = [asyncio.ensure_future(source.read()) for source in self._sources.values()]
+        tasks.append(asyncio.ensure_future(self._heed()))
         try:
-            while True:
+            while not self._stopping.is_set():
                 self._wake.clear()
                 while (name := self._next()) is not None:
                     yield self._message(name, self._sources[name].take())
@@ -106,6 +108,10 @@ class Flow:
             for source in self._sources.values():
                 with contextlib.suppress(NatsError, OSError):
                     await source.consumer.close()
+
+    async def _heed(self) -> None:
+        await self._stopping.wait()
+        self._wake.set()
 
     def _next(self) -> str | None:
         """The stream whose event is the oldest; None while an older one may still come."""

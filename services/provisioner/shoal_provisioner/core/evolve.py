@@ -20,6 +20,8 @@ def evolve(state: State, event: Event) -> State:
     match event:
         case DemandNoted():
             _pool(state, event.pool).missing_slots = event.missing_slots
+            for machine in state.of(event.pool):
+                machine.busy_since = None
         case InstanceRequested():
             _pool(state, event.pool).made += 1
             state.instances[event.instance_id] = Instance(
@@ -35,7 +37,9 @@ def evolve(state: State, event: Event) -> State:
             instance.state, instance.idle_since = InstanceState.JOINED, event.at
             _pool(state, event.pool).failures = 0
         case InstanceIdled():
-            state.instances[event.instance_id].idle_since = event.at if event.idle else None
+            instance = state.instances[event.instance_id]
+            instance.idle_since = event.at if event.idle else None
+            instance.busy_since = None if event.idle else event.at
         case InstanceStopping():
             state.instances[event.instance_id].state = InstanceState.STOPPING
         case InstanceFailed():

@@ -16,6 +16,8 @@ class Instance(BaseModel):
     """Unix seconds, as all times here."""
     idle_since: float | None = None
     """None: it works, or has not joined."""
+    busy_since: float | None = None
+    """When it got work, until the demand is noted anew."""
 
     @property
     def counts(self) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,56 +26,87 @@ class Reconciler:
     It compares instead of reacting to single events, so what a crash left undone is done later.
     """
 
-    drivers: Mapping[str, Driver]
-    """Pool to driver."""
+    drivers: Sequence[Driver]
+    """Each driver once."""
+    driver_of: Callable[[str], Driver]
+    """The driver of a pool, also of one that is not configured any more."""
     interval: float = 0.5
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _busy: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     """Instance to the work that is under way for it."""
+    _absent: set[str] = field(default_factory=set)
+    """Those that were not found at the last look: once may be a race, twice is not."""
 
     async def committed(self, _envelopes: Sequence[Envelope]) -> None:
         """Something was decided: look at once."""
+        self._wake.set()
+
+    async def led(self, _state: State) -> None:
+        """This replica leads from now on: look at once at what an earlier one left undone."""
+        self._absent.clear()
         self._wake.set()
 
     async def run(self, host: Host[State]) -> None:
         """Compare and act, for ever, while the host leads."""
         while True:
             await host.leading.wait()
-            running = {pool: await d.running() for pool, d in self.drivers.items()}
-            if host.leading.is_set():
-                for instance in list(host.state.instances.values()):
-                    self._look_at(host, instance, running.get(instance.pool, set()))
+            try:
+                running = [(driver, await driver.running()) for driver in self.drivers]
+            except Exception:
+                log.exception("the machines cannot be listed")
+            else:
+                if host.leading.is_set():
+                    self._look(host, running)
             self._wake.clear()
             try:
                 await asyncio.wait_for(self._wake.wait(), self.interval)
             except TimeoutError:
                 continue
 
+    def _look(self, host: Host[State], running: Sequence[tuple[Driver, set[str]]]) -> None:
+        known = host.state.instances
+        everywhere = {name for _, names in running for name in names}
+        for instance in list(known.values()):
+            self._look_at(host, instance, everywhere)
+        self._absent &= known.keys()
+        for driver, names in running:
+            for name in sorted(names - known.keys() - self._busy.keys()):
+                log.warning("%s runs and nobody knows it: it is stopped", name)
+                self._do(name, driver.stop(name, GRACE))
+
     def _look_at(self, host: Host[State], instance: Instance, running: set[str]) -> None:
-        name, driver = instance.instance_id, self.drivers.get(instance.pool)
-        if name in self._busy or driver is None:
+        name = instance.instance_id
+        if name in self._busy:
             return
+        driver = self.driver_of(instance.pool)
         if instance.state is InstanceState.REQUESTED:
             self._do(name, self._start(host, driver, instance))
         elif instance.state is InstanceState.STOPPING:
             self._do(name, self._stop(host, driver, instance))
-        elif name not in running:
-            host.tell(
-                MachineGone(pool=instance.pool, instance_id=name, reason="it vanished"),
-                id=f"gone-{name}",
-            )
+        elif name in running:
+            self._absent.discard(name)
+        elif name not in self._absent:
+            self._absent.add(name)
+        else:
+            gone = MachineGone(pool=instance.pool, instance_id=name, reason="it vanished")
+            host.tell(gone, id=f"gone-{name}")
 
     def _do(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._busy[name] = task
-        task.add_done_callback(lambda _: self._busy.pop(name, None))
+        task.add_done_callback(lambda done: self._over(name, done))
+
+    def _over(self, name: str, task: asyncio.Task[None]) -> None:
+        self._busy.pop(name, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s: %s", name, error, exc_info=error)
 
     async def _start(self, host: Host[State], driver: Driver, instance: Instance) -> None:
         ids = {"pool": instance.pool, "instance_id": instance.instance_id}
         try:
             await driver.start(instance.pool, instance.instance_id, instance.slots)
-        except StartError as error:
-            log.warning("%s", error)
+        except Exception as error:
+            log.warning("%s", error, exc_info=not isinstance(error, StartError))
             await host.told(MachineFailed(**ids, reason=str(error)))
         else:
             await host.told(MachineStarted(**ids))

@@ -168,6 +168,13 @@ def _noticed(draft: Draft, body: NodeNoticed) -> None:
     node = draft.state.nodes.get(body.node_id)
     if node is None or node.incarnation != body.incarnation or node.state is NodeState.DRAINING:
         return
-    draft.emit(NodeDraining(node_id=node.node_id, incarnation=node.incarnation, reason=body.reason))
+    draft.emit(
+        NodeDraining(
+            node_id=node.node_id,
+            incarnation=node.incarnation,
+            instance_id=node.instance_id,
+            reason=body.reason,
+        )
+    )
     for held in dict.fromkeys(node.held.values()):
         draft.release(held, StopReason.PREEMPTED, max(0.0, min(GRACE, body.seconds)))

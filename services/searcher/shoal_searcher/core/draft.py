@@ -23,6 +23,8 @@ from shoal_searcher.core.state import Experiment, Trial
 CHUNK = 400
 """Events after which a message's decisions pause until the next tick: a journal takes them in one
 atomic batch, which NATS limits to 1,000."""
+LIVE = frozenset({TrialState.WANTED, TrialState.INTERRUPTED, TrialState.PAUSED})
+"""States in which a trial may take up a place. Only asked for members, never iterated."""
 
 
 @dataclass(slots=True)
@@ -100,10 +102,12 @@ class Draft:
         if experiment.state is not ExperimentState.ACTIVE:
             return
         limit = concurrent(experiment)
-        held = [t for t in experiment.trials.values() if t.waits_for_resume]
-        places = sum(t.active for t in experiment.trials.values()) + len(held)
+        live = [t for t in experiment.trials.values() if t.state in LIVE]
+        held = [t for t in live if t.waits_for_resume]
+        places = sum(t.active for t in live) + len(held)
         waiting = [(t.trial_id, self.next_target(t)) for t in held]
-        promoted = method.promotable(experiment)[: max(0, limit - places)]
+        free = max(0, limit - places)
+        promoted = method.promotable(experiment)[:free] if free else []
         for trial_id, target in waiting + promoted:
             if len(self.events) >= CHUNK:
                 return

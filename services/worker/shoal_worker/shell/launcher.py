@@ -54,8 +54,8 @@ class Launcher:
 
     async def close(self) -> None:
         """Kill every rank and the warm process."""
-        for run_id, rank in list(self._pids):
-            self.kill(run_id, rank)
+        for run_id, _ in list(self._pids):
+            self.kill(run_id)
         if self._zygote is not None:
             await self._zygote.close()
 
@@ -95,12 +95,12 @@ class Launcher:
         task.add_done_callback(self._tasks.discard)
         return process.pid
 
-    def kill(self, run_id: str, rank: int) -> None:
-        """Kill a rank and all that it started, if it still runs."""
-        pid = self._pids.get((run_id, rank))
-        if pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGKILL)
+    def kill(self, run_id: str) -> None:
+        """Kill the ranks of a run that still live, and all that they started."""
+        for (its_run, _), pid in self._pids.items():
+            if its_run == run_id:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(pid, signal.SIGKILL)
 
     def _exited(self, run_id: str, rank: int, code: int) -> None:
         self._pids.pop((run_id, rank), None)

@@ -103,8 +103,7 @@ class Processes:
                 pids.append(await launcher.start(spawn))
         except (StagingError, OSError) as error:
             log.warning("%s could not be started: %s", order.run_id, error)
-            for rank in range(order.first_rank, order.first_rank + len(order.slots)):
-                launcher.kill(order.run_id, rank)
+            launcher.kill(order.run_id)
             host.tell(StartFailed(run_id=order.run_id, reason=str(error)))
             return
         self._done[order.run_id] = asyncio.Event()
@@ -143,11 +142,7 @@ class Processes:
 
     async def _kill_at(self, run_id: str, until: float) -> None:
         await asyncio.sleep(max(0.0, until - time.time()))
-        host, _, launcher = self._parts()
-        run = host.state.runs.get(run_id)
-        if run is not None:
-            for rank in run.ranks:
-                launcher.kill(run_id, rank)
+        self._parts()[2].kill(run_id)
 
     async def _clean(self, run_id: str) -> None:
         self._parts()[1].dismiss(run_id)

@@ -3,11 +3,16 @@
 import hashlib
 import shutil
 import tarfile
+import threading
 from pathlib import Path
 
 import fsspec
 
 from shoal_contract.events import Bundle
+
+
+_FETCHING = threading.Lock()
+"""Runs of one experiment start together, and need the same bundle: one of them fetches it."""
 
 
 class StagingError(RuntimeError):
@@ -22,7 +27,9 @@ def stage(state_dir: Path, run_id: str, bundle: Bundle | None) -> Path:
         if bundle is None:
             folder.mkdir(exist_ok=True)
         else:
-            shutil.copytree(_fetched(state_dir, bundle), folder, dirs_exist_ok=True)
+            with _FETCHING:
+                source = _fetched(state_dir, bundle)
+            shutil.copytree(source, folder, dirs_exist_ok=True)
     except (OSError, tarfile.TarError, ValueError) as error:
         raise StagingError(f"the files of {run_id} could not be made: {error}") from error
     return folder

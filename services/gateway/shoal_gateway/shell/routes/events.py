@@ -41,5 +41,6 @@ async def events(
         types=tuple(type or ()),
         follow=follow,
         keep_alive=use.settings.keep_alive,
+        stopping=use.stopping,
     )
     return EventStream(flow, use.settings.stall_timeout)

@@ -27,6 +27,11 @@ class LocalDriver:
         """Start a worker."""
         folder = self.state_dir / "machines" / instance_id
         if (folder / "machine.json").exists():
+            if self._process(instance_id) is None:
+                raise StartError(f"{instance_id} has ended; a machine is never started twice")
+            return
+        if folder.exists() and (orphan := self._orphan(instance_id)) is not None:
+            self._write(folder, instance_id, pool, orphan)  # we died between start and note
             return
         env = {
             **os.environ,
@@ -41,16 +46,30 @@ class LocalDriver:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with (folder / "worker.log").open("ab") as log:
-                process = await asyncio.to_thread(self._spawn, env, log.fileno(), folder)
-            created = psutil.Process(process.pid).create_time()
+                started = await asyncio.to_thread(self._spawn, env, log.fileno(), folder)
+            self._write(folder, instance_id, pool, psutil.Process(started.pid))
         except (OSError, psutil.Error) as error:
             raise StartError(f"the worker {instance_id} could not be started: {error}") from error
+
+    @staticmethod
+    def _write(folder: Path, instance_id: str, pool: str, process: psutil.Process) -> None:
         about = {
-            "pid": process.pid, "create_time": created, "instance_id": instance_id, "pool": pool,
-        }  # fmt: skip
-        draft = folder / "machine.json.draft"
-        draft.write_text(json.dumps(about))
-        draft.replace(folder / "machine.json")
+            "pid": process.pid,
+            "create_time": process.create_time(),
+            "instance_id": instance_id,
+            "pool": pool,
+        }
+        _replace(folder / "machine.json", about)
+
+    def _orphan(self, instance_id: str) -> psutil.Process | None:
+        """A worker that was started under this id, of which no note was taken."""
+        folder = str(self.state_dir / "machines" / instance_id)
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                ours = process.environ().get("SHOAL_STATE_DIR") == folder
+                if ours and process.cmdline()[1:] == self.command[1:]:
+                    return process
+        return None
 
     def _spawn(self, env: dict[str, str], log: int, folder: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -66,15 +85,24 @@ class LocalDriver:
     async def stop(self, instance_id: str, grace: float) -> None:
         """SIGTERM, then SIGKILL after the grace, to the worker and what it left behind."""
         process = self._process(instance_id)
-        if process is None:
-            return
-        with contextlib.suppress(psutil.Error):
-            process.terminate()
-        await asyncio.to_thread(psutil.wait_procs, [process], grace)
-        with contextlib.suppress(psutil.Error):
-            for child in process.children(recursive=True):
-                child.kill()
-            process.kill()
+        if process is not None:
+            family = {process: None}
+            with contextlib.suppress(psutil.Error):
+                family.update(dict.fromkeys(process.children(recursive=True)))
+                process.terminate()
+            await asyncio.to_thread(psutil.wait_procs, [process], grace)
+            with contextlib.suppress(psutil.Error):
+                family.update(dict.fromkeys(process.children(recursive=True)))
+            for member in family:
+                with contextlib.suppress(psutil.Error):
+                    member.kill()  # psutil never hits another process with the same number
+            await asyncio.to_thread(psutil.wait_procs, [process], 5)
+        self._mark_ended(instance_id)
+
+    def _mark_ended(self, instance_id: str) -> None:
+        file = self.state_dir / "machines" / instance_id / "machine.json"
+        with contextlib.suppress(OSError, ValueError):
+            _replace(file, {**json.loads(file.read_text()), "ended": True})
 
     async def running(self) -> set[str]:
         """Machines whose process lives."""
@@ -95,3 +123,9 @@ class LocalDriver:
         except (OSError, ValueError, KeyError, psutil.Error):
             return None
         return process
+
+
+def _replace(file: Path, about: dict[str, object]) -> None:
+    draft = file.with_suffix(".draft")
+    draft.write_text(json.dumps(about))
+    draft.replace(file)

@@ -6,6 +6,7 @@ https://arxiv.org/abs/1810.05934. Rungs are Determined's, so that its configurat
 floor(log(max_trials)/log(divisor)) + 1 of them.
 """
 
+import math
 from collections.abc import Mapping
 from fractions import Fraction
 from functools import lru_cache
@@ -73,7 +74,7 @@ class AsyncHalving(FullLength):
         if rung == len(targets) - 1:
             return Complete(f"trained in full, {targets[-1]}")
         results = experiment.rungs[rung]
-        rank = _ranked(experiment, results).index(trial.trial_id) + 1
+        rank = _rank(experiment, results, trial.trial_id)
         keep = cut(len(results), c.divisor)
         if c.stop_once:
             keep = max(1, keep)  # the first results pass, or nothing would ever train on
@@ -106,7 +107,7 @@ class AsyncHalving(FullLength):
             return f"measured up to {max(trial.time, 0)}, before the first rung"
         c, targets = _config(experiment), self.targets(experiment)
         results = experiment.rungs[trial.rung]
-        rank = _ranked(experiment, results).index(trial.trial_id) + 1
+        rank = _rank(experiment, results, trial.trial_id)
         place = f"rank {rank} of {len(results)} in rung {trial.rung} (at {targets[trial.rung]})"
         if trial.rung == len(targets) - 1:
             return place
@@ -121,11 +122,29 @@ def _config(experiment: Experiment) -> AsyncHalvingSearcher:
     return searcher
 
 
+Row = tuple[bool, float, int, str]
+
+
+def _row(experiment: Experiment, trial_id: str, value: float | None) -> Row:
+    """What a result is compared by: no number comes last; of equals, the earlier proposal comes
+    first, whatever came in first."""
+    number = experiment.trials[trial_id].number
+    return value is None, experiment.cost(value), number, trial_id
+
+
 def _ranked(experiment: Experiment, results: Mapping[str, float | None]) -> list[str]:
-    """Trials, best first; of equals, the earlier proposal first, whatever came in first."""
+    """Trials, best first."""
+    return [row[-1] for row in sorted([_row(experiment, t, v) for t, v in results.items()])]
 
-    def key(trial_id: str) -> tuple[bool, float, int]:
-        value = results[trial_id]
-        return value is None, experiment.cost(value), experiment.trials[trial_id].number
 
-    return sorted(results, key=key)
+def _rank(experiment: Experiment, results: Mapping[str, float | None], trial_id: str) -> int:
+    """A trial's place among the results, from 1. Compares rows only where results are equal."""
+    value = results[trial_id]
+    cost, row = experiment.cost(value), _row(experiment, trial_id, value)
+    sign = 1 if experiment.config.searcher.smaller_is_better else -1
+    rank = 1
+    for other, found in results.items():
+        theirs = math.inf if found is None else sign * found
+        if theirs < cost or (theirs == cost and _row(experiment, other, found) < row):
+            rank += 1
+    return rank

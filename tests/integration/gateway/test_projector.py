@@ -1,0 +1,78 @@
+"""Each event counts once, whatever happens to gateways and Redis."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from shoal_bus.bus import Bus
+from shoal_contract.events import AllocationEnded
+from shoal_contract.states import Outcome
+from shoal_contract.subjects import SCHEDULE
+from shoal_gateway.core import keys
+from shoal_gateway.core.changes import Increment
+from shoal_gateway.shell.projector import Projector
+from shoal_gateway.shell.redis_store import RedisStore
+
+COUNT = 400
+
+
+async def store(redis_url: str) -> RedisStore:
+    made = RedisStore(redis_url)
+    await made.redis.flushall()
+    return made
+
+
+async def total(use: RedisStore) -> float:
+    return float((await use.row(keys.experiment("e"))).get("slot_seconds", 0))
+
+
+@pytest.mark.parametrize("disturbance", ["none", "flush", "restart"])
+async def test_two_gateways_on_one_redis_count_each_event_once(
+    bus: Callable[..., Awaitable[Bus]], redis_url: str, disturbance: str
+) -> None:
+    one, use = await bus("gateway"), await store(redis_url)
+    projectors = [asyncio.create_task(Projector(one, use).run()) for _ in range(2)]
+    for i in range(COUNT):
+        ended = AllocationEnded(
+            experiment_id="e", allocation_id=f"a{i}", trial_id=f"e-{i}", attempt=1,
+            outcome=Outcome.COMPLETED, reason="", slots=1, seconds=1.0,
+        )  # fmt: skip
+        await one.publish(ended, id=f"ended-{i}")
+        if i == COUNT // 2 and disturbance == "flush":
+            await use.redis.flushall()
+        if i % 100 == 50 and disturbance == "restart":
+            projectors.pop(0).cancel()
+            projectors.append(asyncio.create_task(Projector(one, use).run()))
+    for _ in range(100):
+        if await total(use) >= COUNT:
+            break
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(1.0)
+    assert await total(use) == COUNT
+    for task in projectors:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    await use.close()
+
+
+async def test_models_of_other_streams_are_forgotten(
+    bus: Callable[..., Awaitable[Bus]], redis_url: str
+) -> None:
+    one, use = await bus("gateway"), await store(redis_url)
+    change = Increment(keys.experiment("e"), "slot_seconds", 5)
+    assert await use.apply(SCHEDULE.name, 0, 99, [change]) == 99
+    assert await use.apply(SCHEDULE.name, 0, 100, [change]) == 99
+    assert await total(use) == 5
+    projector = Projector(one, use)
+    running = asyncio.create_task(projector.run())
+    for _ in range(200):
+        if projector.ready:
+            break
+        await asyncio.sleep(0.05)
+    assert await total(use) == 0
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await use.close()
