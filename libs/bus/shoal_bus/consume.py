@@ -200,8 +200,12 @@ class Consumer:
     async def close(self) -> None:
         """Stop reading; `open` or `fetch` goes on where this stopped."""
         pull, self._pull = self._pull, None
-        if pull is not None:
-            await _quietly(pull.close())
+        if pull is None or self.bus.nc.is_closed:
+            return
+        await _quietly(pull.close())
+        if self.durable is None:  # not answered, so as not to wait for a server that is away
+            subject = f"$JS.API.CONSUMER.DELETE.{self.stream.name}.{pull.consumer}"
+            await _quietly(self.bus.nc.publish(subject, reply=self.bus.nc.new_inbox()))
 
     async def _read(self, msg: Msg) -> Delivery | None:
         meta = msg.metadata

@@ -9,8 +9,9 @@ from shoal_bus.service import run_service
 from shoal_contract import subjects
 from shoal_provisioner.core.decider import ProvisionerDecider
 from shoal_provisioner.core.pools import Pool
-from shoal_provisioner.settings import PoolsError, Settings
+from shoal_provisioner.settings import Settings, environment
 from shoal_provisioner.shell.drivers.local import LocalDriver
+from shoal_provisioner.shell.pools import PoolsError, read_pools
 from shoal_provisioner.shell.reconcile import Reconciler
 
 
@@ -19,7 +20,7 @@ async def main(settings: Settings, pools: list[Pool]) -> None:
     bus = await Bus.connect(
         BusSettings(nats_url=settings.nats_url, service="provisioner", replica=settings.replica)
     )
-    driver = LocalDriver(settings.state_dir, settings.nats_url)
+    driver = LocalDriver(settings.state_dir, settings.nats_url, environment())
     reconciler = Reconciler([driver], lambda _pool: driver)
     host = Host(
         bus,
@@ -40,7 +41,7 @@ async def main(settings: Settings, pools: list[Pool]) -> None:
 if __name__ == "__main__":
     found = Settings()
     try:
-        its_pools = found.read_pools()
+        its_pools = read_pools(found.pools)
     except PoolsError as error:
         sys.exit(f"shoal-provisioner: {error}")
     run_service(lambda: main(found, its_pools), "provisioner", found.replica)

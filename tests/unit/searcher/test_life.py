@@ -191,7 +191,7 @@ def test_a_persons_pause_is_not_the_methods(stop_once: bool) -> None:
     for n in range(len(pool.trials)):
         if pool.trial(n).holding:
             pool.end(n, "stopped")
-    running = [n for n in range(len(pool.trials)) if pool.trial(n).waits_for_resume]
+    running = [n for n in pool.in_state("paused") if pool.trial(n).held_by_user]
     assert 1 not in running
     assert (0 in running) is stop_once
     told = pool.ask("resume")

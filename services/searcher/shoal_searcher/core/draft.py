@@ -103,8 +103,9 @@ class Draft:
             return
         limit = concurrent(experiment)
         live = [t for t in experiment.trials.values() if t.state in LIVE]
-        held = [t for t in live if t.waits_for_resume]
-        places = sum(t.active for t in live) + len(held)
+        paused = [t for t in live if t.state is TrialState.PAUSED]
+        held = [t for t in paused if t.held_by_user]
+        places = len(live) - len(paused) + len(held)
         waiting = [(t.trial_id, self.next_target(t)) for t in held]
         free = max(0, limit - places)
         promoted = method.promotable(experiment)[:free] if free else []

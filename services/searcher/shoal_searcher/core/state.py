@@ -55,11 +55,6 @@ class Trial(_Kept):
         """Whether an attempt is wanted or about to be."""
         return self.state in (TrialState.WANTED, TrialState.INTERRUPTED)
 
-    @property
-    def waits_for_resume(self) -> bool:
-        """Whether it was paused with its experiment and is to go on when that is resumed."""
-        return self.state is TrialState.PAUSED and self.held_by_user
-
 
 class Experiment(_Kept):
     """One experiment, while it is not over."""

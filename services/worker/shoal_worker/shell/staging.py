@@ -10,7 +10,6 @@ import fsspec
 
 from shoal_contract.events import Bundle
 
-
 _FETCHING = threading.Lock()
 """Runs of one experiment start together, and need the same bundle: one of them fetches it."""
 

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +22,8 @@ class LocalDriver:
 
     state_dir: Path
     nats_url: str
+    inherited: Mapping[str, str] = field(default_factory=dict)
+    """What a worker's environment begins with."""
     command: list[str] = field(default_factory=lambda: [sys.executable, "-m", "shoal_worker"])
 
     async def start(self, pool: str, instance_id: str, slots: int) -> None:
@@ -34,7 +37,7 @@ class LocalDriver:
             self._write(folder, instance_id, pool, orphan)  # we died between start and note
             return
         env = {
-            **os.environ,
+            **self.inherited,
             "SHOAL_NATS_URL": self.nats_url,
             "SHOAL_NODE_ID": instance_id,
             "SHOAL_INSTANCE_ID": instance_id,
@@ -42,7 +45,6 @@ class LocalDriver:
             "SHOAL_SLOTS": str(slots),
             "SHOAL_STATE_DIR": str(folder),
         }
-        env.pop("SHOAL_REPLICA", None)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with (folder / "worker.log").open("ab") as log:

@@ -1,0 +1,136 @@
+import pytest
+from unit.scheduler.desk import Desk, exited, join, leave, notice, of, stops, want
+
+from shoal_contract.events import (
+    AllocationEnded,
+    AllocationGranted,
+    AllocationReleasing,
+    NodeAdmitted,
+    NodeDraining,
+    NodeIdle,
+    NodeRemoved,
+    RunSettled,
+)
+from shoal_contract.states import Outcome, StopReason
+from shoal_scheduler.core.messages import NodeSilent
+
+
+def silent(node, incarnation="i1"):
+    return NodeSilent(node_id=node, incarnation=incarnation, seconds=10)
+
+
+def test_a_node_is_admitted_once_and_idle():
+    desk = Desk()
+    assert [type(e) for e in desk.tell(join("n"))] == [NodeAdmitted, NodeIdle]
+    assert desk.tell(join("n")) == []
+
+
+def test_a_slot_that_is_named_twice_is_one_slot():
+    body = join("n", 2)
+    desk = Desk(body.model_copy(update={"slots": [*body.slots, *body.slots]}))
+    assert len(desk.state.nodes["n"].slots) == 2
+
+
+def test_a_new_incarnation_has_lost_its_runs():
+    desk = Desk(join("n", 2), want("t", 2))
+    events = desk.tell(join("n", 2, incarnation="i2"))
+    assert [type(e) for e in events] == [
+        NodeRemoved,
+        RunSettled,
+        AllocationEnded,
+        NodeAdmitted,
+        NodeIdle,
+    ]
+    assert events[2].outcome is Outcome.LOST
+
+
+@pytest.mark.parametrize("gone", [leave("n"), silent("n")])
+def test_a_node_that_is_gone_loses_its_runs_and_never_returns_as_it_was(gone):
+    desk = Desk(join("n", 2), want("t", 2))
+    events = desk.tell(gone)
+    assert [e.instance_id for e in of(events, NodeRemoved)] == ["vm-n"]
+    assert [e.outcome for e in of(events, AllocationEnded)] == [Outcome.LOST]
+    assert desk.tell(gone) == []
+    assert desk.tell(join("n", 2)) == []
+    assert of(desk.tell(join("n", 2, incarnation="i2")), NodeAdmitted)
+
+
+@pytest.mark.parametrize("old", [leave("n", "i0"), silent("n", "i0"), notice("n", 9, "i0")])
+def test_word_of_another_incarnation_is_old(old):
+    assert Desk(join("n")).tell(old) == []
+
+
+@pytest.mark.parametrize(("seconds", "grace"), [(120, 30), (10, 10), (0, 0), (-5, 0)])
+def test_a_notice_preempts_the_whole_gang(seconds, grace):
+    desk = Desk(join("n1", 2), join("n2", 2), want("t", 4), want("u", 1))
+    events = desk.tell(notice("n2", seconds))
+    assert [(e.node_id, e.instance_id) for e in of(events, NodeDraining)] == [("n2", "vm-n2")]
+    assert [e.reason for e in of(events, AllocationReleasing)] == [StopReason.PREEMPTED]
+    assert stops(events) == [
+        ("n1", StopReason.PREEMPTED, grace),
+        ("n2", StopReason.PREEMPTED, grace),
+    ]
+    assert desk.tell(notice("n2", seconds)) == []
+    granted = of(desk.tell(exited("t", 1, "n2", Outcome.STOPPED)), AllocationGranted)
+    assert granted == [], "nothing more is placed on a node that drains"
+    events = desk.tell(exited("t", 0, "n1", Outcome.STOPPED))
+    assert [e.outcome for e in of(events, AllocationEnded)] == [Outcome.PREEMPTED]
+    assert [e.trial_id for e in of(events, AllocationGranted)] == ["u"]
+
+
+def test_a_second_notice_with_less_time_is_passed_on():
+    desk = Desk(join("n1", 2), join("n2", 2), want("t", 4), notice("n2", 60))
+    events = desk.tell(notice("n1", 5))
+    assert not of(events, AllocationReleasing)
+    assert [grace for _, _, grace in stops(events)] == [5, 5]
+
+
+def test_a_node_that_vanishes_while_it_drains_preempts():
+    desk = Desk(join("n", 2), want("t", 2), notice("n", 10))
+    (ended,) = of(desk.tell(silent("n")), AllocationEnded)
+    assert ended.outcome is Outcome.PREEMPTED
+
+
+def test_the_rest_of_a_gang_is_told_when_a_node_is_silent():
+    desk = Desk(join("n1", 2), join("n2", 2), want("t", 4))
+    events = desk.tell(silent("n1"))
+    assert stops(events) == [("n2", StopReason.GANG_BROKEN, 30)]
+    (ended,) = of(desk.tell(exited("t", 1, "n2", Outcome.FAILED)), AllocationEnded)
+    assert ended.outcome is Outcome.LOST, "its failure follows from the loss"
+    assert "n1 left" in ended.reason
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "outcome"),
+    [
+        (Outcome.FAILED, Outcome.STOPPED, Outcome.FAILED),
+        (Outcome.FAILED, Outcome.FAILED, Outcome.FAILED),
+        (Outcome.LOST, Outcome.STOPPED, Outcome.LOST),
+        (Outcome.LOST, Outcome.FAILED, Outcome.LOST),
+        (Outcome.PREEMPTED, Outcome.FAILED, Outcome.PREEMPTED),
+        (Outcome.PREEMPTED, Outcome.LOST, Outcome.LOST),
+        (Outcome.STOPPED, Outcome.STOPPED, Outcome.STOPPED),
+        (Outcome.COMPLETED, Outcome.COMPLETED, Outcome.COMPLETED),
+        (Outcome.COMPLETED, Outcome.STOPPED, Outcome.COMPLETED),
+        (Outcome.COMPLETED, Outcome.FAILED, Outcome.FAILED),
+        (Outcome.COMPLETED, Outcome.LOST, Outcome.LOST),
+    ],
+)
+def test_the_outcome_of_a_gang(first, second, outcome):
+    desk = Desk(join("n1", 2), join("n2", 2), want("t", 4))
+    events = desk.tell(exited("t", 0, "n1", first))
+    grace = 300 if first is Outcome.COMPLETED else 30
+    assert stops(events) == [("n2", StopReason.GANG_BROKEN, grace)]
+    (ended,) = of(desk.tell(exited("t", 1, "n2", second)), AllocationEnded)
+    assert ended.outcome is outcome
+    assert desk.tell(exited("t", 1, "n2", second)) == []
+
+
+@pytest.mark.parametrize("reported", [Outcome.COMPLETED, Outcome.STOPPED, Outcome.FAILED])
+def test_what_ends_after_a_pause_was_stopped(reported):
+    from shoal_contract.events import TrialPaused
+
+    pause = TrialPaused(experiment_id="e", trial_id="t", reason="so")
+    desk = Desk(join("n", 2), want("t", 2), pause)
+    (ended,) = of(desk.tell(exited("t", 0, "n", reported)), AllocationEnded)
+    assert ended.outcome is Outcome.STOPPED
