@@ -13,6 +13,7 @@ from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 from nats.js.kv import KeyValue
 from pydantic import BaseModel
 
+from shoal_bus.cancelling import stop_if_cancelled
 from shoal_bus.tracing import traceparent
 from shoal_contract.envelope import Envelope
 from shoal_contract.events import Event
@@ -156,6 +157,7 @@ class Bus:
         name = stream_of(envelope.event.type).name
         pause, timeout = 0.05, 1.0
         while True:
+            stop_if_cancelled()
             try:
                 ack = await self.js.publish(
                     subject, body, timeout=timeout, stream=name, headers=dict(headers)

@@ -13,6 +13,7 @@ from nats.js import api
 from nats.js.errors import NotFoundError
 
 from shoal_bus.bus import Bus
+from shoal_bus.cancelling import stop_if_cancelled
 from shoal_bus.deadletter import bury
 from shoal_bus.pull import Pull
 from shoal_contract.envelope import BadMessageError, Envelope, decode
@@ -106,6 +107,7 @@ class Consumer:
     async def ready(self) -> None:
         """As `open`, waiting while the server is away."""
         while True:
+            stop_if_cancelled()
             try:
                 return await self.open()
             except (NatsError, OSError) as error:
@@ -182,6 +184,7 @@ class Consumer:
             pull = self._pull
             if pull is None:
                 continue
+            stop_if_cancelled()
             await pull.wait(min(left, LOOK))
             while pull.messages and len(found) < self.batch:
                 if (delivery := await self._read(pull.messages.popleft())) is not None:

@@ -7,6 +7,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from shoal_bus.bus import Bus
+from shoal_bus.cancelling import stop_if_cancelled
 from shoal_bus.tracing import dead_letters
 from shoal_contract.subjects import dead_letter
 
@@ -28,6 +29,7 @@ async def bury(bus: Bus, msg: Msg, consumer: str, reason: str) -> None:
         "Nats-Msg-Id": f"dead-{consumer}-{meta.stream}-{meta.sequence.stream}",
     }
     while True:
+        stop_if_cancelled()
         try:
             await bus.js.publish(dead_letter(consumer), msg.data, headers=dict(headers))
             return

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from shoal_bus.append import FencedError
 from shoal_bus.bus import Bus
+from shoal_bus.cancelling import stop_if_cancelled
 from shoal_bus.commit import Committer
 from shoal_bus.consume import MAX_DELIVERIES, Consumer, Start
 from shoal_bus.deciding import DecideError, Item, Mind
@@ -67,8 +68,7 @@ class Host(Generic[S]):
         on_lead: Callable[[S], Awaitable[None]] | None = None,
         durable: str | None = None,
     ) -> None:
-        names = [source.stream.name for source in inputs]
-        if len(set(names)) != len(names):
+        if len({source.stream.name for source in inputs}) != len(inputs):
             raise ValueError("two inputs read one stream: give one with both filters")
         self.bus = bus
         self.leading = asyncio.Event()
@@ -77,8 +77,7 @@ class Host(Generic[S]):
         self._durable = durable or (bus.settings.service if journal is not None else None)
         self._mind: Mind[S] | None = None
         self._inbox = Inbox()
-        self._poison: set[str] = set()
-        self._stopping = asyncio.Event()
+        self._poison, self._stopping = set[str](), asyncio.Event()
 
     @property
     def state(self) -> S:
@@ -134,6 +133,7 @@ class Host(Generic[S]):
                 self._mind = None
                 if lease is not None:
                     await lease.release()
+            stop_if_cancelled()
             await self._first(asyncio.sleep(pause))
 
     async def _first(self, work: Awaitable[None]) -> bool:
@@ -142,10 +142,9 @@ class Host(Generic[S]):
         stop = asyncio.ensure_future(self._stopping.wait())
         try:
             await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                return False
-            await task
-            return True
+            if task.done():
+                task.result()
+            return task.done()
         finally:
             task.cancel()
             stop.cancel()
@@ -181,6 +180,7 @@ class Host(Generic[S]):
         try:
             while not self._stopping.is_set():
                 await self._step(mind, committer)
+                stop_if_cancelled()
                 for task in tasks:
                     if task.done():
                         task.result()  # raises what ended it; else it is the lease

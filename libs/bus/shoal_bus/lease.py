@@ -13,6 +13,7 @@ from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
 from shoal_bus.bus import LEASE_TTL, LEASES, Bus
+from shoal_bus.cancelling import stop_if_cancelled
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class Lease:
             if not waiting:
                 log.info("%s: standing by", self.name)
                 waiting = True
+            stop_if_cancelled()
             await asyncio.sleep(self.ttl / 6)
         self.lost.clear()
         self._renewal = asyncio.create_task(self._renew())
@@ -88,6 +90,7 @@ class Lease:
         loop = asyncio.get_running_loop()
         renewed = loop.time()
         while True:
+            stop_if_cancelled()
             await asyncio.sleep(self.ttl / 4)
             try:
                 bucket = await self.bus.bucket(LEASES)

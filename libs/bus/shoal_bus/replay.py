@@ -10,6 +10,7 @@ from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 
 from shoal_bus.bus import Bus
+from shoal_bus.cancelling import stop_if_cancelled
 from shoal_bus.consume import Consumer, Delivery
 from shoal_bus.snapshot import Causes, load_snapshot
 from shoal_contract.subjects import Stream
@@ -36,6 +37,7 @@ async def remember(bus: Bus, decider: Decider[S], journal: Stream) -> Memory[S]:
     Waits while the server is away. Raises BadMessageError if the journal holds no event of ours.
     """
     while True:
+        stop_if_cancelled()
         try:
             end = (await bus.js.stream_info(journal.name)).state.last_seq
             snapshot = await load_snapshot(bus, decider.name)
@@ -50,11 +52,15 @@ async def remember(bus: Bus, decider: Decider[S], journal: Stream) -> Memory[S]:
         state, at, causes = decider.load(snapshot.state), snapshot.journal_seq, snapshot.causes
     replayed = 0
     if at < end:
+        reached = at
         async for delivery in _until(Consumer(bus, journal, start=at + 1, strict=True), end):
+            reached = delivery.sequence
             state = decider.evolve(state, delivery.envelope.event)
             if delivery.envelope.cause is not None:
                 causes.add(delivery.envelope.cause)
             replayed += 1
+        if reached != end:
+            raise RuntimeError(f"{journal.name} could be read to #{reached} only, not to #{end}")
     return Memory(state, end, causes, replayed)
 
 
@@ -67,6 +73,7 @@ async def left_behind(consumer: Consumer) -> AsyncIterator[Delivery]:
     if consumer.durable is None:
         return
     while True:
+        stop_if_cancelled()
         try:
             info = await consumer.bus.js.consumer_info(consumer.stream.name, consumer.durable)
             break

@@ -45,7 +45,7 @@ async def test_two_gateways_on_one_redis_count_each_event_once(
         if i % 100 == 50 and disturbance == "restart":
             projectors.pop(0).cancel()
             projectors.append(asyncio.create_task(Projector(one, use).run()))
-    for _ in range(100):
+    for _ in range(600):
         if await total(use) >= COUNT:
             break
         await asyncio.sleep(0.05)

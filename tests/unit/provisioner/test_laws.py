@@ -2,6 +2,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from laws.decider_laws import RELAXED, DeciderLaws
 from unit.provisioner.yard import (
+    ExampleDecider,
     Yard,
     admitted,
     busy,
@@ -17,7 +18,6 @@ from unit.provisioner.yard import (
 
 from shoal_contract.events import NodeDraining
 from shoal_decider import Tick
-from shoal_provisioner.core.decider import ProvisionerDecider
 
 NUMBERS = st.integers(0, 6)
 
@@ -37,13 +37,6 @@ BODIES = st.one_of(
     ),
     st.just(Tick()),
 )
-
-
-class ExampleDecider(ProvisionerDecider):
-    """With the pool of these tests, so that another interpreter can build it without arguments."""
-
-    def __init__(self) -> None:
-        super().__init__([pool(min_instances=1)])
 
 
 class TestProvisioner(DeciderLaws):

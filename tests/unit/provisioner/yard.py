@@ -25,6 +25,13 @@ def pool(**given) -> Pool:
     return Pool(**{"name": "p", "max_instances": 4, "slots_per_instance": 2, **given})
 
 
+class ExampleDecider(ProvisionerDecider):
+    """With the pool of these tests, so that another interpreter can build it without arguments."""
+
+    def __init__(self) -> None:
+        super().__init__([pool(min_instances=1)])
+
+
 def demand(*sizes: int, pool: str = "p") -> DemandChanged:
     return DemandChanged(pool=pool, wants=[Want(slots=size, count=1) for size in sizes])
 

@@ -1,5 +1,7 @@
 """The AsyncAPI document says what the contract says."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,10 @@ FILE = Path(__file__).parents[3] / "docs" / "asyncapi.yaml"
 
 
 def test_the_file_is_up_to_date() -> None:
-    assert FILE.read_text() == asyncapi.text(), (
+    # In a process of its own: other tests add events of theirs to the register of this one.
+    code = "from shoal import asyncapi; print(asyncapi.text(), end='')"
+    fresh = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert FILE.read_text() == fresh.stdout, (
         "docs/asyncapi.yaml is stale: shoal events asyncapi > docs/asyncapi.yaml"
     )
 

@@ -1,5 +1,6 @@
 """Ranks among themselves: meeting, and agreeing."""
 
+import atexit
 import os
 from datetime import timedelta
 from typing import Any
@@ -27,6 +28,15 @@ def meet() -> None:
             f" others at {where} within {MEETING.seconds} s; are that address and port reachable"
             f" from every node? ({error})"
         ) from error
+    atexit.register(_part)
+
+
+def _part() -> None:
+    """Take the group apart in order: a process that just ends can abort its peers' threads."""
+    import torch.distributed as dist
+
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def anyone(flag: bool) -> bool:

@@ -18,7 +18,7 @@ from shoal_contract.events import (
     NodeRemoved,
 )
 from shoal_contract.states import InstanceState
-from shoal_decider import Message
+from shoal_decider import Message, Tick
 from shoal_provisioner.core.balance import balance
 from shoal_provisioner.core.draft import Draft
 from shoal_provisioner.core.messages import MachineFailed, MachineGone, MachineStarted
@@ -40,7 +40,9 @@ def decide(state: State, message: Message, pools: Mapping[str, Pool]) -> Sequenc
             _answered(draft, body)
         case _:
             pass
-    balance(draft, pools)
+    # Word of a machine that is not ours changes nothing, and so starts nothing.
+    if draft.events or isinstance(message.body, Tick | DemandChanged):
+        balance(draft, pools)
     return draft.events
 
 

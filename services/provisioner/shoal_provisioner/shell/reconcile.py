@@ -1,6 +1,7 @@
 """Carries the core's decisions out, and tells it what became of the machines."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
@@ -31,11 +32,17 @@ class Reconciler:
     driver_of: Callable[[str], Driver]
     """The driver of a pool, also of one that is not configured any more."""
     interval: float = 0.5
+    patience: float = 10.0
+    """Seconds for which a machine must be unknown before it is stopped: longer than a replica may
+    believe that it leads after another one took over."""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _busy: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     """Instance to the work that is under way for it."""
     _absent: set[str] = field(default_factory=set)
     """Those that were not found at the last look: once may be a race, twice is not."""
+
+    _strays: dict[str, float] = field(default_factory=dict)
+    """Machines that run and that the state does not know, to when that was first seen."""
 
     async def committed(self, _envelopes: Sequence[Envelope]) -> None:
         """Something was decided: look at once."""
@@ -44,6 +51,7 @@ class Reconciler:
     async def led(self, _state: State) -> None:
         """This replica leads from now on: look at once at what an earlier one left undone."""
         self._absent.clear()
+        self._strays.clear()
         self._wake.set()
 
     async def run(self, host: Host[State]) -> None:
@@ -58,10 +66,9 @@ class Reconciler:
                 if host.leading.is_set():
                     self._look(host, running)
             self._wake.clear()
-            try:
-                await asyncio.wait_for(self._wake.wait(), self.interval)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.interval):  # wait_for may lose a cancellation
+                    await self._wake.wait()
 
     def _look(self, host: Host[State], running: Sequence[tuple[Driver, set[str]]]) -> None:
         known = host.state.instances
@@ -69,10 +76,14 @@ class Reconciler:
         for instance in list(known.values()):
             self._look_at(host, instance, everywhere)
         self._absent &= known.keys()
+        now = asyncio.get_running_loop().time()
+        strays = {name for name in everywhere if name not in known and name not in self._busy}
+        self._strays = {name: self._strays.get(name, now) for name in sorted(strays)}
         for driver, names in running:
-            for name in sorted(names - known.keys() - self._busy.keys()):
-                log.warning("%s runs and nobody knows it: it is stopped", name)
-                self._do(name, driver.stop(name, GRACE))
+            for name, since in self._strays.items():
+                if name in names and now - since >= self.patience:
+                    log.warning("%s runs and nobody knows it: it is stopped", name)
+                    self._do(name, driver.stop(name, GRACE))
 
     def _look_at(self, host: Host[State], instance: Instance, running: set[str]) -> None:
         name = instance.instance_id

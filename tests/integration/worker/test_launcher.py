@@ -1,0 +1,143 @@
+"""The launcher with real processes: warm and cold, gangs, failures, and nothing left behind."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil
+import pytest
+import pytest_asyncio
+
+from shoal_worker.shell.devices import free_ports
+from shoal_worker.shell.launcher import Launcher, Spawn
+
+DEADLINE = 60.0
+GANG = """
+import torch, torch.distributed as dist, os
+dist.init_process_group("gloo")
+t = torch.tensor([dist.get_rank() + 1]); dist.all_reduce(t); print("sum", int(t), os.getcwd())
+dist.destroy_process_group()
+"""
+
+
+class Desk:
+    """A launcher, and the exits that it told of."""
+
+    def __init__(self, folder: Path, warm: bool) -> None:
+        self.folder = folder
+        self.exits: asyncio.Queue[tuple[str, int, int]] = asyncio.Queue()
+        env = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+        self.env = env
+        self.launcher = Launcher(lambda *exit: self.exits.put_nowait(exit), warm, env)
+
+    async def start(self, code: str, rank: int = 0, **env: str) -> int:
+        (self.folder / "script.py").write_text(code)
+        spawn = Spawn(
+            run_id="r", rank=rank, arguments=["python", "script.py", "--flag"],
+            folder=str(self.folder), env={**self.env, **env},
+            stdout=str(self.folder / f"{rank}.out"), stderr=str(self.folder / f"{rank}.err"),
+        )  # fmt: skip
+        return await self.launcher.start(spawn)
+
+    async def exit(self) -> tuple[str, int, int]:
+        return await asyncio.wait_for(self.exits.get(), DEADLINE)
+
+    def said(self, rank: int = 0, stream: str = "out") -> str:
+        return (self.folder / f"{rank}.{stream}").read_text()
+
+
+@pytest_asyncio.fixture(params=[True, False], ids=["warm", "cold"])
+async def desk(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Desk]:
+    made = Desk(tmp_path, request.param)
+    await made.launcher.open()
+    yield made
+    await made.launcher.close()
+
+
+async def test_a_script_runs_in_its_own_world(desk: Desk) -> None:
+    code = "import os, sys; print(sys.argv, os.getcwd(), sorted(os.environ), __name__)"
+    await desk.start(code, SHOAL_TOKEN="t")
+    assert await desk.exit() == ("r", 0, 0)
+    said = desk.said()
+    assert "['script.py', '--flag']" in said
+    assert str(desk.folder) in said
+    assert "'SHOAL_TOKEN'" in said
+    assert "PYTEST_CURRENT_TEST" not in said
+    assert "__main__" in said
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code", "words"),
+    [
+        ("raise ValueError('no such data')", 1, "ValueError: no such data"),
+        ("import sys; sys.exit(7)", 7, ""),
+        ("import sys; sys.exit('bad luck')", 1, "bad luck"),
+        ("import os; os.kill(os.getpid(), 9)", -9, ""),
+    ],
+)
+async def test_how_a_script_ends_is_told(desk: Desk, code: str, exit_code: int, words: str) -> None:
+    await desk.start(code)
+    assert await desk.exit() == ("r", 0, exit_code)
+    assert words in desk.said(stream="err")
+
+
+async def test_two_ranks_meet(desk: Desk) -> None:
+    port = str(free_ports(1, "127.0.0.1")[0])
+    for rank in range(2):
+        await desk.start(
+            GANG, rank, RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1",
+            MASTER_PORT=port, GLOO_SOCKET_IFNAME="lo", OMP_NUM_THREADS="1",
+        )  # fmt: skip
+    exits = [await desk.exit() for _ in range(2)]
+    assert sorted(exits) == [("r", 0, 0), ("r", 1, 0)], desk.said(stream="err")
+    assert "sum 3" in desk.said(0)
+    assert "sum 3" in desk.said(1)
+
+
+async def test_a_killed_run_leaves_no_child_behind(desk: Desk) -> None:
+    code = (
+        "import subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        "print(child.pid, flush=True); time.sleep(600)"
+    )
+    await desk.start(code)
+    end = asyncio.get_running_loop().time() + DEADLINE
+    while not (text := (desk.folder / "0.out")).exists() or not text.read_text().strip():
+        assert asyncio.get_running_loop().time() < end
+        await asyncio.sleep(0.02)
+    child = psutil.Process(int(desk.said()))
+    desk.launcher.kill("r")
+    assert await desk.exit() == ("r", 0, -9)
+    gone, alive = psutil.wait_procs([child], timeout=DEADLINE)
+    assert (len(gone), alive) == (1, [])
+
+
+async def test_ranks_end_with_the_worker(tmp_path: Path) -> None:
+    """A worker that is killed takes its ranks along: here a process that owns a launcher."""
+    owner = tmp_path / "owner.py"
+    owner.write_text(
+        "import asyncio, os, sys\n"
+        "from shoal_worker.shell.launcher import Launcher, Spawn\n"
+        "async def main():\n"
+        "    env = {'PATH': os.environ['PATH'], 'HOME': '/'}\n"
+        "    launcher = Launcher(lambda *a: None, True, env)\n"
+        "    await launcher.open()\n"
+        f"    pid = await launcher.start(Spawn('r', 0, ['python', 'rank.py'], {str(tmp_path)!r},"
+        " env, '/dev/null', '/dev/null'))\n"
+        "    print(pid, flush=True)\n"
+        "    await asyncio.sleep(600)\n"
+        "asyncio.run(main())\n"
+    )
+    (tmp_path / "rank.py").write_text("import time; time.sleep(600)")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(owner), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    line = await asyncio.wait_for(process.stdout.readline(), DEADLINE)
+    rank = psutil.Process(int(line))
+    process.kill()
+    await process.wait()
+    gone, alive = await asyncio.to_thread(psutil.wait_procs, [rank], timeout=DEADLINE)
+    assert (len(gone), alive) == (1, [])
