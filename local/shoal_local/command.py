@@ -29,11 +29,10 @@ def main() -> None:
     """Run the command; SIGTERM ends it as Ctrl-C does."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app(standalone_mode=False)
-    except KeyboardInterrupt:
+        # Without its stand-alone mode, typer returns the exit code, that of Ctrl-C (130) too.
+        sys.exit(app(standalone_mode=False))
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
-    except typer.Exit as done:
-        sys.exit(done.exit_code)
     except (StartError, OSError) as error:
         sys.exit(f"shoal: {error}")
     except Exception as error:

@@ -129,13 +129,17 @@ class Demo:
         measured = sum(len(row.curve) for row in self.view.trials.values())
         if not self._preempted and measured >= 12:
             for node, what in self.view.nodes.items():
-                rows = [r for r in self.view.running(node) if r.checkpoint_step]
+                rows = [
+                    row
+                    for row in self.view.running(node)
+                    if row.checkpoint_step and (row.target - row.time >= 4 or measured >= 40)
+                ]  # one that has a checkpoint, and some way to go
                 if what == "ready" and rows:
                     self._preempted = True
                     self._preempt(node)
                     break
-        waited = time.monotonic() - self._last_kill > 4
-        if self.chaos and self._preempted and waited and len(self._killed) < len(SERVICES):
+        waited = measured >= 4 and time.monotonic() - self._last_kill > 2.5
+        if self.chaos and waited and len(self._killed) < len(SERVICES):
             name = SERVICES[len(self._killed)]
             os.kill(self._platform.pids()[name], signal.SIGKILL)
             self._killed.append(name)

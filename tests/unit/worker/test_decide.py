@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 from laws.decider_laws import DeciderLaws
+from unit.worker.desk import Desk
 
 from shoal_contract.events import (
     Event,
@@ -18,7 +19,6 @@ from shoal_contract.events import (
 )
 from shoal_contract.states import Outcome, StopReason
 from shoal_decider import Decider, Message, Runner
-from shoal_worker.core.decider import WorkerDecider
 from shoal_worker.core.messages import DrainRequested, RankEnded, RanksStarted, StartFailed
 from shoal_worker.core.state import State
 
@@ -63,7 +63,7 @@ DRAIN = DrainRequested(reason="SIGTERM", seconds=20)
 
 
 def told(*bodies: Any) -> tuple[list[list[Event]], Runner[State]]:
-    runner: Runner[State] = Runner.of(WorkerDecider("n", "i"))
+    runner: Runner[State] = Runner.of(Desk())
     return [runner.tell(Message(f"m{k}", 100.0 + k, b)) for k, b in enumerate(bodies)], runner
 
 
@@ -133,7 +133,7 @@ def test_an_idle_worker_leaves_at_once() -> None:
 
 class TestLaws(DeciderLaws):
     def decider(self) -> Decider[Any]:
-        return WorkerDecider("n", "i")
+        return Desk()
 
     def messages(self) -> st.SearchStrategy[Any]:
         runs = st.sampled_from(["r", "s"])

@@ -4,9 +4,9 @@ from shoal_contract.states import Outcome, StopReason
 from shoal_scheduler.core.state import Allocation
 
 _WORST_FIRST = (
-    Outcome.FAILED,
     Outcome.LOST,
     Outcome.PREEMPTED,
+    Outcome.FAILED,
     Outcome.STOPPED,
     Outcome.COMPLETED,
 )
@@ -36,7 +36,10 @@ def of_run(allocation: Allocation, outcome: Outcome, draining: bool) -> Outcome:
 
 
 def of_allocation(allocation: Allocation) -> tuple[Outcome, str]:
-    """Outcome and reason of a gang all of whose runs are over: the worst of them."""
+    """Outcome and reason of a gang all of whose runs are over: the worst of them.
+
+    Where a machine went, the errors of the other ranks are its echo, and no fault of the script.
+    """
     ends = [(run.outcome, run.reason) for run in allocation.runs.values() if run.outcome]
     outcome, reason = min(((o, why) for o, why in ends), key=lambda end: _WORST_FIRST.index(end[0]))
     told = allocation.stop_reason not in (None, StopReason.GANG_BROKEN)

@@ -143,7 +143,7 @@ def _ordered(draft: Draft, body: StartOrdered | StopOrdered | ExtendOrdered) -> 
 def _happened(draft: Draft, run: Run, body: RanksStarted | StartFailed | RankEnded) -> None:
     task = run.order.task
     if isinstance(body, RanksStarted):
-        if allowed(RUN, run.state, "run.started") and not run.exits:
+        if not run.started and not run.exits:
             draft.emit(
                 RunStarted(
                     experiment_id=task.experiment_id,

@@ -25,6 +25,8 @@ def evolve(state: State, event: Event) -> State:
             run.state = RunState(RUN[run.state][event.type])
             if isinstance(event, RunStopping):
                 run.stop_reason = event.reason
+            else:
+                run.started = True
         case RunExtended():
             state.runs[event.run_id].target = event.target
         case RankExited():

@@ -15,6 +15,7 @@ class Run(BaseModel):
     order: RunOrder
     state: RunState = RunState.STARTING
     target: int
+    started: bool = False
     stop_reason: StopReason | None = None
     exits: dict[int, int] = Field(default_factory=dict)
     """Rank to exit code, of the processes that have ended."""
