@@ -165,6 +165,7 @@ _PAGE = """<!doctype html>
  img {{ max-width: 100%; }}
  table {{ border-collapse: collapse; font-size: 13px; width: 100%; }}
  th {{ text-align: left; color: #7b8794; }} td, th {{ padding: .2rem .5rem; }}
+ td:first-child, th {{ white-space: nowrap; }}
  tr:nth-child(even) {{ background: #f4f6f8; }} code {{ font-size: 12px; }}
 </style>
 <h1>Shoal <small>a search in {seconds:.0f} s</small></h1>
