@@ -1,19 +1,16 @@
 """`python -m shoal_local`: what `shoal up`, `down` and `demo` run."""
 
 import os
-import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import psutil
 import typer
 
-from shoal_local import state
+from shoal_local import interrupt, state
 from shoal_local.supervisor import StartError, Supervisor
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
@@ -27,12 +24,12 @@ Machines = Annotated[int, typer.Option(min=1, help="Machines that the pool may g
 
 def main() -> None:
     """Run the command; SIGTERM ends it as Ctrl-C does."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupt.listen()
     try:
-        # Without its stand-alone mode, typer returns the exit code, that of Ctrl-C (130) too.
-        sys.exit(app(standalone_mode=False))
+        code = app(standalone_mode=False)  # without its stand-alone mode, typer returns it
+        sys.exit(interrupt.EXIT_CODE if interrupt.told() else code)
     except (KeyboardInterrupt, typer.Abort):
-        sys.exit(130)
+        sys.exit(interrupt.EXIT_CODE)
     except (StartError, OSError) as error:
         sys.exit(f"shoal: {error}")
     except Exception as error:
@@ -40,10 +37,6 @@ def main() -> None:
             print(f"shoal: {error.format_message()}", file=sys.stderr)
             sys.exit(2)
         raise
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 @app.command()
@@ -65,7 +58,7 @@ def up(
         return
     with Supervisor(folder, slots=slots, machines=machines, idle=idle, port=port) as platform:
         typer.echo(f"Shoal runs at {platform.url} (files: {folder}). Ctrl-C ends it.")
-        threading.Event().wait()
+        interrupt.wait()
 
 
 def _detach(folder: Path, port: int, slots: int, machines: int, idle: float) -> None:

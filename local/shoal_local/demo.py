@@ -19,7 +19,7 @@ from rich.live import Live
 
 from shoal.client import Client, ShoalError
 from shoal_contract.events import REGISTER
-from shoal_local import report, screen, state
+from shoal_local import interrupt, report, screen, state
 from shoal_local.supervisor import Supervisor
 from shoal_local.view import View, apply
 
@@ -87,7 +87,7 @@ class Demo:
                 with self._lock:
                     self._disturb()
                     live.update(screen.draw(self.view, seconds, self._console.width))
-                self._done.wait(0.25)
+                interrupt.wait(0.25)
             seconds = time.monotonic() - began
             live.update(screen.draw(self.view, seconds, self._console.width))
         return self._conclude(seconds)

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from shoal_contract.events import Event
 
 S = TypeVar("S")
+M = TypeVar("M", bound=BaseModel)
 Told = BaseModel
 """A message's body: an event of another service, a Tick, or an answer from the shell."""
 
@@ -56,6 +57,24 @@ class Decider(Protocol[S]):
     def load(self, data: bytes) -> S:
         """The state from a snapshot."""
         ...
+
+
+class ModelState(Generic[M]):
+    """The part of a decider that is the same for all whose state is a pydantic model."""
+
+    model: type[M]
+
+    def initial(self) -> M:
+        """The model with its defaults."""
+        return self.model()
+
+    def dump(self, state: M) -> bytes:
+        """The state as JSON."""
+        return state.model_dump_json().encode()
+
+    def load(self, data: bytes) -> M:
+        """The state from JSON."""
+        return self.model.model_validate_json(data)
 
 
 def fold(decider: Decider[S], state: S, events: Iterable[Event]) -> S:

@@ -3,24 +3,21 @@
 from collections.abc import Sequence
 
 from shoal_contract.events import Event
-from shoal_decider import Message
+from shoal_decider import Message, ModelState
 from shoal_scheduler.core.decide import decide
 from shoal_scheduler.core.evolve import evolve
 from shoal_scheduler.core.policies import Fifo, Policy
 from shoal_scheduler.core.state import State
 
 
-class SchedulerDecider:
+class SchedulerDecider(ModelState[State]):
     """Decides which trial gets which slots, and who yields."""
 
+    model = State
     name = "scheduler"
 
     def __init__(self, policy: Policy | None = None) -> None:
         self._policy: Policy = policy or Fifo()
-
-    def initial(self) -> State:
-        """No node, no queue."""
-        return State()
 
     def decide(self, state: State, message: Message) -> Sequence[Event]:
         """See `decide.decide`."""
@@ -29,11 +26,3 @@ class SchedulerDecider:
     def evolve(self, state: State, event: Event) -> State:
         """See `evolve.evolve`."""
         return evolve(state, event)
-
-    def dump(self, state: State) -> bytes:
-        """The state as JSON."""
-        return state.model_dump_json().encode()
-
-    def load(self, data: bytes) -> State:
-        """The state from JSON."""
-        return State.model_validate_json(data)

@@ -3,20 +3,17 @@
 from collections.abc import Sequence
 
 from shoal_contract.events import Event
-from shoal_decider import Message
+from shoal_decider import Message, ModelState
 from shoal_searcher.core.decide import decide
 from shoal_searcher.core.evolve import evolve
 from shoal_searcher.core.state import State
 
 
-class SearcherDecider:
+class SearcherDecider(ModelState[State]):
     """Decides which trial starts, goes on, stops."""
 
+    model = State
     name = "searcher"
-
-    def initial(self) -> State:
-        """No experiment."""
-        return State()
 
     def decide(self, state: State, message: Message) -> Sequence[Event]:
         """See `decide.decide`."""
@@ -25,11 +22,3 @@ class SearcherDecider:
     def evolve(self, state: State, event: Event) -> State:
         """See `evolve.evolve`."""
         return evolve(state, event)
-
-    def dump(self, state: State) -> bytes:
-        """The state as JSON."""
-        return state.model_dump_json().encode()
-
-    def load(self, data: bytes) -> State:
-        """The state from JSON."""
-        return State.model_validate_json(data)

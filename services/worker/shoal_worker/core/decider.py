@@ -3,22 +3,20 @@
 from collections.abc import Sequence
 
 from shoal_contract.events import Event
-from shoal_decider import Message
+from shoal_decider import Message, ModelState
 from shoal_worker.core.decide import Draft, decide
 from shoal_worker.core.evolve import evolve
 from shoal_worker.core.state import State
 
 
-class WorkerDecider:
+class WorkerDecider(ModelState[State]):
     """Decides how the runs of one machine go on."""
+
+    model = State
 
     def __init__(self, node_id: str, incarnation: str) -> None:
         self.name = f"worker-{node_id}"
         self.node_id, self.incarnation = node_id, incarnation
-
-    def initial(self) -> State:
-        """No run."""
-        return State()
 
     def decide(self, state: State, message: Message) -> Sequence[Event]:
         """See `decide.decide`."""
@@ -28,11 +26,3 @@ class WorkerDecider:
     def evolve(self, state: State, event: Event) -> State:
         """See `evolve.evolve`."""
         return evolve(state, event)
-
-    def dump(self, state: State) -> bytes:
-        """The state as JSON."""
-        return state.model_dump_json().encode()
-
-    def load(self, data: bytes) -> State:
-        """The state from JSON."""
-        return State.model_validate_json(data)
