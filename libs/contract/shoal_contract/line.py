@@ -5,14 +5,11 @@ definition and nothing is generated. Each rank knows the socket from `SHOAL_SOCK
 from `SHOAL_TOKEN`, which is of its run alone.
 """
 
-from typing import Any, Literal
-
 from shoal_contract.base import Frozen
 from shoal_contract.events.trial import Checkpoint, Task
 from shoal_contract.states import StopReason
 
 SERVICE = "shoal.v1.Line"
-METHODS = ("Hello", "Report", "Saved", "Ask")
 """Unary methods: Hello -> Welcome, Report -> Done, Saved -> Done, Ask -> Word."""
 SOCKET_VARIABLE = "SHOAL_SOCKET"
 TOKEN_VARIABLE = "SHOAL_TOKEN"  # noqa: S105 - a variable's name, not a secret
@@ -67,8 +64,5 @@ class Word(Frozen):
     """The answer."""
 
     stop: bool
-    reason: StopReason | Literal["target"] | None = None
+    reason: StopReason | None = None
     target: int
-
-
-Payload = dict[str, Any]
