@@ -7,6 +7,7 @@ import secrets
 import signal
 import sys
 import tempfile
+from pathlib import Path
 
 from shoal_bus.bus import Bus, BusSettings
 from shoal_bus.consume import Consumer
@@ -27,14 +28,18 @@ log = logging.getLogger("shoal_worker")
 
 HEARTBEAT = 1.0
 """Seconds between signs of life."""
-REMOVED = 3
-"""Exit code of a worker that the scheduler has given up: whoever started it may start another."""
 
 
 async def main(settings: Settings) -> None:
     """Run what is ordered, until told to leave."""
-    incarnation = secrets.token_hex(4)
-    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    state_dir = settings.state_dir.resolve()
+    state_dir.mkdir(parents=True, exist_ok=True)
+    while await _live(settings, state_dir, secrets.token_hex(4)):
+        log.warning("the scheduler had given this node up; its runs are killed, it joins anew")
+
+
+async def _live(settings: Settings, state_dir: Path, incarnation: str) -> bool:
+    """One incarnation, from joining to its end; whether another is to follow."""
     bus = await Bus.connect(
         BusSettings(nats_url=settings.nats_url, service="worker", replica=settings.node_id)
     )
@@ -45,7 +50,7 @@ async def main(settings: Settings) -> None:
         "LANG": settings.lang,
         "PYTHONUNBUFFERED": "1",
     }
-    processes = Processes(settings.state_dir, slots, env, settings.host)
+    processes = Processes(state_dir, slots, env, settings.host)
     orders = [subjects.all_of("order.*", settings.node_id)]
     host: Host[State] = Host(
         bus,
@@ -65,8 +70,10 @@ async def main(settings: Settings) -> None:
             notice = DrainRequested(reason=number.name, seconds=settings.notice)
             loop.add_signal_handler(number, host.tell, notice)
         try:
-            await _serve(settings, bus, host, processes, launcher, incarnation)
+            return await _serve(settings, bus, host, processes, incarnation)
         finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
             await launcher.close()
             await line.close()
             await bus.close()
@@ -77,9 +84,8 @@ async def _serve(
     bus: Bus,
     host: Host[State],
     processes: Processes,
-    launcher: Launcher,
     incarnation: str,
-) -> None:
+) -> bool:
     removed = asyncio.Event()
     tasks = [
         asyncio.create_task(host.run()),
@@ -94,7 +100,7 @@ async def _serve(
             pool=settings.pool,
             host=settings.host,
             slots=slots,
-            ports=devices.free_ports(2 * len(slots) + 2, settings.host),
+            ports=devices.free_ports(2 * len(slots) + 2),
             instance_id=settings.instance_id,
         ),
         id=f"{settings.node_id}-{incarnation}-joined",
@@ -106,10 +112,10 @@ async def _serve(
         done, _ = await asyncio.wait([*tasks, *ends], return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
-        if removed.is_set():
-            log.warning("the scheduler has given this node up; ending")
-            sys.exit(REMOVED)
-        await processes.flush()
+        if processes.left.is_set():
+            await processes.flush()
+            return False
+        return True
     finally:
         for task in (*tasks, *ends):
             task.cancel()

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -34,8 +35,11 @@ class Desk:
 
     async def start(self, code: str, rank: int = 0, **env: str) -> int:
         (self.folder / "script.py").write_text(code)
+        return await self.start_command(["python", "script.py", "--flag"], rank, **env)
+
+    async def start_command(self, arguments: list[str], rank: int = 0, **env: str) -> int:
         spawn = Spawn(
-            run_id="r", rank=rank, arguments=["python", "script.py", "--flag"],
+            run_id="r", rank=rank, arguments=arguments,
             folder=str(self.folder), env={**self.env, **env},
             stdout=str(self.folder / f"{rank}.out"), stderr=str(self.folder / f"{rank}.err"),
         )  # fmt: skip
@@ -46,6 +50,13 @@ class Desk:
 
     def said(self, rank: int = 0, stream: str = "out") -> str:
         return (self.folder / f"{rank}.{stream}").read_text()
+
+
+async def said_something(file: Path) -> None:
+    end = asyncio.get_running_loop().time() + DEADLINE
+    while not file.exists() or not file.read_text().strip():
+        assert asyncio.get_running_loop().time() < end
+        await asyncio.sleep(0.02)
 
 
 @pytest_asyncio.fixture(params=[True, False], ids=["warm", "cold"])
@@ -84,7 +95,7 @@ async def test_how_a_script_ends_is_told(desk: Desk, code: str, exit_code: int, 
 
 
 async def test_two_ranks_meet(desk: Desk) -> None:
-    port = str(free_ports(1, "127.0.0.1")[0])
+    port = str(free_ports(1)[0])
     for rank in range(2):
         await desk.start(
             GANG, rank, RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1",
@@ -103,10 +114,7 @@ async def test_a_killed_run_leaves_no_child_behind(desk: Desk) -> None:
         "print(child.pid, flush=True); time.sleep(600)"
     )
     await desk.start(code)
-    end = asyncio.get_running_loop().time() + DEADLINE
-    while not (text := (desk.folder / "0.out")).exists() or not text.read_text().strip():
-        assert asyncio.get_running_loop().time() < end
-        await asyncio.sleep(0.02)
+    await said_something(desk.folder / "0.out")
     child = psutil.Process(int(desk.said()))
     desk.launcher.kill("r")
     assert await desk.exit() == ("r", 0, -9)
@@ -114,30 +122,69 @@ async def test_a_killed_run_leaves_no_child_behind(desk: Desk) -> None:
     assert (len(gone), alive) == (1, [])
 
 
-async def test_ranks_end_with_the_worker(tmp_path: Path) -> None:
+async def test_what_the_warm_process_cannot_run_is_started_from_nothing(desk: Desk) -> None:
+    (desk.folder / "script.py").write_text("import sys; print(sys.flags.optimize, sys.argv)")
+    await desk.start_command(["python", "-O", "script.py", "a"])
+    assert await desk.exit() == ("r", 0, 0)
+    assert "1 ['script.py', 'a']" in desk.said()
+    await desk.start_command(["no-such-command"], rank=1)
+    assert await desk.exit() == ("r", 1, 127)
+    assert "no-such-command: No such file" in desk.said(1, "err")
+
+
+async def test_threads_of_a_script_are_waited_for(desk: Desk) -> None:
+    await desk.start(
+        "import threading, time\n"
+        "threading.Thread(target=lambda: (time.sleep(0.3), print('written'))).start()"
+    )
+    assert await desk.exit() == ("r", 0, 0)
+    assert "written" in desk.said()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_to_the_whole_group_spares_the_ranks(
+    desk: Desk, number: signal.Signals
+) -> None:
+    """As systemd and Ctrl-C send it: the worker alone decides what follows."""
+    code = "import time; print('up', flush=True); time.sleep(0.5); print('done')"
+    await desk.start(code)
+    await said_something(desk.folder / "0.out")
+    for child in psutil.Process().children():
+        if any(word in " ".join(child.cmdline()) for word in ("zygote", "leash")):
+            child.send_signal(number)
+    assert await desk.exit() == ("r", 0, 0)
+    assert "done" in desk.said()
+
+
+@pytest.mark.parametrize("warm", [True, False], ids=["warm", "cold"])
+async def test_ranks_end_with_the_worker(tmp_path: Path, warm: bool) -> None:
     """A worker that is killed takes its ranks along: here a process that owns a launcher."""
-    owner = tmp_path / "owner.py"
+    owner, said = tmp_path / "owner.py", tmp_path / "said"
+    command = ["python", "rank.py"] if warm else ["sh", "-c", "python rank.py; true"]
     owner.write_text(
         "import asyncio, os, sys\n"
         "from shoal_worker.shell.launcher import Launcher, Spawn\n"
         "async def main():\n"
         "    env = {'PATH': os.environ['PATH'], 'HOME': '/'}\n"
-        "    launcher = Launcher(lambda *a: None, True, env)\n"
+        f"    launcher = Launcher(lambda *a: None, {warm}, env)\n"
         "    await launcher.open()\n"
-        f"    pid = await launcher.start(Spawn('r', 0, ['python', 'rank.py'], {str(tmp_path)!r},"
-        " env, '/dev/null', '/dev/null'))\n"
+        f"    pid = await launcher.start(Spawn('r', 0, {command!r}, {str(tmp_path)!r},"
+        f" env, {str(said)!r}, '/dev/null'))\n"
         "    print(pid, flush=True)\n"
         "    await asyncio.sleep(600)\n"
         "asyncio.run(main())\n"
     )
-    (tmp_path / "rank.py").write_text("import time; time.sleep(600)")
+    (tmp_path / "rank.py").write_text(
+        "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+    )
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(owner), stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     line = await asyncio.wait_for(process.stdout.readline(), DEADLINE)
-    rank = psutil.Process(int(line))
+    await said_something(said)
+    ranks = [psutil.Process(int(line)), psutil.Process(int(said.read_text()))]
     process.kill()
     await process.wait()
-    gone, alive = await asyncio.to_thread(psutil.wait_procs, [rank], timeout=DEADLINE)
-    assert (len(gone), alive) == (1, [])
+    _, alive = await asyncio.to_thread(psutil.wait_procs, ranks, timeout=DEADLINE)
+    assert alive == []

@@ -8,12 +8,14 @@ from shoal_contract import line
 from shoal_contract.events import Checkpoint
 
 A = TypeVar("A", bound=BaseModel)
-TIMEOUT = 120.0
-"""Seconds for one call; the longest is a rank's wait at its target."""
 
 
 class Line:
-    """Calls the worker over its Unix socket."""
+    """Calls the worker over its Unix socket.
+
+    A call has no deadline: the worker answers when the streams are there again, however long that
+    takes, and if the worker dies, so does this rank.
+    """
 
     def __init__(self, socket: str, token: str) -> None:
         import grpc
@@ -46,7 +48,7 @@ class Line:
             response_deserializer=answer.model_validate_json,
         )
         try:
-            result: A = call(request, timeout=TIMEOUT)
+            result: A = call(request)
         except grpc.RpcError as error:
             raise RuntimeError(f"the worker answered {method} with: {error.details()}") from error
         return result

@@ -6,7 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 MEETING = timedelta(seconds=60)
-"""How long ranks wait for one another before they give up."""
+"""How long ranks wait for one another at the start before they give up."""
+TOGETHER = timedelta(minutes=30)
+"""How long they wait for one another later: rank 0 may be at a large checkpoint, or wait for the
+searcher's word. A rank that is gone is noticed by its closed connection, or by the scheduler."""
 
 
 def meet() -> None:
@@ -19,14 +22,24 @@ def meet() -> None:
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     try:
-        dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=MEETING)
+        store = dist.TCPStore(  # type: ignore[attr-defined]
+            host, port, size, is_master=rank == 0, timeout=MEETING, wait_for_workers=True
+        )
+        store.set_timeout(TOGETHER)
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if cuda else "gloo",
+            store=store,
+            rank=rank,
+            world_size=size,
+            timeout=TOGETHER,
+        )
     except Exception as error:
-        where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
         raise RuntimeError(
-            f"rank {os.environ.get('RANK')} of {os.environ.get('WORLD_SIZE')} could not meet the"
-            f" others at {where} within {MEETING.seconds} s; are that address and port reachable"
-            f" from every node? ({error})"
+            f"rank {rank} of {size} could not meet the others at {host}:{port} within"
+            f" {MEETING.seconds} s; are that address and port reachable from every node? ({error})"
         ) from error
     atexit.register(_part)
 

@@ -1,5 +1,6 @@
 """A run, as one of its ranks sees it."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -51,7 +52,7 @@ class Run:
         if socket is None:
             run = cls(hyperparameters, target=max_time or 1, **where)
         else:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the worker says when to stop
+            _ignore_sigterm()
             line = Line(socket, os.environ[TOKEN_VARIABLE])
             welcome = line.hello(rank)
             task = welcome.task
@@ -136,3 +137,10 @@ class Run:
         word = self._line.ask(self.rank, self._time if self.rank == 0 else None)
         self.target = word.target
         return ranks.anyone(word.stop)
+
+
+def _ignore_sigterm() -> None:
+    """The worker says when to stop. What this process starts can be ended by SIGTERM as ever."""
+    with contextlib.suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))

@@ -156,7 +156,9 @@ def _happened(draft: Draft, run: Run, body: RanksStarted | StartFailed | RankEnd
             )
         return
     if isinstance(body, StartFailed):
-        draft.end(run, Outcome.LOST, body.reason)
+        told = run.stop_reason is not None
+        outcome = _outcome(run)[0] if told else Outcome.LOST
+        draft.end(run, outcome, body.reason)
         return
     if body.rank not in run.ranks or body.rank in run.exits:
         return

@@ -23,8 +23,10 @@ def slots(cpu_slots: int) -> list[Slot]:
 
 def _gpus() -> list[Slot]:
     """NVML: https://docs.nvidia.com/deploy/nvml-api/. Empty without a driver."""
-    import pynvml
-
+    try:
+        import pynvml
+    except ImportError:
+        return []
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
@@ -51,13 +53,13 @@ def _text(value: str | bytes) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def free_ports(count: int, host: str) -> list[int]:
-    """Ports that nobody listens on now, for rendezvous."""
+def free_ports(count: int) -> list[int]:
+    """Ports on which nobody listens now, at any address of this machine, for rendezvous."""
     found: list[int] = []
     for port in random.SystemRandom().sample(PORTS, len(PORTS)):
         if len(found) == count:
             break
         with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind((host, port))
+            probe.bind(("", port))
             found.append(port)
     return found

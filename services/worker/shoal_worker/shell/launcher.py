@@ -13,10 +13,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from shoal_worker.shell import leash
+
 log = logging.getLogger(__name__)
 
 OnExit = Callable[[str, int, int], None]
 """Called with run id, rank and exit code (negative: the signal)."""
+PYTHON = ("python", "python3")
+"""Commands that mean the worker's own interpreter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +65,7 @@ class Launcher:
 
     async def start(self, spawn: Spawn) -> int:
         """Start a rank; returns its process id."""
-        python = Path(spawn.arguments[0]).name in ("python", "python3") and spawn.arguments[1:]
-        if self._zygote is not None and python and await self._zygote.usable():
+        if self._zygote is not None and _forkable(spawn) and await self._zygote.usable():
             pid = await self._zygote.start(spawn)
         else:
             pid = await self._start_cold(spawn)
@@ -71,21 +74,30 @@ class Launcher:
 
     async def _start_cold(self, spawn: Spawn) -> int:
         arguments = spawn.arguments
-        if Path(arguments[0]).name in ("python", "python3"):
+        if arguments[0] in PYTHON:
             arguments = [sys.executable, *arguments[1:]]
-        with _appending(spawn.stdout) as out, _appending(spawn.stderr) as err:
-            process = await asyncio.create_subprocess_exec(
-                *arguments,
-                cwd=spawn.folder,
-                env=spawn.env,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                start_new_session=True,
-            )
+        reading, held = os.pipe()
+        try:
+            with _appending(spawn.stdout) as out, _appending(spawn.stderr) as err:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable, "-I", "-S", leash.__file__, str(reading), *arguments,
+                    cwd=spawn.folder,
+                    env=spawn.env,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=err,
+                    start_new_session=True,
+                    pass_fds=(reading,),
+                )  # fmt: skip
+        except BaseException:
+            os.close(held)
+            raise
+        finally:
+            os.close(reading)
 
         async def wait() -> None:
             code = await process.wait()
+            os.close(held)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             self._exited(spawn.run_id, spawn.rank, code)
@@ -105,6 +117,12 @@ class Launcher:
     def _exited(self, run_id: str, rank: int, code: int) -> None:
         self._pids.pop((run_id, rank), None)
         self.on_exit(run_id, rank, code)
+
+
+def _forkable(spawn: Spawn) -> bool:
+    """Whether the warm process can run it: a script or a module, without flags for Python."""
+    command, first = spawn.arguments[0], spawn.arguments[1:2]
+    return command in PYTHON and first != [] and (first == ["-m"] or first[0][:1] != "-")
 
 
 def _appending(path: str) -> BinaryIO:
@@ -128,7 +146,7 @@ class _Zygote:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "shoal_worker.shell.zygote", str(theirs.fileno()),
+                sys.executable, "-P", "-m", "shoal_worker.shell.zygote", str(theirs.fileno()),
                 pass_fds=(theirs.fileno(),),
                 env=self._env,
                 stdin=asyncio.subprocess.DEVNULL,

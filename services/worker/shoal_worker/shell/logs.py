@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,10 @@ from shoal_contract.ids import event_id
 INTERVAL = 0.5
 BATCH = 200
 """Lines in one event."""
+LONGEST = 4096
+"""Characters of a line that are published; the file has all."""
+CHARACTERS = 100_000
+"""In one event: as JSON they stay below NATS's limit of 1 MiB, also where each takes 6 bytes."""
 
 
 @dataclass(slots=True)
@@ -53,9 +58,8 @@ class LogTail:
             return
         lines = whole.decode(errors="replace").splitlines()
         self._read[path] = self._read.get(path, 0) + len(whole)
-        for at in range(0, len(lines), BATCH):
+        for part in batches(lines):
             sequence = self._lines.get(path, 0)
-            part = lines[at : at + BATCH]
             event = LogWritten(
                 experiment_id=self.order.task.experiment_id,
                 trial_id=self.order.task.trial_id,
@@ -69,6 +73,22 @@ class LogTail:
             name = f"{self.order.run_id}-{rank}-{stream}"
             await self.bus.publish(event, id=event_id("log", name, sequence))
             self._lines[path] = sequence + len(part)
+
+
+def batches(lines: Iterable[str]) -> Iterator[list[str]]:
+    """Lines in parts that fit into one event each; what is longer than `LONGEST` is cut."""
+    part: list[str] = []
+    size = 0
+    for line in lines:
+        if len(line) > LONGEST:
+            line = f"{line[:LONGEST]}… ({len(line) - LONGEST} more characters)"
+        if part and (len(part) == BATCH or size + len(line) > CHARACTERS):
+            yield part
+            part, size = [], 0
+        part.append(line)
+        size += len(line)
+    if part:
+        yield part
 
 
 def last_line(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from shoal_bus.host import Host
 from shoal_contract.envelope import Envelope
 from shoal_contract.events import (
     NodeLeft,
+    NodeNoticed,
     RankExited,
     RunAccepted,
     RunExited,
@@ -44,6 +46,8 @@ class Processes:
     host: Host[State] | None = None
     line: Line | None = None
     launcher: Launcher | None = None
+    _until: dict[str, float] = field(default_factory=dict)
+    """Of runs that were told to stop: when they are killed."""
     _done: dict[str, asyncio.Event] = field(default_factory=dict)
     _tails: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
@@ -55,11 +59,14 @@ class Processes:
                 case RunAccepted() as event:
                     self._do(self._start(event.run))
                 case RunStopping() as event:
+                    self._until[event.run_id] = event.until
                     self._do(self._kill_at(event.run_id, event.until))
                 case RankExited() as event:
                     log.info("rank %d of %s: exit %d", event.rank, event.run_id, event.exit_code)
                 case RunExited() as event:
                     self._do(self._clean(event.run_id))
+                case NodeNoticed() as event:
+                    self._do(self._kill_all_at(envelope.time + event.seconds))
                 case NodeLeft():
                     self.left.set()
                 case _:
@@ -86,6 +93,8 @@ class Processes:
         host, line, launcher = self._parts()
         try:
             folder = await asyncio.to_thread(stage, self.state_dir, order.run_id, order.task.bundle)
+            if order.run_id in self._until:
+                raise StagingError("it was told to stop before it was started")
             token = line.admit(order)
             logs = folder.parent / "logs"
             pids = []
@@ -101,8 +110,8 @@ class Processes:
                     stderr=str(logs / f"rank-{rank}.stderr"),
                 )
                 pids.append(await launcher.start(spawn))
-        except (StagingError, OSError) as error:
-            log.warning("%s could not be started: %s", order.run_id, error)
+        except Exception as error:  # whatever it is, the run must not be left hanging
+            log.warning("%s could not be started: %r", order.run_id, error)
             launcher.kill(order.run_id)
             host.tell(StartFailed(run_id=order.run_id, reason=str(error)))
             return
@@ -110,6 +119,8 @@ class Processes:
         tail = LogTail(line.bus, order, logs)
         self._tails[order.run_id] = asyncio.create_task(tail.follow(self._done[order.run_id]))
         host.tell(RanksStarted(run_id=order.run_id, pids=pids))
+        if self._until.get(order.run_id, math.inf) < time.time():
+            launcher.kill(order.run_id)  # its time was over before all of its ranks were there
 
     def _env(self, order: RunOrder, local: int, slot: int, token: str) -> dict[str, str]:
         """The variables that torchrun gives, and the line's.
@@ -144,7 +155,14 @@ class Processes:
         await asyncio.sleep(max(0.0, until - time.time()))
         self._parts()[2].kill(run_id)
 
+    async def _kill_all_at(self, until: float) -> None:
+        await asyncio.sleep(max(0.0, until - time.time()))
+        host, _, launcher = self._parts()
+        for run_id in list(host.state.runs):
+            launcher.kill(run_id)
+
     async def _clean(self, run_id: str) -> None:
+        self._until.pop(run_id, None)
         self._parts()[1].dismiss(run_id)
         done = self._done.pop(run_id, None)
         if done is not None:

@@ -29,7 +29,7 @@ def stage(state_dir: Path, run_id: str, bundle: Bundle | None) -> Path:
             with _FETCHING:
                 source = _fetched(state_dir, bundle)
             shutil.copytree(source, folder, dirs_exist_ok=True)
-    except (OSError, tarfile.TarError, ValueError) as error:
+    except Exception as error:  # each kind of storage and archive has errors of its own
         raise StagingError(f"the files of {run_id} could not be made: {error}") from error
     return folder
 

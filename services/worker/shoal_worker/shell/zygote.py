@@ -17,6 +17,7 @@ import selectors
 import signal
 import socket
 import sys
+import threading
 import traceback
 from typing import Any
 
@@ -29,6 +30,8 @@ PRELOAD = (
 
 def main() -> None:
     """Serve until the socket closes."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # meant for the worker, which closes the socket
     sock = socket.socket(fileno=int(sys.argv[1]))
     for name in PRELOAD:
         with contextlib.suppress(ImportError):
@@ -39,6 +42,15 @@ def main() -> None:
     signal.set_wakeup_fd(wake_write)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     children: dict[int, tuple[str, int]] = {}
+    try:
+        _serve(sock, wake_read, children)
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # the worker is gone
+    finally:
+        _kill_all(children)
+
+
+def _serve(sock: socket.socket, wake_read: int, children: dict[int, tuple[str, int]]) -> None:
     selector = selectors.DefaultSelector()
     selector.register(sock, selectors.EVENT_READ)
     selector.register(wake_read, selectors.EVENT_READ)
@@ -53,7 +65,6 @@ def main() -> None:
                 continue
             data = sock.recv(65536)
             if not data:
-                _kill_all(children)
                 return
             *lines, buffer = (buffer + data).split(b"\n")
             for line in lines:
@@ -64,7 +75,9 @@ def _obey(sock: socket.socket, order: dict[str, Any], children: dict[int, tuple[
     pid = os.fork()
     if pid == 0:
         signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for number in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         sock.close()
         _become_rank(order)
     children[pid] = (order["run_id"], order["rank"])
@@ -90,6 +103,9 @@ def _kill_all(children: dict[int, tuple[str, int]]) -> None:
     for pid in children:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
+    for pid in children:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
 
 
 def _send(sock: socket.socket, message: dict[str, Any]) -> None:
@@ -106,6 +122,8 @@ def _become_rank(order: dict[str, Any]) -> None:
         _redirect(order["stdout"], order["stderr"])
         os.environ.clear()
         os.environ.update(order["env"])
+        if "numpy" in sys.modules:
+            sys.modules["numpy"].random.seed()  # else every rank of this machine draws the same
         if "torch" in sys.modules and "OMP_NUM_THREADS" in order["env"]:
             sys.modules["torch"].set_num_threads(int(order["env"]["OMP_NUM_THREADS"]))
         code = _run(order["arguments"], order["folder"])
@@ -113,11 +131,20 @@ def _become_rank(order: dict[str, Any]) -> None:
         traceback.print_exc()
     finally:
         with contextlib.suppress(BaseException):
+            _join_threads()
+        with contextlib.suppress(BaseException):
             atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(BaseException):
                 stream.flush()
         os._exit(code)
+
+
+def _join_threads() -> None:
+    """Wait for the script's threads, as Python does at its end."""
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
 
 
 def _redirect(stdout: str, stderr: str) -> None:

@@ -1,0 +1,47 @@
+"""Ranks of the training API meet, agree, and say so when they cannot."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from shoal_worker.shell.devices import free_ports
+
+AGREE = """
+import shoal
+from shoal.training import ranks
+run = shoal.init()
+print(run.rank, ranks.anyone(run.rank == 1), ranks.gather(run.rank))
+"""
+ALONE = """
+import datetime, shoal
+from shoal.training import ranks
+ranks.MEETING = datetime.timedelta(seconds=1)
+shoal.init()
+"""
+
+
+def rank(folder: Path, code: str, rank: int, port: int) -> "subprocess.Popen[str]":
+    env = {
+        "PATH": os.environ["PATH"], "HOME": str(folder), "RANK": str(rank), "WORLD_SIZE": "2",
+        "LOCAL_RANK": str(rank), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+        "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, "-c", code], env=env, cwd=folder, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def test_two_ranks_agree(tmp_path: Path) -> None:
+    port = free_ports(1)[0]
+    found = [p.communicate(timeout=60) for p in [rank(tmp_path, AGREE, r, port) for r in (0, 1)]]
+    assert [out.strip() for out, _ in found] == ["0 True [0, 1]", "1 True [0, 1]"], found
+
+
+def test_a_rank_that_waits_in_vain_says_where(tmp_path: Path) -> None:
+    port = free_ports(1)[0]
+    process = rank(tmp_path, ALONE, 0, port)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert f"rank 0 of 2 could not meet the others at 127.0.0.1:{port} within 1 s" in err
