@@ -70,8 +70,9 @@ def main() -> None:
         with torch.no_grad():
             accuracy = (model(images).argmax(1) == labels).float().mean()
         step = epoch + 1
-        run.checkpoint(step=step, model=model, optimizer=optimizer)
+        # Reported first: cut between the two, the epoch is trained again and its report is known.
         run.report(step=step, loss=total / len(loader), accuracy=accuracy)
+        run.checkpoint(step=step, model=model, optimizer=optimizer)
         if run.should_stop():
             break
 

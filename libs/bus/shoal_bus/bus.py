@@ -21,6 +21,10 @@ from shoal_contract.subjects import STREAMS, Stream, stream_of, subject_of
 
 log = logging.getLogger(__name__)
 
+BusError = NatsError
+"""What NATS or its server says went wrong."""
+AWAY = (BusError, OSError)
+"""What is raised while the server is away."""
 LEASES = "shoal_leases"
 SNAPSHOTS = "shoal_snapshots"
 LEASE_TTL = 3.0
@@ -125,6 +129,23 @@ class Bus:
                 f"the stream {stream.name} holds {found.config.subjects}, not {stream.subjects};"
                 " another version of Shoal made it: use another NATS account or remove it"
             )
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server is there now."""
+        return self.nc.is_connected
+
+    async def extent(self, stream: Stream) -> tuple[int, int]:
+        """How many messages a stream holds, and the sequence of its last. Raises one of AWAY."""
+        state = (await self.js.stream_info(stream.name)).state
+        return state.messages, state.last_seq
+
+    async def last_of(self, stream: Stream, subject: str) -> int:
+        """The sequence of the last message of a subject, which may have wildcards; 0: none is."""
+        try:
+            return (await self.js.get_last_msg(stream.name, subject)).seq or 0
+        except NotFoundError:
+            return 0
 
     async def bucket(self, name: str) -> KeyValue:
         """A key-value bucket of ours."""

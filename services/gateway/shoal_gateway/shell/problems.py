@@ -8,10 +8,10 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from nats.errors import Error as NatsError
 from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 
+from shoal_bus.bus import BusError
 from shoal_contract.parse import ConfigError
 
 log = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ def install(app: FastAPI) -> None:
         detail = f"{name} does not answer. Try again in a moment; repeating does no harm."
         return response(503, detail, headers={"Retry-After": "1"})
 
-    for kind in (RedisError, NatsError, TimeoutError):
+    for kind in (RedisError, BusError, TimeoutError):
         app.add_exception_handler(kind, away)
 
     @app.exception_handler(Exception)

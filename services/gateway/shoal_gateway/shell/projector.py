@@ -9,10 +9,9 @@ import asyncio
 import contextlib
 import logging
 
-from nats.errors import Error as NatsError
 from redis.exceptions import RedisError
 
-from shoal_bus.bus import Bus
+from shoal_bus.bus import AWAY, Bus
 from shoal_bus.consume import Consumer, Delivery
 from shoal_contract.subjects import (
     EXPERIMENTS,
@@ -65,22 +64,17 @@ class Projector:
             return False
         return True
 
-    async def lag(self, stream: Stream) -> int:
-        """How many events of a stream are not in the read models yet."""
-        info = await self._bus.js.stream_info(stream.name)
-        return max(0, info.state.last_seq - await self._store.applied(stream.name))
-
     async def _begin(self) -> None:
         """Forget read models that are ahead of the streams: they are of other streams."""
         while True:
             try:
                 for stream in PROJECTED:
-                    info = await self._bus.js.stream_info(stream.name)
-                    if await self._store.applied(stream.name) > info.state.last_seq:
+                    _, last = await self._bus.extent(stream)
+                    if await self._store.applied(stream.name) > last:
                         log.warning("Redis is ahead of %s; it is filled anew", stream.name)
                         await self._store.clear()
                 return
-            except (RedisError, NatsError, OSError) as error:
+            except (RedisError, *AWAY) as error:
                 log.warning("the projector cannot begin yet: %r", error)
                 await asyncio.sleep(0.5)
 
@@ -88,7 +82,7 @@ class Projector:
         while True:
             try:
                 await self._follow(stream)
-            except (RedisError, NatsError, OSError) as error:
+            except (RedisError, *AWAY) as error:
                 log.warning("%s is not projected for a moment: %r", stream.name, error)
                 await asyncio.sleep(0.5)
 
@@ -110,7 +104,7 @@ class Projector:
                 if consumer.pending <= 0:
                     self.caught_up[stream.name] = True
         finally:
-            with contextlib.suppress(NatsError, OSError):
+            with contextlib.suppress(*AWAY):
                 await consumer.close()
 
     async def _advance(self, stream: Stream, at: int, last: int, batch: list[Delivery]) -> int:

@@ -13,12 +13,11 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping, MutableMapping
 from typing import Any
 
-from nats.errors import Error as NatsError
 from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from shoal_bus.bus import Bus
+from shoal_bus.bus import AWAY, Bus
 from shoal_bus.consume import Consumer, Delivery
 from shoal_contract.subjects import Stream
 from shoal_gateway.core.changes import finite
@@ -106,7 +105,7 @@ class Flow:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             for source in self._sources.values():
-                with contextlib.suppress(NatsError, OSError):
+                with contextlib.suppress(*AWAY):
                     await source.consumer.close()
 
     async def _heed(self) -> None:
@@ -147,7 +146,7 @@ async def ends(bus: Bus) -> dict[str, int]:
     """The position at which nothing that has happened is left to read."""
 
     async def end(stream: Stream) -> int:
-        return (await bus.js.stream_info(stream.name)).state.last_seq
+        return (await bus.extent(stream))[1]
 
     found = await asyncio.gather(*(end(stream) for stream in EVENT_STREAMS))
     return {s.name: n for s, n in zip(EVENT_STREAMS, found, strict=True)}

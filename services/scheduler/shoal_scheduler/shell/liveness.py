@@ -44,7 +44,7 @@ def _check(bus: Bus, host: Host[State], watchdog: Watchdog, watched: dict[str, s
         if watched.get(node.node_id) != node.incarnation:  # a node new to us counts as heard
             watched[node.node_id] = node.incarnation
             watchdog.seen(node.node_id, node.incarnation, now)
-    if not bus.nc.is_connected:
+    if not bus.connected:
         watchdog.forgive(now)
     for node_id, incarnation in watchdog.silent(now):
         watchdog.forget(node_id)

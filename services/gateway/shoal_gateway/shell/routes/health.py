@@ -24,7 +24,7 @@ async def livez() -> dict[str, str]:
 async def readyz(use: Annotated[Parts, Depends(parts)]) -> dict[str, str]:
     """NATS and Redis answer, and reads show what has happened. Otherwise 503."""
     missing = []
-    if not use.bus.nc.is_connected:
+    if not use.bus.connected:
         missing.append("NATS does not answer")
     try:
         await cast("Any", use.store.redis.ping())
@@ -40,15 +40,15 @@ async def readyz(use: Annotated[Parts, Depends(parts)]) -> dict[str, str]:
 @router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(use: Annotated[Parts, Depends(parts)]) -> PlainTextResponse:
     """Numbers in the text format of Prometheus."""
-    infos = await asyncio.gather(*(use.bus.js.stream_info(s.name) for s in STREAMS))
+    extents = await asyncio.gather(*(use.bus.extent(s) for s in STREAMS))
     lines = [
         "# HELP shoal_stream_messages Messages that a stream holds.",
         "# TYPE shoal_stream_messages gauge",
     ]
     last = {}
-    for stream, info in zip(STREAMS, infos, strict=True):
-        lines.append(f'shoal_stream_messages{{stream="{stream.name}"}} {info.state.messages}')
-        last[stream.name] = info.state.last_seq
+    for stream, (messages, sequence) in zip(STREAMS, extents, strict=True):
+        lines.append(f'shoal_stream_messages{{stream="{stream.name}"}} {messages}')
+        last[stream.name] = sequence
     lines += [
         "# HELP shoal_stream_last_sequence Events that were ever written to a stream.",
         "# TYPE shoal_stream_last_sequence counter",

@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
-from nats.js.errors import NotFoundError
 
 from shoal_bus.consume import Consumer
 from shoal_contract.events import LogWritten
@@ -29,10 +28,7 @@ async def logs(
     if any(c in part for part in keys for c in ".*> "):
         raise unknown("trial", str(trial))
     subject = all_of("log.written", *keys)
-    try:
-        end = (await use.bus.js.get_last_msg(LOGS.name, subject)).seq or 0
-    except NotFoundError:
-        end = 0
+    end = await use.bus.last_of(LOGS, subject)
     items: list[dict[str, Any]] = []
     consumer = Consumer(use.bus, LOGS, filters=[subject], start=after + 1, batch=min(limit, 256))
     try:
