@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import random
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,16 +22,18 @@ class CheckpointError(RuntimeError):
 def random_state() -> dict[str, Any]:
     """This process's random states: Python's, NumPy's and torch's (CUDA's too), as tensors and
     plain values, so that they load with `weights_only=True`."""
-    import numpy as np
     import torch
 
     version, words, gauss = random.getstate()
-    name, keys, pos, has_gauss, cached = np.random.get_state(legacy=True)
     state: dict[str, Any] = {
         "python": [version, list(words), gauss],
-        "numpy": [name, [int(k) for k in keys], int(pos), int(has_gauss), float(cached)],
         "torch": torch.get_rng_state(),
     }
+    if "numpy" in sys.modules:  # where it was not imported, it has drawn nothing
+        import numpy as np
+
+        name, keys, pos, has_gauss, cached = np.random.get_state(legacy=True)
+        state["numpy"] = [name, [int(k) for k in keys], int(pos), int(has_gauss), float(cached)]
     if torch.cuda.is_available():
         state["cuda"] = torch.cuda.get_rng_state_all()
     return state
@@ -38,13 +41,15 @@ def random_state() -> dict[str, Any]:
 
 def restore_random_state(state: Mapping[str, Any]) -> None:
     """Set what `random_state` returned."""
-    import numpy as np
     import torch
 
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))
-    name, keys, pos, has_gauss, cached = state["numpy"]
-    np.random.set_state((name, np.array(keys, dtype=np.uint32), pos, has_gauss, cached))
+    if "numpy" in state:
+        import numpy as np
+
+        name, keys, pos, has_gauss, cached = state["numpy"]
+        np.random.set_state((name, np.array(keys, dtype=np.uint32), pos, has_gauss, cached))
     torch.set_rng_state(state["torch"])
     if "cuda" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["cuda"])
