@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
-DISTS  := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml local/pyproject.toml)
+DISTS  := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml local/pyproject.toml simulator/pyproject.toml)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-unit check format docs clean

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(
     p
-    for top in ("libs", "services", "local")
+    for top in ("libs", "services", "local", "simulator")
     for p in (ROOT / top).rglob("*.py")
     if "build" not in p.parts
 )

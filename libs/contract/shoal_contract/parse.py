@@ -4,30 +4,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
+from shoal_contract import expressions
 from shoal_contract.base import Frozen
-from shoal_contract.config import (
-    RANGE_TYPES,
-    AsyncHalvingSearcher,
-    CheckpointStorage,
-    Environment,
-    ExperimentConfig,
-    GridSearcher,
-    RandomSearcher,
-    Range,
-    Resources,
-    SingleSearcher,
-)
+from shoal_contract.config import CheckpointStorage, Environment, ExperimentConfig, Resources
+from shoal_contract.expressions import ExpressionError
+from shoal_contract.ranges import RANGE_TYPES, flatten, range_of
+from shoal_contract.searchers import SEARCHERS, Budget, MedianRule, Objective, Sampler
 
 _SECTIONS: Mapping[str, tuple[type[BaseModel], ...]] = {
     "": (ExperimentConfig,),
-    "searcher": (SingleSearcher, RandomSearcher, GridSearcher, AsyncHalvingSearcher),
+    "searcher": SEARCHERS,
+    "searcher.sampler": (Sampler,),
+    "searcher.budget": (Budget,),
+    "searcher.objectives": (Objective,),
+    "searcher.early_stopping": (MedianRule,),
     "resources": (Resources,),
     "checkpoint_storage": (CheckpointStorage,),
     "environment": (Environment,),
 }
-_RANGE: TypeAdapter[Any] = TypeAdapter(Range)
 
 
 class Problem(Frozen):
@@ -65,20 +61,11 @@ def parse_experiment(data: object) -> ExperimentConfig:
     problems = list(_range_problems(config.hyperparameters, "hyperparameters"))
     if config.searcher.name == "grid":
         problems += _grid_problems(config.hyperparameters, "hyperparameters")
+    problems = problems or list(_condition_problems(config))
+    problems = problems or list(_point_problems(config))
     if problems:
         raise ConfigError(problems)
     return config
-
-
-def range_of(value: Any) -> Any:
-    """The range that a hyperparameter's entry is, or None for a bare value or a nested mapping.
-
-    A mapping is a range when it has a `type` that names one. Raises pydantic's ValidationError
-    when such a mapping is not well formed.
-    """
-    if isinstance(value, Mapping) and value.get("type") in RANGE_TYPES:
-        return _RANGE.validate_python(dict(value))
-    return None
 
 
 def _range_problems(space: Mapping[str, Any], path: str) -> Iterator[Problem]:
@@ -117,11 +104,49 @@ def _grid_problems(space: Mapping[str, Any], path: str) -> Iterator[Problem]:
             yield Problem(path=f"{path}.{name}.count", message=message)
 
 
+def _condition_problems(config: ExperimentConfig) -> Iterator[Problem]:
+    """What is wrong with `constraints`, and with the `when` of ranges, which may only be about
+    hyperparameters that come before it in the file."""
+    known: list[str] = []
+    for name, leaf in flatten(config.hyperparameters).items():
+        if (when := getattr(leaf, "when", None)) is not None:
+            yield from _condition(when, f"hyperparameters.{name}.when", known)
+        known.append(name)
+    for number, text in enumerate(config.constraints):
+        yield from _condition(text, f"constraints.{number}", known)
+
+
+def _condition(text: str, path: str, known: Sequence[str]) -> Iterator[Problem]:
+    try:
+        found = expressions.names(text)
+        expressions.holds(text, {})
+    except ExpressionError as error:
+        yield Problem(path=path, message=str(error))
+        return
+    for name in found:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            message = f"there is no hyperparameter {name!r} (a `when` must come after it)"
+            yield Problem(path=path, message=message, suggestion=near[0] if near else None)
+
+
+def _point_problems(config: ExperimentConfig) -> Iterator[Problem]:
+    known = flatten(config.hyperparameters)
+    for number, point in enumerate(getattr(config.searcher, "starting_points", ())):
+        for name in flatten(point):
+            if name not in known:
+                near = get_close_matches(name, list(known), n=1)
+                path = f"searcher.starting_points.{number}"
+                message = f"there is no hyperparameter {name!r}"
+                yield Problem(path=path, message=message, suggestion=near[0] if near else None)
+
+
 def _explain(error: Any) -> Problem:
     loc = [str(part) for part in error["loc"]]
     if len(loc) > 1 and loc[0] == "searcher":
         loc.pop(1)  # the discriminator's tag, which the file does not show
-    section, field = ".".join(loc[:-1]), loc[-1] if loc else ""
+    section = ".".join(part for part in loc[:-1] if not part.isdigit())
+    field = loc[-1] if loc else ""
     models = _SECTIONS.get(section, ())
     known = sorted({name for model in models for name in model.model_fields})
     suggestion = None

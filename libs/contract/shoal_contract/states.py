@@ -112,12 +112,14 @@ _E, _T, _A, _R, _N, _I = (
 EXPERIMENT: Table = {
     _E.ACTIVE: {
         "search.paused": _E.PAUSED,
+        "search.closing": _E.ACTIVE,
         "search.completed": _E.COMPLETED,
         "search.cancelled": _E.CANCELLED,
         "search.failed": _E.FAILED,
     },
     _E.PAUSED: {
         "search.resumed": _E.ACTIVE,
+        "search.closing": _E.PAUSED,
         "search.completed": _E.COMPLETED,
         "search.cancelled": _E.CANCELLED,
         "search.failed": _E.FAILED,
@@ -142,7 +144,12 @@ TRIAL: Table = {
         "trial.interrupted": _T.INTERRUPTED,
         **_CLOSINGS,
     },
-    _T.PAUSED: {"trial.requested": _T.WANTED, "trial.paused": _T.PAUSED, **_CLOSINGS},
+    _T.PAUSED: {
+        "trial.requested": _T.WANTED,
+        "trial.extended": _T.PAUSED,
+        "trial.paused": _T.PAUSED,
+        **_CLOSINGS,
+    },
     _T.INTERRUPTED: {"trial.requested": _T.WANTED, "trial.paused": _T.PAUSED, **_CLOSINGS},
     _T.COMPLETED: {},
     _T.STOPPED: {},

@@ -121,8 +121,11 @@ class Client:
 
     def trial(self, trial_id: str) -> Row:
         """One trial. Its id begins with its experiment's."""
-        experiment_id = trial_id.rpartition("-")[0] or trial_id
-        return self._call("GET", f"/v1/experiments/{_part(experiment_id)}/trials/{_part(trial_id)}")
+        return self._call("GET", _trial(trial_id))
+
+    def explain(self, trial_id: str) -> Row:
+        """Why a trial is where it is: `now` in a sentence, and `events`, its story."""
+        return self._call("GET", f"{_trial(trial_id)}/explain")
 
     def metrics(
         self, experiment_id: str, *, group: str = "validation", trial: str | None = None
@@ -158,6 +161,46 @@ class Client:
     def cancel(self, experiment_id: str) -> Row:
         """Ask that an experiment ends."""
         return self._call("POST", f"/v1/experiments/{_part(experiment_id)}/cancel")
+
+    def change(
+        self,
+        experiment_id: str,
+        *,
+        max_trials: int | None = None,
+        max_concurrent_trials: int | None = None,
+    ) -> Row:
+        """Ask that a running search becomes larger, smaller or wider; what is None stays."""
+        body = _given(max_trials=max_trials, max_concurrent_trials=max_concurrent_trials)
+        return self._call("PATCH", f"/v1/experiments/{_part(experiment_id)}", json=body)
+
+    def create_trial(
+        self,
+        experiment_id: str,
+        hyperparameters: Row,
+        target: int | None = None,
+        request_id: str | None = None,
+    ) -> str:
+        """Have a configuration tried in a custom search, at first up to `target` (None: in full).
+
+        Returns the request's id, which the event `trial.created` carries. Sent again with the same
+        id, a request makes no second trial; so it repeats itself while there is no answer.
+        """
+        body = _given(hyperparameters=hyperparameters, target=target)
+        body["request_id"] = request_id or secrets.token_hex(8)
+        path = f"/v1/experiments/{_part(experiment_id)}/trials"
+        return str(self._call("POST", path, json=body, tries=5)["request_id"])
+
+    def extend_trial(self, trial_id: str, target: int) -> Row:
+        """Have a trial of a custom search train on, up to `target`."""
+        return self._call("POST", f"{_trial(trial_id)}/extend", json={"target": target})
+
+    def stop_trial(self, trial_id: str) -> Row:
+        """Ask that one trial ends; its experiment goes on."""
+        return self._call("POST", f"{_trial(trial_id)}/stop")
+
+    def finish(self, experiment_id: str) -> Row:
+        """Say that a custom search gets no more trials: it completes when the last have ended."""
+        return self._call("POST", f"/v1/experiments/{_part(experiment_id)}/finish")
 
     def nodes(self) -> list[Row]:
         """Machines with slots."""
@@ -242,6 +285,11 @@ class Client:
             f"No Shoal answers at {self.url} ({error or type(error).__name__}). Start one with"
             " `shoal up`, or set SHOAL_URL."
         )
+
+
+def _trial(trial_id: str) -> str:
+    experiment_id = trial_id.rpartition("-")[0] or trial_id
+    return f"/v1/experiments/{_part(experiment_id)}/trials/{_part(trial_id)}"
 
 
 def _part(name: str) -> str:

@@ -20,6 +20,8 @@ class Settings(BaseSettings):
     """Bytes of a code bundle."""
     publish_timeout: float = 5.0
     """Seconds that a request waits for NATS before it is answered with 503."""
+    read_timeout: float = 10.0
+    """Seconds that a request waits for events that it reads from NATS; then it is a 503."""
     apply_timeout: float = 2.0
     """Seconds that an accepted request waits until reads show it."""
     keep_alive: float = 10.0

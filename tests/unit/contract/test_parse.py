@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from shoal_contract.config import LogRange
 from shoal_contract.parse import ConfigError, parse_experiment, range_of
+from shoal_contract.ranges import LogRange
 
 
 def a_file(**changes: Any) -> dict[str, Any]:

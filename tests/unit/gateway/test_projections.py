@@ -17,14 +17,20 @@ from shoal_contract.events import (
     ExperimentSubmitted,
     Placement,
     Rendezvous,
+    SearchChanged,
+    SearchClosing,
     SearchCompleted,
     Task,
     TrainingReported,
     TrialCreated,
     TrialInterrupted,
     TrialMeasured,
+    TrialReleased,
+    TrialRequested,
+    TrialStarted,
     TrialStopped,
 )
+from shoal_contract.events.search import BestTrial
 from shoal_contract.events.trial import Checkpoint
 from shoal_contract.parse import parse_experiment
 from shoal_contract.states import Outcome
@@ -153,6 +159,72 @@ def test_interruptions_are_counted_by_cause() -> None:
     assert (row["restarts"], row["losses"], row["state"]) == (2, 1, "interrupted")
 
 
+def test_a_changed_search_shows_its_new_numbers() -> None:
+    model = Model(SUBMITTED)
+    row = model.experiment()
+    assert (row["max_trials"], row["max_concurrent_trials"], row["closing"]) == (None, None, None)
+    model.apply(SearchChanged(experiment_id="e", max_trials=9), 1.0)
+    model.apply(SearchChanged(experiment_id="e", max_concurrent_trials=0), 2.0)
+    model.apply(SearchChanged(experiment_id="e"), 3.0)
+    model.apply(SearchClosing(experiment_id="e", reason="its budget is spent", at_once=True), 4.0)
+    row = model.experiment()
+    assert (row["max_trials"], row["max_concurrent_trials"]) == (9, 0)
+    assert row["closing"] == "its budget is spent"
+    best = BestTrial(
+        trial_id="e-0", metric=0.5, step=2, hyperparameters={"lr": float("inf")}, checkpoint=None,
+        metrics={"loss": 0.5, "size": 7.0},
+    )  # fmt: skip
+    ended = SearchCompleted(experiment_id="e", reason="done", best=best, front=[best])
+    model.apply(ended, 5.0)
+    (found,) = model.experiment()["front"]
+    assert found["metrics"] == {"loss": 0.5, "size": 7.0}
+    assert found["hyperparameters"] == {"lr": "Infinity"}
+
+
+def test_where_a_trial_comes_from_is_kept() -> None:
+    born = CREATED.model_copy(
+        update={"bracket": 2, "origin": "pbt", "parent": "e-9", "rung": 1, "request_id": "r"}
+    )
+    row = Model(born).trial()
+    assert (row["bracket"], row["origin"], row["parent"]) == (2, "pbt", "e-9")
+    assert (row["rung"], row["request_id"], row["objectives"]) == (1, "r", [])
+    assert Model(CREATED).trial()["rung"] is None
+
+
+def test_a_trial_is_started_while_it_holds_slots() -> None:
+    requested = TrialRequested(**IDS, attempt=1, task=TASK, resources=Resources())
+    model = Model(CREATED, requested)
+    assert (model.trial()["started"], model.trial()["state"]) == (False, "wanted")
+    model.apply(TrialStarted(**IDS, attempt=1, slots=3, at=5.0), 6.0)
+    assert (model.trial()["started"], model.trial()["started_at"]) == (True, 5.0)
+    for end in (
+        TrialReleased(**IDS, attempt=1),
+        TrialInterrupted(**IDS, attempt=1, outcome=Outcome.LOST, reason="gone"),
+    ):
+        model.apply(TrialStarted(**IDS, attempt=1, slots=3, at=5.0), 6.0)
+        model.apply(end, 7.0)
+        assert model.trial()["started"] is False
+
+
+def test_rows_of_an_earlier_version_are_readable() -> None:
+    old = {
+        "trial_id": "e-0", "experiment_id": "e", "number": 0, "hyperparameters": {}, "seed": 1,
+        "created_at": 1.0, "state": "wanted",
+    }  # fmt: skip
+    row = rows.trial(old, True)
+    assert (row["bracket"], row["origin"], row["started"]) == (0, None, False)
+    submitted = SUBMITTED.model_dump(mode="json") | {"submitted_at": 1.0}
+    del submitted["config"]["searcher"]["objectives"]
+    assert rows.experiment(submitted, [])["front"] == []
+
+
+def test_several_objectives_are_kept_beside_the_metric() -> None:
+    measured = TrialMeasured(**IDS, step=2, time=2, metric=0.5, objectives=[7.0, None], rung=1)
+    model = Model(CREATED, measured)
+    assert model.trial()["objectives"] == [7.0, None]
+    assert model.rows[keys.trial("e-0")]["rung_1"] == 0.5
+
+
 def test_streams_may_meet_in_any_order() -> None:
     checkpoint = Checkpoint(url="file:///c", step=2, attempt=1)
     saved = CheckpointSaved(**IDS, allocation_id="e-0-a1", checkpoint=checkpoint)
@@ -176,7 +248,10 @@ def test_streams_may_meet_in_any_order() -> None:
 def test_streams_write_fields_of_their_own() -> None:
     """No field may be written by two streams that are applied side by side."""
     writers: dict[tuple[str, str], str] = {}
-    for event in (SUBMITTED, CREATED, QUEUED, GRANTED, ENDED):
+    started = TrialStarted(**IDS, attempt=1, slots=3, at=5.0)
+    changed = SearchChanged(experiment_id="e", max_trials=9, max_concurrent_trials=3)
+    closing = SearchClosing(experiment_id="e", reason="r", at_once=False)
+    for event in (SUBMITTED, CREATED, QUEUED, GRANTED, ENDED, started, changed, closing):
         for c in project(Envelope(id="i", source="s", time=0.0, event=event)):
             names = list(c.fields) if isinstance(c, SetFields) else []
             names += [c.field] if isinstance(c, Increment | KeepBest | RemoveField) else []
@@ -219,8 +294,8 @@ def test_foreign_positions_are_refused(text: str) -> None:
 def test_filters_take_what_is_wanted_of_each_stream() -> None:
     assert positions.filters(SEARCH, None, ()) == []
     assert positions.filters(SEARCH, None, ("allocation.",)) is None
-    found = positions.filters(SEARCH, "e", ("shoal.v1.trial.m", "search.p"))
-    assert found == ["shoal.v1.search.paused.e", "shoal.v1.trial.measured.e.>"]
+    found = positions.filters(SEARCH, "e", ("shoal.v1.trial.m", "search.pa"))
+    assert sorted(found or []) == ["shoal.v1.search.paused.e", "shoal.v1.trial.measured.e.>"]
     every = {
         s for stream in positions.EVENT_STREAMS for s in positions.filters(stream, "e", ()) or []
     }

@@ -16,7 +16,7 @@ from shoal.client import Client, ShoalError, find_url
 runner = CliRunner()
 COMMANDS = [
     "up", "down", "status", "demo", "run", "ls", "show", "logs", "metrics", "pause", "resume",
-    "stop", "nodes", "events",
+    "stop", "set", "explain", "search", "nodes", "events",
 ]  # fmt: skip
 
 
@@ -63,7 +63,13 @@ def test_a_bad_file_is_one_sentence(
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [["nope"], ["run"], ["ls", "--limit", "x"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nope"], ["run"], ["ls", "--limit", "x"], ["set", "e"], ["set", "e", "--max-trials", "0"],
+        ["explain"], ["explain", "trial"], ["search"],
+    ],
+)  # fmt: skip
 def test_wrong_usage_is_code_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     code, out, err = run(capsys, *arguments)
     assert (code, out, err.count("\n")) == (2, "", 1)
@@ -147,3 +153,60 @@ def test_the_story() -> None:
     measured = event("trial.measured", trial_id="e-0", time=4, metric=0.123456789, rung=1)
     assert story.line(measured) == "e-0 at 4: 0.12346 (rung 1)"
     assert story.line(event("trial.checkpointed", trial_id="e-0")) is None
+
+
+@pytest.mark.parametrize(
+    ("happened", "words"),
+    [
+        (
+            event("trial.created", trial_id="e-1", hyperparameters={"lr": 0.5}, origin="tpe"),
+            "e-1 created (tpe): lr=0.5",
+        ),
+        (
+            event(
+                "trial.created", trial_id="e-1", hyperparameters={}, origin="pbt", parent="e-0"
+            ),
+            "e-1 created (pbt from e-0): -",
+        ),
+        (
+            event("trial.measured", trial_id="e-0", time=4, metric=0.5, objectives=[7.0]),
+            "e-0 at 4: 0.5,7",
+        ),
+        (event("trial.started", trial_id="e-0"), None),
+        (event("experiment.pause_requested"), "pause was asked for"),
+        (event("experiment.finish_requested"), "finish was asked for"),
+        (
+            event("experiment.trial_create_requested", hyperparameters={"lr": 1}),
+            "a trial was asked for: lr=1",
+        ),
+        (
+            event("experiment.trial_extend_requested", trial_id="e-0", target=8),
+            "e-0 was asked to train on, to 8",
+        ),
+        (event("experiment.trial_stop_requested", trial_id="e-0"), "e-0 was asked to end"),
+        (event("search.accepted"), "the experiment is accepted"),
+        (event("search.proposed"), None),
+        (
+            event("search.warmed", results=[{}, {}], checkpoint={"url": "u"}),
+            "the search starts from 2 earlier results and another trial's weights",
+        ),
+        (
+            event("search.changed", max_trials=None, max_concurrent_trials=0),
+            "the search was changed: max_concurrent_trials=0",
+        ),
+        (
+            event("search.closing", reason="its budget is spent"),
+            "no more trials: its budget is spent",
+        ),
+        (
+            event(
+                "search.completed", best={"metric": 1}, front=[
+                    {"trial_id": "e-0", "metrics": {"loss": 0.5, "size": 7}},
+                ],
+            ),
+            "the experiment completed; 1 results that no other beats: e-0 (loss=0.5 size=7)",
+        ),
+    ],
+)  # fmt: skip
+def test_the_story_of_a_search(happened: dict[str, Any], words: str | None) -> None:
+    assert story.line(happened) == words

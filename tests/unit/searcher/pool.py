@@ -22,9 +22,14 @@ from shoal_contract.events import (
     ValidationReported,
 )
 from shoal_contract.ids import allocation_id
+from shoal_contract.ranges import flatten
 from shoal_contract.states import EXPERIMENT, TRIAL, ExperimentState, Outcome, TrialState
 from shoal_decider import Message, Runner, Tick, fold
 from shoal_searcher.core.decider import SearcherDecider
+from shoal_searcher.core.messages import Proposals
+from shoal_searcher.core.methods import METHODS
+from shoal_searcher.core.sampling import Ask, ask
+from shoal_searcher.core.space import sample
 from shoal_searcher.core.state import Experiment, State, Trial
 
 REQUESTS = {
@@ -32,6 +37,8 @@ REQUESTS = {
     "resume": ExperimentResumeRequested,
     "cancel": ExperimentCancelRequested,
 }
+QUIET = ("trial.measured", "trial.checkpointed", "trial.released", "trial.started")
+"""Events that change no trial's state."""
 MACHINES = ("trial.", "search.")
 
 
@@ -44,6 +51,19 @@ def config(name: str = "single", **changes: Any) -> ExperimentConfig:
         (own if known else searcher)[key] = value
     return ExperimentConfig.model_validate(
         {"name": "e", "entrypoint": "python t.py", "searcher": searcher, **own}
+    )
+
+
+def drawn(question: Ask) -> Proposals:
+    """The answer of a sampler that draws, each time something else."""
+    return Proposals(
+        experiment_id=question.experiment_id,
+        ask=question.number,
+        known=question.known,
+        proposals=[
+            flatten(sample(question.space, 1000 + question.number, n, question.constraints))
+            for n in range(question.count)
+        ],
     )
 
 
@@ -61,8 +81,23 @@ class Pool:
         if found is not None:
             self.submit(found)
 
-    def tell(self, body: BaseModel) -> list[str]:
-        """Say something; the types of what was decided."""
+    def tell(self, body: BaseModel, answer: bool = True) -> list[str]:
+        """Say something; the types of what was decided. Samplers are answered for at once, with
+        whatever a draw gives, unless told not to."""
+        told = self._tell(body)
+        while answer and (question := self.question()) is not None:
+            told += self._tell(drawn(question))
+        return told
+
+    def question(self) -> Ask | None:
+        """What a sampler would be asked now."""
+        experiment = self.runner.state.experiments.get("e")
+        if experiment is None:
+            return None
+        plans = METHODS[experiment.config.searcher.name].brackets(experiment)
+        return ask(experiment, sum(plan.max_trials for plan in plans))
+
+    def _tell(self, body: BaseModel) -> list[str]:
         self._count += 1
         before = self.decider.dump(self.runner.state)
         message = Message(f"m{self._count}", 0.0, body)
@@ -179,6 +214,8 @@ class Pool:
         experiment_id = event.experiment_id  # type: ignore[attr-defined]
         if event.type == "search.accepted":
             self.searches[experiment_id] = ExperimentState.ACTIVE
+        elif event.type in ("search.warmed", "search.proposed", "search.changed"):
+            pass
         elif event.type.startswith("search."):
             state = self.searches[experiment_id]
             assert event.type in EXPERIMENT[state], f"{event.type} in {state}"
@@ -186,7 +223,7 @@ class Pool:
         elif event.type == "trial.created":
             assert event.trial_id not in self.trials  # type: ignore[attr-defined]
             self.trials[event.trial_id] = TrialState.CREATED  # type: ignore[attr-defined]
-        elif event.type not in ("trial.measured", "trial.checkpointed", "trial.released"):
+        elif event.type not in QUIET:
             trial_id = event.trial_id  # type: ignore[attr-defined]
             state = self.trials[trial_id]
             assert event.type in TRIAL[state], f"{event.type} in {state}"

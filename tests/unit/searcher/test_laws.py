@@ -10,16 +10,26 @@ from unit.searcher.pool import REQUESTS, Pool, config
 
 from shoal_contract.events import (
     AllocationEnded,
+    AllocationGranted,
     Checkpoint,
     CheckpointSaved,
+    ExperimentChangeRequested,
+    ExperimentFinishRequested,
     ExperimentSubmitted,
+    PastResult,
+    Placement,
+    Rendezvous,
+    TrialCreateRequested,
+    TrialExtendRequested,
+    TrialStopRequested,
     ValidationReported,
 )
 from shoal_contract.states import Outcome
 from shoal_decider import Decider, Tick
 from shoal_searcher.core.decider import SearcherDecider
-from shoal_searcher.core.draft import concurrent
-from shoal_searcher.core.methods import METHODS
+from shoal_searcher.core.messages import Found, Proposals
+from shoal_searcher.core.methods import concurrent
+from shoal_searcher.core.sampling import ready
 from shoal_searcher.core.state import State
 
 GRID = {"x": {"type": "categorical", "vals": [1, 2, 3]}}
@@ -30,9 +40,25 @@ CONFIGS = [
     config("async_halving", max_trials=6, divisor=2, num_rungs=3, max_concurrent_trials=3),
     config("async_halving", max_trials=6, divisor=2, num_rungs=3, stop_once=True,
            max_concurrent_trials=2),
+    config("adaptive_asha", max_trials=9, divisor=2, max_concurrent_trials=3),
+    config("hyperband", max_time=8, divisor=2, max_concurrent_trials=3),
+    config("pbt", population_size=4, rounds=3, truncate_fraction=0.5, max_restarts=1),
+    config("random", max_trials=5, max_concurrent_trials=2, sampler="tpe",
+           early_stopping=[{"name": "median", "min_trials": 1}], objectives=[{"metric": "size"}]),
+    config("async_halving", max_trials=6, divisor=2, sampler={"name": "gp", "startup_trials": 0},
+           budget={"units": 90, "slot_hours": 1}, max_concurrent_trials=2),
+    config("random", max_trials=5, sampler="qmc", max_concurrent_trials=2),
+    config("random", max_trials=3, warm_start=["y"], source_trial_id="y-0"),
+    config("custom", max_concurrent_trials=2),
     config("random", max_trials=2, hyperparameters={"x": {"type": "log", "minval": 0,
                                                           "maxval": 999}}),
 ]  # fmt: skip
+ALONE = [
+    c
+    for c in CONFIGS[:-1]
+    if c.searcher.name != "custom" and not getattr(c.searcher, "warm_start", ())
+]
+"""Those that need nothing but a pool."""
 EXPERIMENTS = st.sampled_from("abz")
 NUMBERS = st.integers(0, 6)
 ATTEMPTS = st.sampled_from([1, 1, 1, 2, 2, 3])
@@ -73,9 +99,36 @@ ENDED = st.builds(
     ),
     TRIALS, st.sampled_from(Outcome),
 )  # fmt: skip
+GRANTED = st.builds(
+    lambda t, at: AllocationGranted(
+        **of(*t), attempt=t[2], at=at, rendezvous=Rendezvous(host="h", port=1),
+        placements=[Placement(node_id="n", incarnation="i", slots=[0])],
+    ),
+    TRIALS, st.floats(0, 9e6),
+)  # fmt: skip
+ASKED = st.one_of(
+    st.builds(ExperimentChangeRequested, experiment_id=EXPERIMENTS,
+              max_trials=st.sampled_from([None, 1, 9]),
+              max_concurrent_trials=st.sampled_from([None, 0, 1, 4])),
+    st.builds(ExperimentFinishRequested, experiment_id=EXPERIMENTS),
+    st.builds(TrialCreateRequested, experiment_id=EXPERIMENTS, request_id=st.sampled_from("pqrs"),
+              hyperparameters=st.just({"x": 1}), target=st.sampled_from([None, 4, 100])),
+    st.builds(lambda t, target: TrialExtendRequested(experiment_id=t[0], trial_id=f"{t[0]}-{t[1]}",
+                                                     target=target),
+              TRIALS, st.sampled_from([1, 16, 64, 200])),
+    st.builds(lambda t: TrialStopRequested(experiment_id=t[0], trial_id=f"{t[0]}-{t[1]}"), TRIALS),
+)  # fmt: skip
+ANSWERED = st.one_of(
+    st.builds(Proposals, experiment_id=EXPERIMENTS, ask=st.integers(0, 3), known=st.integers(0, 5),
+              proposals=st.lists(st.fixed_dictionaries({"lr": st.floats(1e-4, 0.1)}), max_size=3)),
+    st.builds(Found, experiment_id=EXPERIMENTS, missing=st.sampled_from(["", "", "no y"]),
+              results=st.just([PastResult(hyperparameters={"lr": 0.01}, time=9, metric=1.0)]),
+              checkpoint=st.sampled_from([None, Checkpoint(url="file:///y", step=5, attempt=1)])),
+)  # fmt: skip
 BODIES = st.one_of(
-    SUBMITTED, SUBMITTED, REQUESTED, REPORTED, REPORTED, SAVED, ENDED, ENDED, st.just(Tick())
-)
+    SUBMITTED, SUBMITTED, REQUESTED, REPORTED, REPORTED, SAVED, ENDED, ENDED, GRANTED, ASKED,
+    ANSWERED, st.just(Tick()),
+)  # fmt: skip
 
 
 def check(state: State) -> None:
@@ -83,15 +136,27 @@ def check(state: State) -> None:
     assert not state.experiments.keys() & state.ended.keys()
     for experiment in state.experiments.values():
         trials = list(experiment.trials.values())
-        assert sum(t.active for t in trials) <= concurrent(experiment)
-        assert len(trials) <= METHODS[experiment.config.searcher.name].total(experiment)
+        if experiment.max_concurrent_trials is None:
+            assert sum(t.active for t in trials) <= concurrent(experiment)
+        assert experiment.places == {t.trial_id: t.bracket for t in trials if t.placed}
+        assert [b.created for b in experiment.brackets] == [
+            sum(t.bracket == n for t in trials) for n in range(len(experiment.brackets))
+        ]
         for trial in trials:
             assert not trial.active or trial.holding
             assert not trial.active or trial.target > trial.time
             assert experiment.state == "active" or not trial.active
-            counted = [i for i, rung in enumerate(experiment.rungs) if trial.trial_id in rung]
-            assert counted == list(range(trial.rung + 1))
-        if experiment.state == "active":  # somebody is always under way: it will end
+            rungs = experiment.brackets[trial.bracket].rungs
+            counted = [n for n, rung in enumerate(rungs) if trial.number in rung.costs]
+            assert trial.origin == "pbt" or counted == list(range(trial.rung + 1))
+        for bracket in experiment.brackets:
+            for number, rung in enumerate(bracket.rungs):
+                places = [(costs[0], n) for n, costs in rung.costs.items()]
+                assert rung.order == sorted(places)
+                waits = [p for p in rung.order if experiment.trial(p[1]).waits]
+                assert rung.waiting == [p for p in waits if experiment.trial(p[1]).rung == number]
+        begun = ready(experiment) and experiment.config.searcher.name != "custom"
+        if experiment.state == "active" and begun:  # somebody is always under way: it will end
             assert any(t.holding for t in trials)
 
 
@@ -119,7 +184,7 @@ def test_every_event_is_allowed_by_the_tables(bodies: list[Any]) -> None:
 
 
 @settings(max_examples=150, **RELAXED)
-@given(st.sampled_from(CONFIGS[:5]), st.data())
+@given(st.sampled_from(ALONE), st.data())
 def test_whatever_happens_a_search_ends_and_runs_no_trial_twice(found: Any, data: Any) -> None:
     """A lawful world: only attempts that hold slots report and end, each once."""
     pool = Pool(found)
@@ -128,9 +193,12 @@ def test_whatever_happens_a_search_ends_and_runs_no_trial_twice(found: Any, data
         if "e" not in pool.runner.state.experiments:
             break
         holding = [t.number for t in pool.experiment.trials.values() if t.holding]
-        act = data.draw(st.sampled_from(["report", "report", "end", "pause", "resume"]))
+        act = data.draw(st.sampled_from(["report", "report", "save", "end", "pause", "resume"]))
         if act in ("pause", "resume"):
             pool.ask(act)
+        elif act == "save":
+            for n in holding:
+                pool.save(n, max(0, pool.trial(n).time))
         elif holding:
             n = data.draw(st.sampled_from(holding))
             if act == "end":

@@ -17,7 +17,6 @@ from shoal_contract.events import (
     TrialRequested,
 )
 from shoal_searcher.core.draft import CHUNK
-from shoal_searcher.core.explain import explain
 
 AGAIN = ["trial.interrupted", "trial.requested"]
 
@@ -257,21 +256,3 @@ def test_memory_stays_flat_over_many_experiments() -> None:
         pool.ask("cancel", f"x{n}")
     assert pool.runner.state.experiments == {}
     assert len(pool.decider.dump(pool.runner.state)) < 50 * 40
-
-
-def test_explanations_are_honest() -> None:
-    pool = Pool(config("async_halving", max_trials=16, num_rungs=3, max_concurrent_trials=4))
-    state = pool.runner.state
-    assert "knows no trial" in explain(state, "nobody-0")
-    assert "up to 4 in attempt 1" in explain(state, "e-0")
-    pool.report(0, 4, 2.0)
-    assert "has not given its slots back" in explain(state, "e-0")
-    pool.end(0, "stopped")
-    assert "rank 1 of 1 in rung 0" in explain(state, "e-0")
-    assert "until more results" in explain(state, "e-0")
-    pool.report(1, 4, math.nan)
-    assert "no finite number" in explain(state, "e-1")
-    pool.ask("pause")
-    assert "because its experiment is" in explain(state, "e-2")
-    pool.ask("cancel")
-    assert "cancelled" in explain(state, "e-2")

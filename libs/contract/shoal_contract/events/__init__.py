@@ -21,9 +21,14 @@ from shoal_contract.events.base import REGISTER, Event
 from shoal_contract.events.experiment import (
     Bundle,
     ExperimentCancelRequested,
+    ExperimentChangeRequested,
+    ExperimentFinishRequested,
     ExperimentPauseRequested,
     ExperimentResumeRequested,
     ExperimentSubmitted,
+    TrialCreateRequested,
+    TrialExtendRequested,
+    TrialStopRequested,
 )
 from shoal_contract.events.instance import (
     DemandNoted,
@@ -52,16 +57,23 @@ from shoal_contract.events.run import (
     TrainingReported,
     ValidationReported,
 )
-from shoal_contract.events.shapes import Placement, Rendezvous, RunOrder, Slot
-from shoal_contract.events.trial import (
+from shoal_contract.events.search import (
     BestTrial,
-    Checkpoint,
+    PastResult,
     SearchAccepted,
     SearchCancelled,
+    SearchChanged,
+    SearchClosing,
     SearchCompleted,
     SearchFailed,
     SearchPaused,
+    SearchProposed,
     SearchResumed,
+    SearchWarmed,
+)
+from shoal_contract.events.shapes import Placement, Rendezvous, RunOrder, Slot
+from shoal_contract.events.trial import (
+    Checkpoint,
     Task,
     TrialCancelled,
     TrialCheckpointed,
@@ -74,6 +86,7 @@ from shoal_contract.events.trial import (
     TrialPaused,
     TrialReleased,
     TrialRequested,
+    TrialStarted,
     TrialStopped,
 )
 
@@ -91,6 +104,8 @@ __all__ = [
     "DemandNoted",
     "Event",
     "ExperimentCancelRequested",
+    "ExperimentChangeRequested",
+    "ExperimentFinishRequested",
     "ExperimentPauseRequested",
     "ExperimentResumeRequested",
     "ExperimentSubmitted",
@@ -112,6 +127,7 @@ __all__ = [
     "NodeLeft",
     "NodeNoticed",
     "NodeRemoved",
+    "PastResult",
     "Placement",
     "RankExited",
     "Refused",
@@ -125,10 +141,14 @@ __all__ = [
     "RunStopping",
     "SearchAccepted",
     "SearchCancelled",
+    "SearchChanged",
+    "SearchClosing",
     "SearchCompleted",
     "SearchFailed",
     "SearchPaused",
+    "SearchProposed",
     "SearchResumed",
+    "SearchWarmed",
     "Slot",
     "StartOrdered",
     "StopOrdered",
@@ -137,7 +157,9 @@ __all__ = [
     "TrialCancelled",
     "TrialCheckpointed",
     "TrialCompleted",
+    "TrialCreateRequested",
     "TrialCreated",
+    "TrialExtendRequested",
     "TrialExtended",
     "TrialFailed",
     "TrialInterrupted",
@@ -145,6 +167,8 @@ __all__ = [
     "TrialPaused",
     "TrialReleased",
     "TrialRequested",
+    "TrialStarted",
+    "TrialStopRequested",
     "TrialStopped",
     "ValidationReported",
     "Want",

@@ -1,5 +1,9 @@
 """What people ask for, written by the gateway."""
 
+from typing import Any
+
+from pydantic import Field
+
 from shoal_contract.base import Frozen, Id
 from shoal_contract.config import ExperimentConfig
 from shoal_contract.events.base import Event
@@ -45,3 +49,47 @@ class ExperimentCancelRequested(Event, type="experiment.cancel_requested", key=_
     """A person wants the experiment to end now."""
 
     experiment_id: Id
+
+
+class ExperimentChangeRequested(Event, type="experiment.change_requested", key=_KEY):
+    """A person wants a running search to be larger or smaller, or wider."""
+
+    experiment_id: Id
+    max_trials: int | None = Field(default=None, ge=1)
+    max_concurrent_trials: int | None = Field(default=None, ge=0)
+
+
+class ExperimentFinishRequested(Event, type="experiment.finish_requested", key=_KEY):
+    """The program of a custom search wants no more trials."""
+
+    experiment_id: Id
+
+
+class TrialCreateRequested(Event, type="experiment.trial_create_requested", key=_KEY):
+    """The program of a custom search wants a configuration tried."""
+
+    experiment_id: Id
+    request_id: Id
+    """The same request twice makes one trial."""
+    hyperparameters: dict[str, Any]
+    target: int | None = Field(default=None, ge=1)
+    """How far to train, in units of the time metric; None: `max_time`."""
+
+
+class TrialExtendRequested(
+    Event, type="experiment.trial_extend_requested", key=("experiment_id", "trial_id")
+):
+    """The program of a custom search wants a trial to train further."""
+
+    experiment_id: Id
+    trial_id: Id
+    target: int = Field(ge=1)
+
+
+class TrialStopRequested(
+    Event, type="experiment.trial_stop_requested", key=("experiment_id", "trial_id")
+):
+    """A person, or the program of a custom search, wants one trial to end."""
+
+    experiment_id: Id
+    trial_id: Id

@@ -1,16 +1,15 @@
-"""What the searcher decides about experiments (`search.*`) and trials (`trial.*`)."""
+"""What the searcher decides about trials."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
 from shoal_contract.base import Frozen, Id
-from shoal_contract.config import ExperimentConfig, Resources
+from shoal_contract.config import Resources
 from shoal_contract.events.base import Event
 from shoal_contract.events.experiment import Bundle
 from shoal_contract.states import Outcome
 
-_EXPERIMENT = ("experiment_id",)
 _TRIAL = ("experiment_id", "trial_id")
 
 
@@ -25,6 +24,11 @@ class Checkpoint(Frozen):
     """The attempt of the trial that wrote it."""
     size: int = 0
     """Bytes."""
+
+
+Inherits = Literal["nothing", "weights", "training"]
+"""What a checkpoint of another trial gives: nothing (it is the trial's own), weights to start at
+step 0 with, or a training to go on with at its step, with hyperparameters of the trial's own."""
 
 
 class Task(Frozen):
@@ -47,57 +51,7 @@ class Task(Frozen):
     """The experiment's folder for checkpoints."""
     checkpoint: Checkpoint | None
     """Where to go on from; None: from the start."""
-
-
-class BestTrial(Frozen):
-    """The best validation result of an experiment."""
-
-    trial_id: Id
-    metric: float
-    step: int
-    hyperparameters: dict[str, Any]
-    checkpoint: Checkpoint | None
-
-
-class SearchAccepted(Event, type="search.accepted", key=_EXPERIMENT):
-    """The searcher took an experiment over and begins to propose trials."""
-
-    experiment_id: Id
-    config: ExperimentConfig
-    bundle: Bundle | None
-    storage_url: str
-
-
-class SearchPaused(Event, type="search.paused", key=_EXPERIMENT):
-    """All trials of the experiment were told to pause; none is proposed."""
-
-    experiment_id: Id
-
-
-class SearchResumed(Event, type="search.resumed", key=_EXPERIMENT):
-    """A paused experiment goes on."""
-
-    experiment_id: Id
-
-
-class _SearchClosed(Event):
-    experiment_id: Id
-    reason: str
-    best: BestTrial | None = None
-    trials: int = 0
-    """Trials that were created."""
-
-
-class SearchCompleted(_SearchClosed, type="search.completed", key=_EXPERIMENT):
-    """Every trial has ended and the method wants no more."""
-
-
-class SearchCancelled(_SearchClosed, type="search.cancelled", key=_EXPERIMENT):
-    """A person ended the experiment."""
-
-
-class SearchFailed(_SearchClosed, type="search.failed", key=_EXPERIMENT):
-    """No trial of the experiment could be trained."""
+    inherits: Inherits = "nothing"
 
 
 class TrialCreated(Event, type="trial.created", key=_TRIAL):
@@ -109,6 +63,21 @@ class TrialCreated(Event, type="trial.created", key=_TRIAL):
     """From 0, in the order of proposal."""
     hyperparameters: dict[str, Any]
     seed: int
+    bracket: int = 0
+    """The one of the method's brackets that it competes in."""
+    origin: str = "random"
+    """What proposed it: a sampler, `grid`, `listed`, `pbt`, or `program`."""
+    parent: Id | None = None
+    """The trial that it goes on from."""
+    source: Checkpoint | None = None
+    """The other trial's checkpoint that it starts from."""
+    inherits: Inherits = "nothing"
+    rung: int = -1
+    """The rung that it has passed already, as a copy of a trial that has."""
+    target: int | None = None
+    """How far to train at first, if a program said."""
+    request_id: Id | None = None
+    """The request that a program made."""
 
 
 class TrialRequested(Event, type="trial.requested", key=_TRIAL):
@@ -119,10 +88,22 @@ class TrialRequested(Event, type="trial.requested", key=_TRIAL):
     attempt: int = Field(ge=1)
     task: Task
     resources: Resources
+    reason: str = ""
+
+
+class TrialStarted(Event, type="trial.started", key=_TRIAL):
+    """An attempt was granted its slots."""
+
+    experiment_id: Id
+    trial_id: Id
+    attempt: int
+    slots: int
+    at: float
+    """Unix seconds."""
 
 
 class TrialExtended(Event, type="trial.extended", key=_TRIAL):
-    """A trial that holds its slots may train on, up to a new target."""
+    """A trial may train on, up to a new target: at once if it holds slots, else in its turn."""
 
     experiment_id: Id
     trial_id: Id
@@ -140,6 +121,8 @@ class TrialMeasured(Event, type="trial.measured", key=_TRIAL):
     """The result's place in units of `time_metric`."""
     metric: float | None
     """None: not a number or infinite; it loses against every number."""
+    objectives: list[float | None] = Field(default_factory=list)
+    """The values of the experiment's further objectives, in their order."""
     rung: int | None = None
     """The rung that it was counted for (from 0), if it reached one."""
 
@@ -168,6 +151,8 @@ class TrialReleased(Event, type="trial.released", key=_TRIAL):
     experiment_id: Id
     trial_id: Id
     attempt: int
+    slot_seconds: float = 0.0
+    """What the attempt used: seconds times slots."""
 
 
 class TrialInterrupted(Event, type="trial.interrupted", key=_TRIAL):
@@ -178,6 +163,7 @@ class TrialInterrupted(Event, type="trial.interrupted", key=_TRIAL):
     attempt: int
     outcome: Outcome
     reason: str
+    slot_seconds: float = 0.0
 
 
 class _TrialClosed(Event):

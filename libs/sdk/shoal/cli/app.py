@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from shoal.cli import control, events, local, read, run
+from shoal.cli import control, events, explain, local, read, run, search
 from shoal.client import ShoalError
 
 app = typer.Typer(
@@ -15,7 +15,12 @@ app = typer.Typer(
 )
 for _part in (local, run, read, control):
     _part.add(app)
-app.add_typer(events.group, name="events")
+for _name, _group in (
+    ("explain", explain.group),
+    ("search", search.group),
+    ("events", events.group),
+):
+    app.add_typer(_group, name=_name)
 
 
 def _version(wanted: bool) -> None:

@@ -1,16 +1,35 @@
 """What all commands share."""
 
+import importlib.util
 import json
+import os
+import sys
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from shoal.client import Client
+from shoal.client import Client, ShoalError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="An experiment's id, as `shoal ls` shows.")]
+AnyId = Annotated[str, typer.Argument(metavar="ID", help="Of an experiment or a trial.")]
+
+PASS_THROUGH = {
+    "allow_extra_args": True,
+    "ignore_unknown_options": True,
+    "help_option_names": [],
+}
+"""For a command whose arguments another program reads."""
+
+
+def hand_over(module: str, missing: str, *arguments: str) -> None:
+    """Become `python -m <module> <arguments>`; fail with the sentence `missing` without it."""
+    if importlib.util.find_spec(module) is None:
+        raise ShoalError(missing)
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606
 
 
 def client() -> Client:

@@ -1,14 +1,17 @@
-"""`shoal pause`, `resume`, `stop`."""
+"""`shoal pause`, `resume`, `stop`, `set`."""
+
+from typing import Annotated
 
 import typer
 
-from shoal.cli.base import Id, client, say
+from shoal.cli.base import AnyId, Id, client, is_trial, say
 
 
 def add(app: typer.Typer) -> None:
     """Add these commands to an application."""
     for command in (pause, resume, stop):
         app.command()(command)
+    app.command("set")(change)
 
 
 def pause(id: Id) -> None:
@@ -23,7 +26,28 @@ def resume(id: Id) -> None:
     say(f"{id} is asked to go on.")
 
 
-def stop(id: Id) -> None:
-    """End an experiment."""
-    client().cancel(id)
+def stop(id: AnyId) -> None:
+    """End an experiment, or one trial alone."""
+    if is_trial(id):
+        client().stop_trial(id)
+    else:
+        client().cancel(id)
     say(f"{id} is asked to end.")
+
+
+def change(
+    experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Its id.")],
+    max_trials: Annotated[
+        int | None, typer.Option(min=1, help="Configurations to try in all.")
+    ] = None,
+    max_concurrent: Annotated[
+        int | None, typer.Option(min=0, help="Trials in the air at once; 0: all there are.")
+    ] = None,
+) -> None:
+    """Make a running search larger, smaller or wider."""
+    if max_trials is None and max_concurrent is None:
+        raise typer.BadParameter("say --max-trials or --max-concurrent.")
+    client().change(experiment, max_trials=max_trials, max_concurrent_trials=max_concurrent)
+    changed = {"max_trials": max_trials, "max_concurrent_trials": max_concurrent}
+    words = ", ".join(f"{name} {n}" for name, n in changed.items() if n is not None)
+    say(f"{experiment} is asked to change: {words}.")

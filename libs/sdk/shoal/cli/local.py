@@ -1,21 +1,11 @@
 """`shoal up`, `down`, `status`, `demo`: the platform of this machine."""
 
-import importlib.util
-import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from shoal.cli.base import Json, client, say, say_json
-from shoal.client import ShoalError
-
-PASS_THROUGH = {
-    "allow_extra_args": True,
-    "ignore_unknown_options": True,
-    "help_option_names": [],
-}
+from shoal.cli.base import PASS_THROUGH, Json, client, hand_over, say, say_json
 
 
 def add(app: typer.Typer) -> None:
@@ -80,7 +70,6 @@ def status(json: Json = False) -> None:
 
 
 def _local(*arguments: str) -> None:
-    if importlib.util.find_spec("shoal_local") is None:
-        raise ShoalError("The local platform is not installed: pip install shoal-local.")
-    sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "shoal_local", *arguments])  # noqa: S606
+    hand_over(
+        "shoal_local", "The local platform is not installed: pip install shoal-local.", *arguments
+    )

@@ -5,11 +5,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from shoal.cli.base import Json, client, is_trial, say, say_json, table, text
-from shoal.client import TERMINAL, Client
+from shoal.cli.base import AnyId, Json, client, is_trial, say, say_json, table, text
+from shoal.client import TERMINAL, Client, Row
 
 Trial = Annotated[str | None, typer.Option(help="Of this trial alone.")]
-AnyId = Annotated[str, typer.Argument(metavar="ID", help="Of an experiment or a trial.")]
 
 
 def add(app: typer.Typer) -> None:
@@ -33,7 +32,7 @@ def ls(
             e["state"],
             _when(e["submitted_at"]),
             e["trials"],
-            (e["best"] or {}).get("metric"),
+            _best(e),
         ]
         for e in found
     ]
@@ -55,24 +54,14 @@ def show(id: AnyId, json: Json = False) -> None:
     if json:
         say_json(experiment | {"trial_rows": trials})
         return
-    shown = ("experiment_id", "name", "state", "reason", "trials", "best", "slot_seconds")
-    _fields({name: experiment[name] for name in shown})
+    shown = ("experiment_id", "name", "state", "reason", "closing", "trials", "max_trials",
+             "max_concurrent_trials", "best", "slot_seconds")  # fmt: skip
+    _fields({name: experiment.get(name) for name in shown})
     say("")
-    rows = [
-        [
-            t["trial_id"],
-            _state(t),
-            t["rung"],
-            t["time"],
-            t["metric"],
-            (t["best"] or {}).get("metric"),
-            t["node_ids"],
-            t["hyperparameters"],
-        ]
-        for t in trials
-    ]
-    columns = ["TRIAL", "STATE", "RUNG", "TIME", "METRIC", "BEST", "NODES", "HYPERPARAMETERS"]
-    table(columns, rows, "No trial yet.")
+    _trials(experiment, trials)
+    if experiment.get("front"):
+        say("")
+        _front(experiment)
 
 
 def logs(
@@ -142,19 +131,72 @@ def nodes(
     table(["NODE", "POOL", "STATE", "USED", "MODELS", "TRIALS"], rows, "No node at the moment.")
 
 
+def _trials(experiment: Row, trials: list[Row]) -> None:
+    """The table of an experiment's trials. Columns that say nothing here are left out."""
+    brackets = len({t.get("bracket", 0) for t in trials}) > 1
+    objectives = _objectives(experiment)
+    rows = [
+        [
+            t["trial_id"],
+            _state(t),
+            _origin(t),
+            *([t["bracket"]] if brackets else []),
+            t["rung"],
+            t["time"],
+            t["metric"],
+            *(t["objectives"] or [None] * len(objectives) if objectives else []),
+            (t["best"] or {}).get("metric"),
+            t["node_ids"],
+            t["hyperparameters"],
+        ]
+        for t in trials
+    ]
+    columns = ["TRIAL", "STATE", "ORIGIN", *(["BRACKET"] if brackets else []), "RUNG", "TIME"]
+    columns += ["METRIC", *objectives, "BEST", "NODES", "HYPERPARAMETERS"]
+    table(columns, rows, "No trial yet.")
+
+
+def _front(experiment: Row) -> None:
+    """The results that no other beats in all objectives."""
+    names = [experiment["config"]["searcher"]["metric"], *_objectives(experiment)]
+    rows = [
+        [f["trial_id"], f["step"], *(f["metrics"].get(n) for n in names), f["hyperparameters"]]
+        for f in experiment["front"]
+    ]
+    table(["FRONT", "STEP", *names, "HYPERPARAMETERS"], rows, "")
+
+
+def _objectives(experiment: Row) -> list[str]:
+    """The metrics that an experiment optimises beside its first."""
+    return [o["metric"] for o in experiment["config"]["searcher"].get("objectives", ())]
+
+
+def _best(experiment: Row) -> Any:
+    """The best result; where several objectives leave several, how many they are."""
+    if front := experiment.get("front"):
+        return f"front of {len(front)}"
+    return (experiment["best"] or {}).get("metric")
+
+
+def _origin(trial: Row) -> str | None:
+    """What proposed a trial, and the one that it goes on from."""
+    origin, parent = trial.get("origin"), trial.get("parent")
+    return f"{origin} from {parent}" if parent else origin
+
+
 def _ended(line: Client, experiment: str, trial: str | None) -> bool:
     if trial is not None and line.trial(trial)["ended_at"] is not None:
         return True
     return str(line.experiment(experiment)["state"]) in TERMINAL
 
 
-def _state(trial: dict[str, Any]) -> str:
+def _state(trial: Row) -> str:
     if trial["state"] == "wanted":
         return "running" if trial["running"] else "waiting"
     return str(trial["state"])
 
 
-def _fields(row: dict[str, Any]) -> None:
+def _fields(row: Row) -> None:
     width = max(len(name) for name in row)
     for name, value in row.items():
         say(f"{name.replace('_', ' '):{width}}  {text(value)}")

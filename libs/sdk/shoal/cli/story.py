@@ -21,20 +21,51 @@ def line(event: dict[str, Any]) -> str | None:
     if kind == "experiment.submitted":
         return f"submitted as {data['experiment_id']}: {data['config']['name']}"
     if noun == "experiment":
-        return f"{verb.removesuffix('_requested')} was asked for"
+        return _request(verb.removesuffix("_requested"), data)
     if kind in ENDS:
         return _ended(verb, data)
-    return f"the experiment is {verb}" if noun == "search" else None
+    return _search(verb, data) if noun == "search" else None
+
+
+def _request(verb: str, data: dict[str, Any]) -> str:
+    match verb:
+        case "trial_create":
+            return f"a trial was asked for: {text(data['hyperparameters'])}"
+        case "trial_extend":
+            return f"{data['trial_id']} was asked to train on, to {data['target']}"
+        case "trial_stop":
+            return f"{data['trial_id']} was asked to end"
+    return f"{verb} was asked for"
+
+
+def _search(verb: str, data: dict[str, Any]) -> str | None:
+    match verb:
+        case "accepted" | "paused" | "resumed":
+            return f"the experiment is {verb}"
+        case "warmed":
+            found = [f"{len(data['results'])} earlier results"] if data["results"] else []
+            found += ["another trial's weights"] if data.get("checkpoint") else []
+            return f"the search starts from {' and '.join(found) or 'nothing'}"
+        case "changed":
+            names = ("max_trials", "max_concurrent_trials")
+            numbers = {name: data[name] for name in names if data.get(name) is not None}
+            return f"the search was changed: {text(numbers)}"
+        case "closing":
+            return f"no more trials: {data['reason']}"
+    return None
 
 
 def _trial(trial: str, verb: str, data: dict[str, Any]) -> str | None:
     reason = f": {data['reason']}" if data.get("reason") else ""
     match verb:
         case "created":
-            return f"{trial} created: {text(data['hyperparameters'])}"
+            origin = data.get("origin", "random")
+            origin += f" from {data['parent']}" if data.get("parent") else ""
+            return f"{trial} created ({origin}): {text(data['hyperparameters'])}"
         case "measured":
             rung = "" if data.get("rung") is None else f" (rung {data['rung']})"
-            return f"{trial} at {data['time']}: {text(data['metric'])}{rung}"
+            results = text([data["metric"], *data.get("objectives", ())])
+            return f"{trial} at {data['time']}: {results}{rung}"
         case "extended":
             return f"{trial} trains on, to {data['target']}{reason}"
         case "interrupted":
@@ -55,8 +86,12 @@ def _allocation(trial: str, verb: str, data: dict[str, Any]) -> str | None:
 
 
 def _ended(verb: str, data: dict[str, Any]) -> str:
-    best = data.get("best")
-    if best:
+    best, front = data.get("best"), data.get("front")
+    if front:
+        tail = f"; {len(front)} results that no other beats: " + ", ".join(
+            f"{one['trial_id']} ({text(one['metrics'])})" for one in front
+        )
+    elif best:
         tail = f"; best {text(best['metric'])} by {best['trial_id']} at step {best['step']}"
         tail += f": {text(best['hyperparameters'])}"
     else:

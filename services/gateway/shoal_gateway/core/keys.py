@@ -28,6 +28,11 @@ def trial(trial_id: str) -> str:
     return f"{PREFIX}trial:{trial_id}"
 
 
+def at_rung(rung: int) -> str:
+    """The field of a trial's row that holds its metric at a rung."""
+    return f"rung_{rung}"
+
+
 def metrics(trial_id: str, group: str) -> str:
     """The reports of a trial; `group` is `validation` or `training`."""
     return f"{PREFIX}trial:{trial_id}:{group}"

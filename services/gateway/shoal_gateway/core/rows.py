@@ -15,10 +15,13 @@ def smaller_is_better(experiment: Mapping[str, Any]) -> bool:
 
 
 def experiment(row: Row, states: Sequence[str]) -> Row:
-    """An experiment, with the number of its trials by state."""
+    """An experiment, with the number of its trials by state. `max_trials` and
+    `max_concurrent_trials` are as a person changed them, and null where the method has none.
+    `closing` says why no more trials are proposed; `front` is known when the search has ended."""
     low, high = row.get("best_low"), row.get("best_high")
     best = row.get("best") or (low if smaller_is_better(row) else high)
     counts = Counter(states)
+    searcher = row["config"]["searcher"]
     return {
         "experiment_id": row["experiment_id"],
         "name": row["config"]["name"],
@@ -29,7 +32,13 @@ def experiment(row: Row, states: Sequence[str]) -> Row:
         "cancel_requested_at": row.get("cancel_requested_at"),
         "ended_at": row.get("ended_at"),
         "trials": {s.value: counts[s.value] for s in TrialState if counts[s.value]},
+        "max_trials": row.get("max_trials", searcher.get("max_trials")),
+        "max_concurrent_trials": row.get(
+            "max_concurrent_trials", searcher.get("max_concurrent_trials")
+        ),
+        "closing": row.get("closing"),
         "best": best,
+        "front": row.get("front") or [],
         "slot_seconds": row.get("slot_seconds", 0),
         "bundle": row.get("bundle"),
         "storage_url": row.get("storage_url"),
@@ -38,7 +47,8 @@ def experiment(row: Row, states: Sequence[str]) -> Row:
 
 
 def trial(row: Row, smaller: bool) -> Row:
-    """A trial. `running` says whether it holds slots now."""
+    """A trial. `running` says whether it holds slots now, by the scheduler's word; `started` says
+    the same, by the searcher's: false while an attempt waits for slots."""
     best = row.get("best_low" if smaller else "best_high")
     nodes = row.get("node_ids") or []
     return {
@@ -48,14 +58,21 @@ def trial(row: Row, smaller: bool) -> Row:
         "state": row["state"],
         "reason": row.get("reason"),
         "running": bool(nodes),
+        "started": row.get("started_at") is not None,
+        "started_at": row.get("started_at"),
         "attempt": row.get("attempt", 0),
         "hyperparameters": row["hyperparameters"],
         "seed": row["seed"],
+        "bracket": row.get("bracket", 0),
+        "origin": row.get("origin"),
+        "parent": row.get("parent"),
+        "request_id": row.get("request_id"),
         "rung": row.get("rung"),
         "target": row.get("target"),
         "step": row.get("step"),
         "time": row.get("time"),
         "metric": row.get("metric"),
+        "objectives": row.get("objectives") or [],
         "best": best,
         "checkpoint": row.get("checkpoint"),
         "node_ids": nodes,

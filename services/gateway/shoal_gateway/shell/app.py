@@ -11,7 +11,9 @@ from shoal_gateway.shell.routes import (
     health,
     logs,
     pool,
+    requests,
     submissions,
+    trial_requests,
     trials,
 )
 
@@ -21,6 +23,9 @@ def create_app(parts: Parts) -> FastAPI:
     app = FastAPI(title="Shoal", version="1", docs_url="/docs", redoc_url=None)
     app.state.parts = parts
     problems.install(app)
-    for room in (bundles, submissions, experiments, trials, logs, pool, events, health):
+    for room in (
+        bundles, submissions, experiments, trials, trial_requests, requests, logs, pool, events,
+        health,
+    ):  # fmt: skip
         app.include_router(room.router)
     return app

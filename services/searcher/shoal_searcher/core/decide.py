@@ -4,59 +4,57 @@ from collections.abc import Sequence
 
 from shoal_contract.events import (
     AllocationEnded,
+    AllocationGranted,
     CheckpointSaved,
     Event,
-    ExperimentCancelRequested,
-    ExperimentPauseRequested,
-    ExperimentResumeRequested,
     ExperimentSubmitted,
-    Refused,
     SearchAccepted,
-    SearchCancelled,
     SearchFailed,
-    SearchPaused,
-    SearchResumed,
-    TrialCancelled,
-    TrialPaused,
+    SearchProposed,
+    SearchWarmed,
     ValidationReported,
 )
 from shoal_contract.states import ExperimentState
 from shoal_decider import Message, Tick
-from shoal_searcher.core import space
-from shoal_searcher.core.draft import CHUNK, Draft, best_of
+from shoal_searcher.core import requests, space, stopping
+from shoal_searcher.core.draft import CHUNK, Draft
 from shoal_searcher.core.evolve import begin
-from shoal_searcher.core.state import State
-from shoal_searcher.core.trials import checkpointed, ended, reported
-
-Request = ExperimentPauseRequested | ExperimentResumeRequested | ExperimentCancelRequested
-CANCELLED = "the experiment was cancelled"
+from shoal_searcher.core.messages import Found, Proposals
+from shoal_searcher.core.sampling import sampler_of
+from shoal_searcher.core.state import Experiment, State
+from shoal_searcher.core.trials import checkpointed, ended, granted, reported
 
 
 def decide(state: State, message: Message) -> Sequence[Event]:
     """What follows from one message. What is unknown, over or old has no effect."""
     match message.body:
         case ExperimentSubmitted() as body:
-            return _submitted(state, body)
-        case (
-            ExperimentPauseRequested() | ExperimentResumeRequested() | ExperimentCancelRequested()
-        ) as body:
-            return _requested(state, body)
+            return _submitted(state, body, message.now)
         case ValidationReported() as body:
             found = state.trial(body.experiment_id, body.trial_id)
-            return reported(*found, body) if found else []
+            return reported(*found, body, message.now) if found else []
         case CheckpointSaved() as body:
             found = state.trial(body.experiment_id, body.trial_id)
             return checkpointed(*found, body) if found else []
+        case AllocationGranted() as body:
+            found = state.trial(body.experiment_id, body.trial_id)
+            return granted(*found, body) if found else []
         case AllocationEnded() as body:
             found = state.trial(body.experiment_id, body.trial_id)
             return ended(*found, body) if found else []
+        case Proposals() as body:
+            return _proposed(state.experiments.get(body.experiment_id), body)
+        case Found() as body:
+            return _found(state.experiments.get(body.experiment_id), body)
         case Tick():
-            return _go_on(state)
+            return _go_on(state, message.now)
+        case body if isinstance(body, requests.REQUESTS):
+            return requests.requested(state, body)
         case _:
             return []
 
 
-def _submitted(state: State, body: ExperimentSubmitted) -> Sequence[Event]:
+def _submitted(state: State, body: ExperimentSubmitted, now: float) -> Sequence[Event]:
     if body.experiment_id in state.experiments or body.experiment_id in state.ended:
         return []
     accepted = SearchAccepted(
@@ -64,98 +62,64 @@ def _submitted(state: State, body: ExperimentSubmitted) -> Sequence[Event]:
         config=body.config,
         bundle=body.bundle,
         storage_url=body.storage_url,
+        at=now,
     )
-    if (why := space.problem(body.config.hyperparameters)) is not None:
+    config = body.config
+    if (why := space.problem(config.hyperparameters, config.seed, config.constraints)) is not None:
         return [accepted, SearchFailed(experiment_id=body.experiment_id, reason=why)]
     draft = Draft(begin(accepted), [accepted])
     draft.fill()
     return draft.events
 
 
-def _requested(state: State, body: Request) -> Sequence[Event]:
-    experiment = state.experiments.get(body.experiment_id)
-    if experiment is None:
-        return _too_late(state, body)
+def _proposed(experiment: Experiment | None, body: Proposals) -> Sequence[Event]:
+    """Keep a sampler's answer, if it is the one that was asked for last."""
+    if experiment is None or body.ask != len(experiment.asks) or experiment.closing:
+        return []
     draft = Draft.of(experiment)
-    match body:
-        case ExperimentPauseRequested() if experiment.state is ExperimentState.ACTIVE:
-            draft.emit(SearchPaused(experiment_id=body.experiment_id))
-            _hold(draft)
-        case ExperimentResumeRequested() if experiment.state is ExperimentState.PAUSED:
-            draft.emit(SearchResumed(experiment_id=body.experiment_id))
-            draft.fill()
-        case ExperimentResumeRequested() if not experiment.resumed:
-            return [_refusal(body, "it is not paused; nothing needs to be done")]
-        case ExperimentCancelRequested():
-            _cancel(draft)
-        case _:
-            pass  # obeyed already
+    draft.emit(
+        SearchProposed(
+            experiment_id=experiment.experiment_id,
+            sampler=sampler_of(experiment).name,
+            known=body.known,
+            proposals=body.proposals,
+        )
+    )
+    draft.fill()
     return draft.events
 
 
-def _too_late(state: State, body: Request) -> Sequence[Event]:
-    over = state.ended.get(body.experiment_id)
-    if over is None:
-        return [_refusal(body, "there is no such experiment; look at the list of experiments")]
-    if isinstance(body, ExperimentCancelRequested) and over is ExperimentState.CANCELLED:
+def _found(experiment: Experiment | None, body: Found) -> Sequence[Event]:
+    """Begin with what was found to start from."""
+    if experiment is None or experiment.warmed:
         return []
-    return [_refusal(body, f"it is {over} already; submit it anew to run it again")]
-
-
-def _refusal(body: Request, why: str) -> Refused:
-    verb = body.type.removeprefix("experiment.").removesuffix("_requested")
-    return Refused(
-        decider="searcher",
-        message_type=body.type,
-        subject_id=body.experiment_id,
-        reason=f"cannot {verb} experiment {body.experiment_id}: {why}",
-    )
-
-
-def _hold(draft: Draft) -> None:
-    """Pause what is in the air, with its experiment."""
-    for trial in list(draft.experiment.trials.values()):
-        if trial.active and len(draft.events) < CHUNK:
-            draft.emit(
-                TrialPaused(
-                    experiment_id=draft.experiment.experiment_id,
-                    trial_id=trial.trial_id,
-                    reason="the experiment was paused",
-                    by_user=True,
-                )
-            )
-
-
-def _cancel(draft: Draft) -> None:
-    """Those that hold slots first: what is too much for one batch follows by the tick."""
-    experiment = draft.experiment
-    left = [t for t in experiment.trials.values() if not t.over]
-    for trial in sorted(left, key=lambda t: not t.holding)[:CHUNK]:
-        draft.emit(_cancelled(experiment.experiment_id, trial.trial_id))
+    if body.missing:
+        return [SearchFailed(experiment_id=experiment.experiment_id, reason=body.missing)]
+    draft = Draft.of(experiment)
     draft.emit(
-        SearchCancelled(
+        SearchWarmed(
             experiment_id=experiment.experiment_id,
-            reason=CANCELLED,
-            best=best_of(experiment),
-            trials=len(experiment.trials),
+            results=body.results,
+            checkpoint=body.checkpoint,
         )
     )
+    draft.fill()
+    return draft.events
 
 
-def _cancelled(experiment_id: str, trial_id: str) -> TrialCancelled:
-    return TrialCancelled(experiment_id=experiment_id, trial_id=trial_id, reason=CANCELLED)
-
-
-def _go_on(state: State) -> Sequence[Event]:
-    """The next part of what was too much for one batch, for one experiment at a time."""
+def _go_on(state: State, now: float) -> Sequence[Event]:
+    """What time brings, and the next part of what was too much for one batch, for one experiment
+    at a time."""
     for experiment_id, left in state.closing.items():
-        return [_cancelled(experiment_id, trial_id) for trial_id in left[:CHUNK]]
+        return [requests.cancelled(experiment_id, trial_id) for trial_id in left[:CHUNK]]
     for experiment in state.experiments.values():
         draft = Draft.of(experiment)
-        if experiment.state is ExperimentState.ACTIVE:
+        if (closing := stopping.spent(experiment, now)) is not None:
+            draft.emit(closing)
+        if experiment.state is ExperimentState.ACTIVE or draft.experiment.closing_at_once:
             draft.fill()
         else:
-            _hold(draft)
+            requests.hold(draft)
         if draft.events:
             return draft.events
     return []

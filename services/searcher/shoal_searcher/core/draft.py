@@ -1,6 +1,6 @@
 """A draft: one experiment as it will be after the events decided so far."""
 
-import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from shoal_contract import ids
@@ -17,14 +17,15 @@ from shoal_contract.events import (
 from shoal_contract.states import ExperimentState, TrialState
 from shoal_searcher.core import space
 from shoal_searcher.core.evolve import evolve_experiment
-from shoal_searcher.core.methods import METHODS, Method
-from shoal_searcher.core.state import Experiment, Trial
+from shoal_searcher.core.methods import METHODS, Bracket, Method, concurrent
+from shoal_searcher.core.propose import Proposal
+from shoal_searcher.core.ranking import pareto_front
+from shoal_searcher.core.sampling import ready
+from shoal_searcher.core.state import BracketState, Experiment, Rung, Trial
 
 CHUNK = 400
 """Events after which a message's decisions pause until the next tick: a journal takes them in one
 atomic batch, which NATS limits to 1,000."""
-LIVE = frozenset({TrialState.WANTED, TrialState.INTERRUPTED, TrialState.PAUSED})
-"""States in which a trial may take up a place. Only asked for members, never iterated."""
 
 
 @dataclass(slots=True)
@@ -41,7 +42,13 @@ class Draft:
             experiment.model_copy(
                 update={
                     "trials": dict(experiment.trials),
-                    "rungs": [dict(rung) for rung in experiment.rungs],
+                    "places": dict(experiment.places),
+                    "brackets": [_copied(bracket) for bracket in experiment.brackets],
+                    "requests": dict(experiment.requests),
+                    "means": {time: list(found) for time, found in experiment.means.items()},
+                    "proposals": list(experiment.proposals),
+                    "asks": list(experiment.asks),
+                    "told": list(experiment.told),
                 }
             )
         )
@@ -56,7 +63,7 @@ class Draft:
         self.events.append(event)
         evolve_experiment(self.experiment, event)
 
-    def request(self, trial: Trial, target: int) -> None:
+    def request(self, trial: Trial, target: int, reason: str) -> None:
         """Ask for slots for the next attempt of a trial, from its latest checkpoint."""
         config = self.experiment.config
         attempt = trial.attempt + 1
@@ -74,7 +81,8 @@ class Draft:
             time_metric=config.searcher.time_metric,
             target=target,
             storage_url=self.experiment.storage_url,
-            checkpoint=trial.checkpoint,
+            checkpoint=trial.checkpoint or trial.source,
+            inherits="nothing" if trial.checkpoint is not None else trial.inherits,
         )
         self.emit(
             TrialRequested(
@@ -83,13 +91,37 @@ class Draft:
                 attempt=attempt,
                 task=task,
                 resources=config.resources,
+                reason=reason,
             )
         )
 
-    def next_target(self, trial: Trial) -> int:
-        """Where the trial's next result is judged."""
-        targets = self.method.targets(self.experiment)
-        return next((t for t in targets if t > trial.time), targets[-1])
+    def create(self, proposal: Proposal, bracket: int = 0) -> Trial:
+        """A new trial, which wants no slots yet."""
+        experiment = self.experiment
+        number = len(experiment.trials)
+        trial_id = ids.trial_id(experiment.experiment_id, number)
+        self.emit(
+            TrialCreated(
+                experiment_id=experiment.experiment_id,
+                trial_id=trial_id,
+                number=number,
+                hyperparameters=proposal.hyperparameters,
+                seed=space.trial_seed(experiment.config.seed, number),
+                bracket=bracket,
+                origin=proposal.origin,
+                parent=proposal.parent,
+                source=proposal.source,
+                inherits=proposal.inherits,
+                rung=proposal.rung,
+                target=proposal.target,
+                request_id=proposal.request_id,
+            )
+        )
+        return experiment.trials[trial_id]
+
+    def start(self, trial: Trial, reason: str = "") -> None:
+        """Ask for slots for a trial up to where its next result is judged."""
+        self.request(trial, self.method.next_target(self.experiment, trial), reason)
 
     def fill(self) -> None:
         """Bring as many trials into the air as may be: those that a person's pause held first,
@@ -98,61 +130,87 @@ class Draft:
         A trial whose last attempt still holds its slots keeps a place and waits: two attempts of
         one trial never run at once.
         """
-        experiment, method = self.experiment, self.method
+        experiment = self.experiment
+        if experiment.closing_at_once:
+            self._end()
+            return
         if experiment.state is not ExperimentState.ACTIVE:
             return
-        limit = concurrent(experiment)
-        live = [t for t in experiment.trials.values() if t.state in LIVE]
-        paused = [t for t in live if t.state is TrialState.PAUSED]
-        held = [t for t in paused if t.held_by_user]
-        places = len(live) - len(paused) + len(held)
-        waiting = [(t.trial_id, self.next_target(t)) for t in held]
-        free = max(0, limit - places)
-        promoted = method.promotable(experiment)[:free] if free else []
-        for trial_id, target in waiting + promoted:
-            if len(self.events) >= CHUNK:
+        plans = self.method.brackets(experiment)
+        limit = min(concurrent(experiment), sum(plan.max_concurrent for plan in plans))
+        taken = len(experiment.places)
+        for trial in [experiment.trials[trial_id] for trial_id in experiment.places]:
+            if self._full():
                 return
-            if not experiment.trials[trial_id].holding:
-                self.request(experiment.trials[trial_id], target)
-        places += len(promoted)
-        total = method.total(experiment)
-        while places < limit and len(experiment.trials) < total:
-            if len(self.events) >= CHUNK:
-                return
-            self._create()
-            places += 1
-        if places == 0:
+            if trial.state is TrialState.CREATED and taken <= limit:
+                self.start(trial, "its first attempt")
+            elif trial.held_by_user and not trial.holding:
+                self.start(trial, "goes on after its experiment's pause")
+        if not experiment.closing:
+            taken = self._widen(plans, limit, taken)
+        if taken == 0 and not self._full() and self._starts() and self.method.idle(experiment):
             self._end()
 
-    def _create(self) -> None:
-        experiment, method = self.experiment, self.method
-        number = len(experiment.trials)
-        trial_id = ids.trial_id(experiment.experiment_id, number)
-        self.emit(
-            TrialCreated(
-                experiment_id=experiment.experiment_id,
-                trial_id=trial_id,
-                number=number,
-                hyperparameters=method.propose(experiment, number),
-                seed=space.trial_seed(experiment.config.seed, number),
-            )
-        )
-        self.request(experiment.trials[trial_id], method.targets(experiment)[0])
+    def _full(self) -> bool:
+        return len(self.events) >= CHUNK
+
+    def _starts(self) -> bool:
+        """Whether trials may begin: what they start from was found, or nobody asked for it."""
+        return bool(self.experiment.closing) or ready(self.experiment)
+
+    def _widen(self, plans: Sequence[Bracket], limit: int, taken: int) -> int:
+        """Promote and create until `limit` places are taken; how many then are.
+
+        Each bracket within its share at first; what a bracket has no use for goes to the others.
+        """
+        experiment = self.experiment
+        held = [0] * len(plans)
+        for bracket in experiment.places.values():
+            held[bracket] += 1
+        promoted: dict[str, None] = {}
+        for shared in (True, False) if len(plans) > 1 else (True,):
+            for bracket, plan in enumerate(plans):
+                most = min(limit, taken + plan.max_concurrent - held[bracket]) if shared else limit
+                before = taken
+                for trial_id, target in self.method.promotable(experiment, bracket):
+                    if taken >= most or self._full():
+                        break
+                    if trial_id in promoted:
+                        continue
+                    promoted[trial_id] = None
+                    taken += 1
+                    trial = experiment.trials[trial_id]
+                    if not trial.holding:
+                        place = self.method.standing(experiment, trial)
+                        self.request(trial, target, f"promoted to {target}: {place}")
+                while taken < most and not self._full() and self._room(bracket, plan.max_trials):
+                    number = len(experiment.trials)
+                    self.start(self.create(self.method.propose(experiment, number), bracket))
+                    taken += 1
+                held[bracket] += taken - before
+        return taken
+
+    def _room(self, bracket: int, most: int) -> bool:
+        """Whether another trial may begin in a bracket."""
+        states = self.experiment.brackets
+        created = states[bracket].created if bracket < len(states) else 0
+        return created < most and self._starts()
 
     def _end(self) -> None:
         """Close what is left, and the search once no attempt holds slots any more: until then
         the last checkpoints still come in, the best trial's perhaps among them."""
         experiment = self.experiment
+        why = experiment.closing or "the search is over"
         for trial in list(experiment.trials.values()):
             if trial.over:
                 continue
-            if len(self.events) >= CHUNK:
+            if self._full():
                 return
             self.emit(
                 TrialStopped(
                     experiment_id=experiment.experiment_id,
                     trial_id=trial.trial_id,
-                    reason=f"the search is over: {self.method.standing(experiment, trial)}",
+                    reason=f"{why}: {self.method.standing(experiment, trial)}",
                 )
             )
         if not any(trial.holding for trial in experiment.trials.values()):
@@ -172,7 +230,8 @@ class Draft:
                 )
             )
             return
-        reason = f"{trials} trials ended"
+        reason = f"{experiment.closing}; " if experiment.closing else ""
+        reason += f"{trials} trials ended"
         if failed:
             reason += f", {len(failed)} of them failed"
         self.emit(
@@ -181,13 +240,22 @@ class Draft:
                 reason=reason,
                 best=best_of(experiment),
                 trials=trials,
+                front=front_of(experiment),
             )
         )
 
 
-def concurrent(experiment: Experiment) -> int:
-    """How many trials may be in the air at once."""
-    return getattr(experiment.config.searcher, "max_concurrent_trials", 1) or sys.maxsize
+def _copied(bracket: BracketState) -> BracketState:
+    rungs = [
+        Rung.model_construct(
+            target=rung.target,
+            costs=dict(rung.costs),
+            order=list(rung.order),
+            waiting=list(rung.waiting),
+        )
+        for rung in bracket.rungs
+    ]
+    return BracketState.model_construct(created=bracket.created, rungs=rungs)
 
 
 def best_of(experiment: Experiment) -> BestTrial | None:
@@ -202,3 +270,28 @@ def best_of(experiment: Experiment) -> BestTrial | None:
         hyperparameters=best.hyperparameters,
         checkpoint=best.best_checkpoint or best.checkpoint,
     )
+
+
+def front_of(experiment: Experiment) -> list[BestTrial]:
+    """The Pareto front, as events tell it; empty with one objective."""
+    directions = experiment.config.searcher.directions
+    if len(directions) == 1:
+        return []
+    found = []
+    for trial in pareto_front(experiment):
+        values = [
+            cost if smaller else -cost
+            for cost, (_, smaller) in zip(trial.costs, directions, strict=True)
+        ]
+        metrics = {name: value for (name, _), value in zip(directions, values, strict=True)}
+        found.append(
+            BestTrial(
+                trial_id=trial.trial_id,
+                metric=values[0],
+                step=trial.step,
+                hyperparameters=trial.hyperparameters,
+                checkpoint=trial.checkpoint,
+                metrics=metrics,
+            )
+        )
+    return found

@@ -1,15 +1,20 @@
 """The effect of each event on the state."""
 
+from bisect import bisect_left, insort
 from typing import Any
 
 from shoal_contract.events import (
     Event,
     SearchAccepted,
     SearchCancelled,
+    SearchChanged,
+    SearchClosing,
     SearchCompleted,
     SearchFailed,
     SearchPaused,
+    SearchProposed,
     SearchResumed,
+    SearchWarmed,
     TrialCancelled,
     TrialCheckpointed,
     TrialCreated,
@@ -19,9 +24,12 @@ from shoal_contract.events import (
     TrialPaused,
     TrialReleased,
     TrialRequested,
+    TrialStarted,
 )
+from shoal_contract.searchers import Many
 from shoal_contract.states import TRIAL, ExperimentState, Outcome, TrialState
-from shoal_searcher.core.state import Experiment, State, Trial
+from shoal_searcher.core.sampling import counts_on_each, sampler_of
+from shoal_searcher.core.state import BracketState, Experiment, Place, Rung, State, Trial
 
 
 def evolve(state: State, event: Event) -> State:
@@ -55,6 +63,7 @@ def begin(event: SearchAccepted) -> Experiment:
         config=event.config,
         bundle=event.bundle,
         storage_url=event.storage_url,
+        accepted_at=event.at,
     )
 
 
@@ -71,19 +80,79 @@ def evolve_experiment(experiment: Experiment, event: Event) -> None:
             experiment.resumed = True
         case SearchCompleted() | SearchCancelled() | SearchFailed():
             experiment.state = ExperimentState(event.type.removeprefix("search."))
+        case SearchWarmed():
+            experiment.warmed = True
+            experiment.past, experiment.source = event.results, event.checkpoint
+            experiment.counted += len(event.results)
+        case SearchProposed():
+            if not counts_on_each(experiment):
+                experiment.proposals.clear()
+            experiment.proposals += event.proposals
+            experiment.known = event.known
+            experiment.asks.append((event.known, len(event.proposals)))
+        case SearchChanged():
+            if event.max_trials is not None:
+                experiment.max_trials = event.max_trials
+            if event.max_concurrent_trials is not None:
+                experiment.max_concurrent_trials = event.max_concurrent_trials
+        case SearchClosing():
+            experiment.closing, experiment.closing_at_once = event.reason, event.at_once
         case TrialCreated():
-            experiment.trials[event.trial_id] = Trial(
-                trial_id=event.trial_id,
-                number=event.number,
-                hyperparameters=event.hyperparameters,
-                seed=event.seed,
-            )
+            _created(experiment, event)
         case _:
             trial = experiment.trials.get(getattr(event, "trial_id", ""))
             if trial is not None:
-                experiment.trials[trial.trial_id] = trial.model_copy(
-                    update=_changes(experiment, trial, event)
-                )
+                _follow(experiment, trial, event)
+
+
+def _created(experiment: Experiment, event: TrialCreated) -> None:
+    experiment.trials[event.trial_id] = Trial(
+        trial_id=event.trial_id,
+        number=event.number,
+        hyperparameters=event.hyperparameters,
+        seed=event.seed,
+        bracket=event.bracket,
+        origin=event.origin,
+        request_id=event.request_id,
+        source=event.source,
+        inherits=event.inherits,
+        rung=event.rung,
+        target=event.target or 0,
+    )
+    experiment.places[event.trial_id] = event.bracket
+    while len(experiment.brackets) <= event.bracket:
+        experiment.brackets.append(BracketState())
+    experiment.brackets[event.bracket].created += 1
+    if event.request_id is not None:
+        experiment.requests[event.request_id] = event.trial_id
+    if experiment.proposals and event.origin == sampler_of(experiment).name:
+        experiment.proposals.pop(0)
+
+
+def _follow(experiment: Experiment, trial: Trial, event: Event) -> None:
+    """Replace a trial by what an event makes of it, and keep what is found by it in order."""
+    place = _waiting_place(experiment, trial)
+    if place is not None:
+        waiting = experiment.brackets[trial.bracket].rungs[trial.rung].waiting
+        del waiting[bisect_left(waiting, place)]
+    changes = _changes(experiment, trial, event)
+    trial = trial.model_copy(update=changes)
+    experiment.trials[trial.trial_id] = trial
+    if trial.placed:
+        experiment.places.setdefault(trial.trial_id, trial.bracket)
+    else:
+        experiment.places.pop(trial.trial_id, None)
+    place = _waiting_place(experiment, trial)
+    if place is not None:
+        insort(experiment.brackets[trial.bracket].rungs[trial.rung].waiting, place)
+
+
+def _waiting_place(experiment: Experiment, trial: Trial) -> Place | None:
+    """Where it stands among those that wait at its rung, if it does."""
+    if not trial.waits:
+        return None
+    costs = experiment.rung(trial.bracket, trial.rung).costs.get(trial.number)
+    return None if costs is None else (costs[0], trial.number)
 
 
 def _changes(experiment: Experiment, trial: Trial, event: Event) -> dict[str, Any]:
@@ -95,9 +164,12 @@ def _changes(experiment: Experiment, trial: Trial, event: Event) -> dict[str, An
             changes |= {
                 "attempt": event.attempt,
                 "holding": True,
+                "started_at": None,
                 "target": event.task.target,
                 "held_by_user": False,
             }
+        case TrialStarted():
+            changes["started_at"] = event.at
         case TrialExtended():
             changes["target"] = event.target
         case TrialMeasured():
@@ -109,10 +181,13 @@ def _changes(experiment: Experiment, trial: Trial, event: Event) -> dict[str, An
         case TrialPaused():
             changes |= {"held_by_user": event.by_user, "reason": event.reason}
         case TrialReleased():
-            changes["holding"] = False
+            changes |= {"holding": False, "started_at": None}
+            experiment.slot_seconds += event.slot_seconds
         case TrialInterrupted():
+            experiment.slot_seconds += event.slot_seconds
             changes |= {
                 "holding": False,
+                "started_at": None,
                 "failures": trial.failures + (event.outcome is Outcome.FAILED),
                 "losses": trial.losses + (event.outcome is Outcome.LOST),
             }
@@ -122,7 +197,16 @@ def _changes(experiment: Experiment, trial: Trial, event: Event) -> dict[str, An
 
 
 def _measured(experiment: Experiment, trial: Trial, event: TrialMeasured) -> dict[str, Any]:
-    changes: dict[str, Any] = {"time": event.time, "metric": event.metric}
+    values = [event.metric, *event.objectives]
+    costs = [experiment.cost(value, number) for number, value in enumerate(values)]
+    changes: dict[str, Any] = {
+        "time": event.time,
+        "step": event.step,
+        "costs": costs,
+        "cost_sum": trial.cost_sum + costs[0],
+        "results": trial.results + 1,
+    }
+    experiment.units += event.time - max(trial.time, 0) if trial.time >= 0 or trial.rung < 0 else 0
     if event.metric is not None and experiment.better(event.metric, trial.best):
         newest = trial.checkpoint
         same = newest is not None and newest.step == event.step
@@ -131,11 +215,26 @@ def _measured(experiment: Experiment, trial: Trial, event: TrialMeasured) -> dic
             "best_step": event.step,
             "best_checkpoint": newest if same else None,
         }
+    searcher = experiment.config.searcher
+    if isinstance(searcher, Many) and searcher.early_stopping:
+        insort(
+            experiment.means.setdefault(event.time, []), changes["cost_sum"] / changes["results"]
+        )
     if event.rung is not None:
+        if not trial.told:
+            experiment.told.append((trial.number, costs))
+            changes["told"] = True
         # A result that leapt over rungs stands for each of them.
         for rung in range(trial.rung + 1, event.rung + 1):
-            while len(experiment.rungs) <= rung:
-                experiment.rungs.append({})
-            experiment.rungs[rung][trial.trial_id] = event.metric
+            _record(experiment, trial, rung, costs, event.time)
         changes["rung"] = event.rung
     return changes
+
+
+def _record(experiment: Experiment, trial: Trial, rung: int, costs: list[float], time: int) -> None:
+    rungs = experiment.brackets[trial.bracket].rungs
+    while len(rungs) <= rung:
+        rungs.append(Rung(target=time))
+    rungs[rung].costs[trial.number] = costs
+    insort(rungs[rung].order, (costs[0], trial.number))
+    experiment.counted += 1

@@ -3,13 +3,25 @@
 import hashlib
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
 
-from shoal_contract.config import Categorical, Const, DoubleRange, IntRange, LogRange
-from shoal_contract.parse import range_of
+from shoal_contract import expressions
+from shoal_contract.ranges import (
+    Categorical,
+    Const,
+    DoubleRange,
+    IntRange,
+    LogRange,
+    flatten,
+    range_of,
+)
+
+TRIES = 1000
+"""Draws after which constraints are taken to be impossible to meet."""
 
 
 def trial_seed(experiment_seed: int, number: int) -> int:
@@ -21,19 +33,55 @@ def trial_seed(experiment_seed: int, number: int) -> int:
     return int.from_bytes(digest, "big") >> 1
 
 
-def sample(space: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """One configuration, uniform over each range (in the exponent for `log`)."""
-    return _sample(space, random.Random(seed))  # noqa: S311 - reproducible, not secret
+def sample(
+    space: Mapping[str, Any], seed: int, number: int = 0, constraints: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The `number`-th configuration, uniform over each range (in the exponent for `log`), drawn
+    again until it meets the constraints. If that cannot be, it is the first one that does.
+
+    Raises LookupError if none does; see `problem`.
+    """
+    for first in (number, 0):
+        rng = random.Random(trial_seed(seed, first))  # noqa: S311 - reproducible, not secret
+        for _ in range(TRIES):
+            drawn = active(space, draw(space, rng))
+            if meets(drawn, constraints):
+                return drawn
+    raise LookupError(f"no configuration of {TRIES} meets the constraints")
 
 
-def _sample(space: Mapping[str, Any], rng: random.Random) -> dict[str, Any]:
+def meets(values: Mapping[str, Any], constraints: Sequence[str]) -> bool:
+    """Whether no constraint is broken. One about what is not there is none."""
+    return all(expressions.holds(text, values) is not False for text in constraints)
+
+
+def active(space: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values without those whose `when` does not hold of what is left before them."""
+    left = dict(values)
+    for name, leaf in flatten(space).items():
+        when = getattr(leaf, "when", None)
+        if when is not None and not expressions.holds(when, left):
+            left = _without(left, name.split("."))
+    return left
+
+
+def _without(values: Mapping[str, Any], path: Sequence[str]) -> dict[str, Any]:
+    head, *rest = path
+    if not rest:
+        return {name: value for name, value in values.items() if name != head}
+    below = values.get(head)
+    return {**values, head: _without(below, rest)} if isinstance(below, Mapping) else dict(values)
+
+
+def draw(space: Mapping[str, Any], rng: random.Random) -> dict[str, Any]:
+    """One value for each hyperparameter, whatever its `when` says."""
     return {name: _draw(value, rng) for name, value in space.items()}
 
 
 def _draw(value: Any, rng: random.Random) -> Any:
     match range_of(value):
         case None:
-            return _sample(value, rng) if isinstance(value, Mapping) else value
+            return draw(value, rng) if isinstance(value, Mapping) else value
         case Const(val=val):
             return val
         case IntRange(minval=low, maxval=high):
@@ -48,16 +96,61 @@ def _draw(value: Any, rng: random.Random) -> Any:
             raise TypeError(f"no way to draw from {other!r}")
 
 
-def grid_size(space: Mapping[str, Any]) -> int:
+def grid_size(space: Mapping[str, Any], constraints: Sequence[str] = ()) -> int:
     """How many points the grid has."""
+    if _cut(space, constraints):
+        return len(_allowed(_Grid(space, tuple(constraints))))
+    return _whole(space)
+
+
+def _whole(space: Mapping[str, Any]) -> int:
     return math.prod(_size(value) for value in space.values())
 
 
-def grid_point(space: Mapping[str, Any], number: int) -> dict[str, Any]:
+def grid_point(
+    space: Mapping[str, Any], number: int, constraints: Sequence[str] = ()
+) -> dict[str, Any]:
     """The `number`-th point of the grid (from 0), the last hyperparameter changing fastest.
 
-    Found by division, as digits are: a grid of millions is never listed.
+    Found by division, as digits are: a grid of millions is never listed, unless there are
+    constraints or conditions.
     """
+    if _cut(space, constraints):
+        number = _allowed(_Grid(space, tuple(constraints)))[number]
+    return active(space, _grid_point(space, number))
+
+
+class _Grid:
+    """A grid that is not whole, as a key: equal if it is written the same."""
+
+    def __init__(self, space: Mapping[str, Any], constraints: tuple[str, ...]) -> None:
+        self.space, self.constraints = space, constraints
+        self._key = repr((space, constraints))
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Grid) and other._key == self._key
+
+
+def _cut(space: Mapping[str, Any], constraints: Sequence[str]) -> bool:
+    leaves = flatten(space).values()
+    return bool(constraints) or any(getattr(leaf, "when", None) for leaf in leaves)
+
+
+@lru_cache(maxsize=64)
+def _allowed(grid: _Grid) -> list[int]:
+    """The numbers of the points that meet the constraints, each configuration once."""
+    found: dict[str, int] = {}
+    for number in range(_whole(grid.space)):
+        point = active(grid.space, _grid_point(grid.space, number))
+        if meets(point, grid.constraints):
+            found.setdefault(repr(point), number)
+    return list(found.values())
+
+
+def _grid_point(space: Mapping[str, Any], number: int) -> dict[str, Any]:
     point: dict[str, Any] = {}
     for name, value in reversed(list(space.items())):
         number, digit = divmod(number, _size(value))
@@ -68,7 +161,7 @@ def grid_point(space: Mapping[str, Any], number: int) -> dict[str, Any]:
 def _size(value: Any) -> int:
     match range_of(value):
         case None:
-            return grid_size(value) if isinstance(value, Mapping) else 1
+            return _whole(value) if isinstance(value, Mapping) else 1
         case Categorical(vals=vals):
             return len(vals)
         case IntRange(minval=low, maxval=high, count=count):
@@ -82,7 +175,7 @@ def _size(value: Any) -> int:
 def _point(value: Any, digit: int) -> Any:
     match range_of(value):
         case None:
-            return grid_point(value, digit) if isinstance(value, Mapping) else value
+            return _grid_point(value, digit) if isinstance(value, Mapping) else value
         case Const(val=val):
             return val
         case Categorical(vals=vals):
@@ -105,14 +198,26 @@ def _spread(low: float, high: float, count: int, digit: int) -> float:
     return (low + high) / 2 if count == 1 else low + (high - low) * digit / (count - 1)
 
 
-def problem(space: Mapping[str, Any], path: str = "hyperparameters") -> str | None:
-    """Why nothing can be drawn from the space, or None if every draw will succeed."""
+def problem(space: Mapping[str, Any], seed: int = 0, constraints: Sequence[str] = ()) -> str | None:
+    """Why nothing can be drawn from the space, or None if every draw with this seed succeeds."""
+    if (why := _range_problem(space, "hyperparameters")) is not None:
+        return why
+    try:
+        sample(space, seed, 0, constraints)
+    except LookupError as error:
+        return f"constraints: {error}; make them weaker, or the ranges narrower"
+    except expressions.ExpressionError as error:
+        return f"constraints: {error}"
+    return None
+
+
+def _range_problem(space: Mapping[str, Any], path: str) -> str | None:
     for name, value in space.items():
         here = f"{path}.{name}"
         try:
             found = range_of(value)
             if found is None and isinstance(value, Mapping):
-                if (inner := problem(value, here)) is not None:
+                if (inner := _range_problem(value, here)) is not None:
                     return inner
             elif isinstance(found, LogRange):
                 _ = found.base**found.maxval

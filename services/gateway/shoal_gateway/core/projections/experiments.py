@@ -6,6 +6,8 @@ from shoal_contract.events import (
     ExperimentSubmitted,
     SearchAccepted,
     SearchCancelled,
+    SearchChanged,
+    SearchClosing,
     SearchCompleted,
     SearchFailed,
     SearchPaused,
@@ -14,7 +16,7 @@ from shoal_contract.events import (
 )
 from shoal_contract.states import ExperimentState
 from shoal_gateway.core import keys
-from shoal_gateway.core.changes import AddToIndex, Change, KeepBest, SetFields
+from shoal_gateway.core.changes import AddToIndex, Change, KeepBest, SetFields, finite
 
 
 def project(envelope: Envelope) -> list[Change]:
@@ -26,7 +28,7 @@ def project(envelope: Envelope) -> list[Change]:
     event, time = envelope.event, envelope.time
     match event:
         case ExperimentSubmitted():
-            fields = event.model_dump(mode="json") | {"submitted_at": time}
+            fields = finite(event.model_dump(mode="json")) | {"submitted_at": time}
             return [
                 SetFields(keys.experiment(event.experiment_id), fields),
                 AddToIndex(keys.EXPERIMENTS, event.experiment_id, time),
@@ -37,10 +39,15 @@ def project(envelope: Envelope) -> list[Change]:
             return [_state(event.experiment_id, ExperimentState.ACTIVE)]
         case SearchPaused():
             return [_state(event.experiment_id, ExperimentState.PAUSED)]
+        case SearchChanged():
+            numbers = event.model_dump(exclude={"experiment_id"}, exclude_none=True)
+            return [SetFields(keys.experiment(event.experiment_id), numbers)] if numbers else []
+        case SearchClosing():
+            return [SetFields(keys.experiment(event.experiment_id), {"closing": event.reason})]
         case SearchCompleted() | SearchCancelled() | SearchFailed():
             verb = event.type.removeprefix("search.")
-            best = event.best.model_dump(mode="json") if event.best else None
-            fields = {"state": verb, "reason": event.reason, "ended_at": time, "best": best}
+            fields = {"state": verb, "reason": event.reason, "ended_at": time}
+            fields |= finite(event.model_dump(mode="json", include={"best", "front"}))
             return [SetFields(keys.experiment(event.experiment_id), fields)]
         case TrialMeasured(metric=float(metric)):
             value = {"trial_id": event.trial_id, "step": event.step, "time": event.time}

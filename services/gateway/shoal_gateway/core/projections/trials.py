@@ -14,7 +14,9 @@ from shoal_contract.events import (
     TrialInterrupted,
     TrialMeasured,
     TrialPaused,
+    TrialReleased,
     TrialRequested,
+    TrialStarted,
     TrialStopped,
 )
 from shoal_contract.states import Outcome, TrialState
@@ -24,8 +26,10 @@ from shoal_gateway.core.changes import (
     Append,
     Change,
     Increment,
+    Json,
     KeepBest,
     SetFields,
+    finite,
 )
 
 
@@ -47,24 +51,30 @@ def project(envelope: Envelope) -> list[Change]:
 def _search(event: Event, time: float) -> list[Change]:
     match event:
         case TrialCreated():
-            fields = event.model_dump(mode="json") | {"created_at": time}
+            fields = finite(event.model_dump(mode="json", exclude={"rung"})) | {"created_at": time}
+            if event.rung >= 0:
+                fields |= {"rung": event.rung, "passed": event.rung}
             return [
                 SetFields(keys.trial(event.trial_id), fields),
                 AddToIndex(keys.trials(event.experiment_id), event.trial_id, event.number),
                 *_state(event.experiment_id, event.trial_id, TrialState.CREATED),
             ]
         case TrialRequested():
-            fields = {"attempt": event.attempt, "target": event.task.target}
+            fields = {"attempt": event.attempt, "target": event.task.target, "started_at": None}
             return [
                 SetFields(keys.trial(event.trial_id), fields),
                 *_state(event.experiment_id, event.trial_id, TrialState.WANTED),
             ]
+        case TrialStarted():
+            return [SetFields(keys.trial(event.trial_id), {"started_at": event.at})]
+        case TrialReleased():
+            return [SetFields(keys.trial(event.trial_id), {"started_at": None})]
         case TrialExtended():
             return [SetFields(keys.trial(event.trial_id), {"target": event.target})]
         case TrialMeasured():
             return _measured(event)
         case TrialInterrupted():
-            counts: list[Change] = []
+            counts: list[Change] = [SetFields(keys.trial(event.trial_id), {"started_at": None})]
             if event.outcome is Outcome.FAILED:
                 counts.append(Increment(keys.trial(event.trial_id), "restarts"))
             elif event.outcome is Outcome.LOST:
@@ -82,10 +92,12 @@ def _search(event: Event, time: float) -> list[Change]:
 
 def _measured(event: TrialMeasured) -> list[Change]:
     key = keys.trial(event.trial_id)
-    fields = {"step": event.step, "time": event.time, "metric": event.metric}
-    changes: list[Change] = [SetFields(key, fields)]
+    fields: dict[str, Json] = {"step": event.step, "time": event.time, "metric": event.metric}
+    if event.objectives:
+        fields["objectives"] = event.objectives
     if event.rung is not None:
-        changes.append(SetFields(key, {"rung": event.rung}))
+        fields |= {"rung": event.rung, keys.at_rung(event.rung): event.metric}
+    changes: list[Change] = [SetFields(key, fields)]
     if event.metric is not None:
         at = {"step": event.step, "time": event.time}
         changes.append(KeepBest(key, "best_low", event.metric, True, at))

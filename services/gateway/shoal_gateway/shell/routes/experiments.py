@@ -1,31 +1,16 @@
-"""`/v1/experiments`: what is known of experiments, and what is asked of them."""
+"""`/v1/experiments`: what is known of experiments."""
 
 import base64
 import binascii
-import secrets
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Depends, Query
 
-from shoal_contract.events import (
-    ExperimentCancelRequested,
-    ExperimentPauseRequested,
-    ExperimentResumeRequested,
-)
-from shoal_contract.states import EXPERIMENT, ExperimentState, terminal
-from shoal_contract.subjects import EXPERIMENTS
 from shoal_gateway.core import keys, rows
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError, unknown
-from shoal_gateway.shell.routes.submissions import publish
 
 router = APIRouter(prefix="/v1/experiments")
-
-_REQUESTS = {
-    "pause": ExperimentPauseRequested,
-    "resume": ExperimentResumeRequested,
-    "cancel": ExperimentCancelRequested,
-}
 
 
 @router.get("")
@@ -51,23 +36,6 @@ async def experiment(experiment_id: str, use: Annotated[Parts, Depends(parts)]) 
     if not found:
         raise unknown("experiment", experiment_id)
     return found[0]
-
-
-@router.post("/{experiment_id}/{request}", status_code=202)
-async def ask(
-    experiment_id: str,
-    request: Literal["pause", "resume", "cancel"],
-    use: Annotated[Parts, Depends(parts)],
-) -> dict[str, Any]:
-    """Ask that an experiment pauses, goes on, or ends. Its state follows in a moment."""
-    found = await experiment(experiment_id, use)
-    if terminal(EXPERIMENT, ExperimentState(found["state"])):
-        detail = f"The experiment {experiment_id} has ended: it is {found['state']}."
-        raise ProblemError(409, detail, kind="urn:shoal:problem:ended")
-    event = _REQUESTS[request](experiment_id=experiment_id)
-    sequence = await publish(use, event, f"{request}-{experiment_id}-{secrets.token_hex(8)}")
-    await use.projector.wait_for(EXPERIMENTS, sequence, use.settings.apply_timeout)
-    return {"experiment_id": experiment_id, "requested": request, "state": found["state"]}
 
 
 async def read(use: Parts, ids: list[str]) -> list[rows.Row]:

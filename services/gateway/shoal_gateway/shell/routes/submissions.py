@@ -10,8 +10,9 @@ from fastapi import APIRouter, Depends, Header, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from shoal_bus.bus import Bus
+from shoal_contract.config import ExperimentConfig
 from shoal_contract.events import Bundle, Event, ExperimentSubmitted
-from shoal_contract.parse import parse_experiment
+from shoal_contract.parse import ConfigError, Problem, parse_experiment
 from shoal_contract.subjects import EXPERIMENTS
 from shoal_gateway.core import keys
 from shoal_gateway.shell.parts import Parts, parts
@@ -46,6 +47,7 @@ async def submit(
 ) -> dict[str, Any]:
     """Accept an experiment. Once this returns 201, it will come to an end, whatever dies."""
     config = parse_experiment(body.config)
+    await _check_sources(use, config)
     bundle = await _bundle(use, body.bundle)
     experiment_id = "".join(secrets.choice(ALPHABET) for _ in range(6))
     if idempotency_key is not None:
@@ -65,6 +67,23 @@ async def submit(
     location = f"/v1/experiments/{experiment_id}"
     response.headers["Location"] = location
     return {"experiment_id": experiment_id, "name": config.name, "url": location}
+
+
+async def _check_sources(use: Parts, config: ExperimentConfig) -> None:
+    """Raise ConfigError if the config starts from experiments or a trial that are not there."""
+    earlier = list(getattr(config.searcher, "warm_start", ()))
+    rows = await use.store.rows([keys.experiment(name) for name in earlier])
+    problems = [
+        Problem(path=f"searcher.warm_start.{number}", message=f"there is no experiment {name!r}")
+        for number, (name, row) in enumerate(zip(earlier, rows, strict=True))
+        if "config" not in row
+    ]
+    source = config.searcher.source_trial_id
+    if source is not None and "number" not in await use.store.row(keys.trial(source)):
+        message = f"there is no trial {source!r}"
+        problems.append(Problem(path="searcher.source_trial_id", message=message))
+    if problems:
+        raise ConfigError(problems)
 
 
 async def publish(use: Parts, event: Event, id: str) -> int:

@@ -1,10 +1,16 @@
-"""What is known of the trials of an experiment: rows, reports, checkpoints."""
+"""What is known of the trials of an experiment: rows, stories, reports, checkpoints."""
 
+import asyncio
+import heapq
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends
 
+from shoal_bus.history import read_all
+from shoal_contract.subjects import SCHEDULE, SEARCH
 from shoal_gateway.core import keys, rows
+from shoal_gateway.core.standing import standing
+from shoal_gateway.core.story import decisions_of, grants_of, tell
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import unknown
 
@@ -15,9 +21,7 @@ router = APIRouter(prefix="/v1/experiments/{experiment_id}")
 async def trials(experiment_id: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
     """All trials, in the order of their proposal."""
     smaller = await _smaller(use, experiment_id)
-    ids = await use.store.members(keys.trials(experiment_id))
-    found = await use.store.rows([keys.trial(i) for i in ids])
-    return {"items": [rows.trial(row, smaller) for row in found if "number" in row]}
+    return {"items": [rows.trial(row, smaller) for row in await _rows(use, experiment_id)]}
 
 
 @router.get("/trials/{trial_id}")
@@ -30,6 +34,28 @@ async def trial(
     if row.get("experiment_id") != experiment_id:
         raise unknown("trial", trial_id)
     return rows.trial(row, smaller)
+
+
+@router.get("/trials/{trial_id}/explain")
+async def explain(
+    experiment_id: str, trial_id: str, use: Annotated[Parts, Depends(parts)]
+) -> dict[str, Any]:
+    """What happened to a trial, from its own events, and `now`: a sentence on where it stands and
+    why. The sentence compares it with the results that reads show now."""
+    await trial(experiment_id, trial_id, use)
+    async with asyncio.timeout(use.settings.read_timeout):
+        decisions = await read_all(use.bus, SEARCH, decisions_of(experiment_id, trial_id))
+        grants = await read_all(use.bus, SCHEDULE, grants_of(experiment_id, trial_id, decisions))
+    row = await use.store.row(keys.experiment(experiment_id))
+    story = list(heapq.merge(decisions, grants, key=lambda envelope: envelope.time))
+    searcher = row["config"]["searcher"]
+    return {
+        "trial_id": trial_id,
+        "now": standing(trial_id, story, row, await _rows(use, experiment_id)),
+        "events": [
+            {"at": e.time, "event": e.event.type, "text": tell(e.event, searcher)} for e in story
+        ],
+    }
 
 
 @router.get("/metrics")
@@ -53,6 +79,12 @@ async def checkpoints(
     ids = await _ids(use, experiment_id, trial)
     found = await use.store.items([keys.checkpoints(i) for i in ids])
     return {"items": [item for items in found for item in items]}
+
+
+async def _rows(use: Parts, experiment_id: str) -> list[rows.Row]:
+    ids = await use.store.members(keys.trials(experiment_id))
+    found = await use.store.rows([keys.trial(i) for i in ids])
+    return [row for row in found if "number" in row]
 
 
 async def _ids(use: Parts, experiment_id: str, trial_id: str | None) -> list[str]:

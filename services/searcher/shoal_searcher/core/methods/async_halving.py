@@ -6,14 +6,22 @@ https://arxiv.org/abs/1810.05934. Rungs are Determined's, so that its configurat
 floor(log(max_trials)/log(divisor)) + 1 of them.
 """
 
-import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
 
-from shoal_contract.config import AsyncHalvingSearcher
-from shoal_contract.states import TrialState
-from shoal_searcher.core.methods.base import Complete, Extend, FullLength, Pause, Stop, Verdict
+from shoal_contract.searchers import AsyncHalvingSearcher, Halving
+from shoal_searcher.core.methods.base import (
+    Bracket,
+    Complete,
+    Extend,
+    Pause,
+    Rungs,
+    Stop,
+    Verdict,
+    concurrent,
+)
+from shoal_searcher.core.ranking import rank, waiting_among_best
 from shoal_searcher.core.state import Experiment, Trial
 
 MAX_RUNGS = 100
@@ -27,18 +35,18 @@ def rung_targets(max_time: int, max_trials: int, divisor: float, num_rungs: int)
     >>> rung_targets(100, 16, 4, 5)
     (6, 25, 100)
     """
-    ratio = _ratio(divisor)
+    ratio = exact(divisor)
     most = min(num_rungs, MAX_RUNGS) - 1
-    top = min(_log_floor(max_time, ratio, most), _log_floor(max_trials, ratio, most))
+    top = min(log_floor(max_time, ratio, most), log_floor(max_trials, ratio, most))
     return tuple(sorted({max(1, int(max_time / ratio**i)) for i in range(top + 1)}))
 
 
-def _ratio(divisor: float) -> Fraction:
+def exact(divisor: float) -> Fraction:
     """The number as it was written: 1.1 is 11/10, not the float beside it."""
     return Fraction(repr(divisor))
 
 
-def _log_floor(value: int, base: Fraction, most: int) -> int:
+def log_floor(value: int, base: Fraction, most: int) -> int:
     """min(most, floor(log(value) / log(base))), exactly: logarithms make 4.99… of log_3(3^5)."""
     power, result = base, 0
     while result < most and power <= value:
@@ -47,104 +55,64 @@ def _log_floor(value: int, base: Fraction, most: int) -> int:
     return result
 
 
+@lru_cache(maxsize=1024)
 def cut(count: int, divisor: float) -> int:
     """How many of `count` results in a rung go on: floor(count / divisor)."""
-    return int(count / _ratio(divisor))
+    return int(count / exact(divisor))
 
 
-class AsyncHalving(FullLength):
+class AsyncHalving(Rungs):
     """ASHA. With `stop_once` a trial below the cut ends; without, it is paused and may be
     promoted when more results make it one of the best 1/divisor of its rung."""
 
-    def total(self, experiment: Experiment) -> int:
-        """`max_trials`."""
-        return _config(experiment).max_trials
-
-    def targets(self, experiment: Experiment) -> list[int]:
-        """One for each rung."""
-        c = _config(experiment)
-        return list(rung_targets(c.max_time, c.max_trials, c.divisor, c.num_rungs))
+    def brackets(self, experiment: Experiment) -> Sequence[Bracket]:
+        """One. Its rungs are those of the config, whatever a person makes of `max_trials`."""
+        c = experiment.config.searcher
+        if not isinstance(c, AsyncHalvingSearcher):
+            raise TypeError(f"{c.name} is not async_halving")
+        targets = rung_targets(c.max_time, c.max_trials, c.divisor, c.num_rungs)
+        return (Bracket(targets, self.total(experiment), concurrent(experiment)),)
 
     def judge(self, experiment: Experiment, trial: Trial, rung: int) -> Verdict:
         """Complete at the top; else on to the next rung if among the best 1/divisor.
 
         A result that is no number can never be promoted, so its trial ends.
         """
-        c, targets = _config(experiment), self.targets(experiment)
+        targets = self.targets(experiment, trial)
         if rung == len(targets) - 1:
             return Complete(f"trained in full, {targets[-1]}")
-        results = experiment.rungs[rung]
-        rank = _rank(experiment, results, trial.trial_id)
-        keep = cut(len(results), c.divisor)
-        if c.stop_once:
-            keep = max(1, keep)  # the first results pass, or nothing would ever train on
         place = self.standing(experiment, trial)
-        if results[trial.trial_id] is None:
+        results = experiment.rung(trial.bracket, rung)
+        if results.costs[trial.number][0] == float("inf"):
             return Stop(f"{place}: its result is no finite number")
-        if rank <= keep:
+        if rank(results, trial.number) <= self.keep(experiment, trial):
             return Extend(targets[rung + 1], place)
-        return Stop(place) if c.stop_once else Pause(place)
+        return Stop(place) if _config(experiment).stop_once else Pause(place)
 
-    def promotable(self, experiment: Experiment) -> list[tuple[str, int]]:
+    def keep(self, experiment: Experiment, trial: Trial) -> int:
+        """floor(results / divisor); with `stop_once` at least 1, or nothing would ever go on."""
+        c = _config(experiment)
+        results = experiment.rung(trial.bracket, trial.rung)
+        keep = cut(len(results.costs), c.divisor)
+        return max(1, keep) if c.stop_once else keep
+
+    def promotable(self, experiment: Experiment, bracket: int) -> list[tuple[str, int]]:
         """Paused trials among the best 1/divisor of their rung, the highest rung first."""
-        c, targets = _config(experiment), self.targets(experiment)
+        c, targets = _config(experiment), self.brackets(experiment)[bracket].targets
         if c.stop_once:
             return []
         found: list[tuple[str, int]] = []
-        for rung in range(min(len(targets) - 1, len(experiment.rungs)) - 1, -1, -1):
-            results = experiment.rungs[rung]
-            keep = cut(len(results), c.divisor)
-            for trial_id in _ranked(experiment, results)[:keep] if keep else ():
-                trial = experiment.trials[trial_id]
-                waits = trial.state is TrialState.PAUSED and not trial.held_by_user
-                if waits and trial.rung == rung and results[trial_id] is not None:
-                    found.append((trial_id, targets[rung + 1]))
+        rungs = experiment.brackets[bracket].rungs if bracket < len(experiment.brackets) else []
+        for rung in range(min(len(targets) - 1, len(rungs)) - 1, -1, -1):
+            results = rungs[rung]
+            for number in waiting_among_best(results, cut(len(results.costs), c.divisor)):
+                if results.costs[number][0] < float("inf"):
+                    found.append((experiment.trial(number).trial_id, targets[rung + 1]))
         return found
 
-    def standing(self, experiment: Experiment, trial: Trial) -> str:
-        """Its rank in its rung, and how many of that rung go on."""
-        if trial.rung < 0:
-            return f"measured up to {max(trial.time, 0)}, before the first rung"
-        c, targets = _config(experiment), self.targets(experiment)
-        results = experiment.rungs[trial.rung]
-        rank = _rank(experiment, results, trial.trial_id)
-        place = f"rank {rank} of {len(results)} in rung {trial.rung} (at {targets[trial.rung]})"
-        if trial.rung == len(targets) - 1:
-            return place
-        keep = cut(len(results), c.divisor)
-        return f"{place}, of which the best {max(1, keep) if c.stop_once else keep} go on"
 
-
-def _config(experiment: Experiment) -> AsyncHalvingSearcher:
+def _config(experiment: Experiment) -> Halving:
     searcher = experiment.config.searcher
-    if not isinstance(searcher, AsyncHalvingSearcher):
-        raise TypeError(f"{searcher.name} is not async_halving")
+    if not isinstance(searcher, Halving):
+        raise TypeError(f"{searcher.name} does not halve")
     return searcher
-
-
-Row = tuple[bool, float, int, str]
-
-
-def _row(experiment: Experiment, trial_id: str, value: float | None) -> Row:
-    """What a result is compared by: no number comes last; of equals, the earlier proposal comes
-    first, whatever came in first."""
-    number = experiment.trials[trial_id].number
-    return value is None, experiment.cost(value), number, trial_id
-
-
-def _ranked(experiment: Experiment, results: Mapping[str, float | None]) -> list[str]:
-    """Trials, best first."""
-    return [row[-1] for row in sorted([_row(experiment, t, v) for t, v in results.items()])]
-
-
-def _rank(experiment: Experiment, results: Mapping[str, float | None], trial_id: str) -> int:
-    """A trial's place among the results, from 1. Compares rows only where results are equal."""
-    value = results[trial_id]
-    cost, row = experiment.cost(value), _row(experiment, trial_id, value)
-    sign = 1 if experiment.config.searcher.smaller_is_better else -1
-    rank = 1
-    for other, found in results.items():
-        theirs = math.inf if found is None else sign * found
-        if theirs < cost or (theirs == cost and _row(experiment, other, found) < row):
-            rank += 1
-    return rank

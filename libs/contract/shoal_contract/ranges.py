@@ -1,0 +1,116 @@
+"""What a hyperparameter may be: a fixed value, or a range, always or on a condition."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter, model_validator
+
+from shoal_contract.base import Strict
+
+
+class _Range(Strict):
+    when: str | None = None
+    """A condition on other hyperparameters, e.g. `optimizer == 'sgd'`: where it does not hold,
+    the hyperparameter is left out. See `shoal_contract.expressions`."""
+
+
+class Const(_Range):
+    """A fixed value. A bare value in the file means the same."""
+
+    type: Literal["const"]
+    val: Any
+
+
+class _Numbers(_Range):
+    count: int | None = Field(default=None, ge=1)
+    """Points of it in a grid."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "_Numbers":
+        low, high = getattr(self, "minval", 0), getattr(self, "maxval", 0)
+        if low > high:
+            raise ValueError(f"minval ({low}) must not exceed maxval ({high})")
+        return self
+
+
+class IntRange(_Numbers):
+    """A whole number, uniform over [minval, maxval]."""
+
+    type: Literal["int"]
+    minval: int
+    maxval: int
+
+
+class DoubleRange(_Numbers):
+    """A real number, uniform over [minval, maxval]."""
+
+    type: Literal["double"]
+    minval: float = Field(allow_inf_nan=False)
+    maxval: float = Field(allow_inf_nan=False)
+
+
+class LogRange(_Numbers):
+    """`base ** x` with x uniform over [minval, maxval]: minval and maxval are exponents."""
+
+    type: Literal["log"]
+    base: float = Field(default=10.0, gt=1, allow_inf_nan=False)
+    minval: float = Field(allow_inf_nan=False)
+    maxval: float = Field(allow_inf_nan=False)
+
+
+class Categorical(_Range):
+    """One of the listed values."""
+
+    type: Literal["categorical"]
+    vals: list[Any] = Field(min_length=1)
+
+
+Range = Annotated[
+    Const | IntRange | DoubleRange | LogRange | Categorical, Field(discriminator="type")
+]
+RANGE_TYPES = ("const", "int", "double", "log", "categorical")
+_RANGE: TypeAdapter[Any] = TypeAdapter(Range)
+
+
+def range_of(value: Any) -> Any:
+    """The range that a hyperparameter's entry is, or None for a bare value or a nested mapping.
+
+    A mapping is a range when it has a `type` that names one. Raises pydantic's ValidationError
+    when such a mapping is not well formed.
+    """
+    if isinstance(value, Mapping) and value.get("type") in RANGE_TYPES:
+        return _RANGE.validate_python(dict(value))
+    return None
+
+
+def flatten(space: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Every leaf by its dotted name: a range as its model, a bare value as it is.
+
+    >>> flatten({"opt": {"lr": 0.1}, "width": 8})
+    {'opt.lr': 0.1, 'width': 8}
+    """
+    found: dict[str, Any] = {}
+    for name, value in space.items():
+        kind = range_of(value)
+        if kind is not None:
+            found[prefix + name] = kind
+        elif isinstance(value, Mapping):
+            found |= flatten(value, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = value
+    return found
+
+
+def nest(flat: Mapping[str, Any], like: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Values by dotted names, put where `like` has them; what is not in `flat` is left out.
+
+    >>> nest({"opt.lr": 0.2}, {"opt": {"lr": 0.1}, "width": 8})
+    {'opt': {'lr': 0.2}}
+    """
+    found: dict[str, Any] = {}
+    for name, value in like.items():
+        if isinstance(value, Mapping) and range_of(value) is None:
+            found[name] = nest(flat, value, f"{prefix}{name}.")
+        elif prefix + name in flat:
+            found[name] = flat[prefix + name]
+    return found

@@ -1,0 +1,139 @@
+"""Population based training, without waiting for the others at the end of a round.
+
+Jaderberg et al., https://arxiv.org/abs/1711.09846: exploit by truncation selection, explore by
+perturbing or drawing anew (section 4.1.1).
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shoal_contract.ranges import Categorical, Const, DoubleRange, IntRange, LogRange, range_of
+from shoal_contract.searchers import PbtSearcher
+from shoal_contract.states import TrialState
+from shoal_searcher.core import space
+from shoal_searcher.core.methods.base import (
+    Bracket,
+    Complete,
+    Extend,
+    Replace,
+    Rungs,
+    Stop,
+    Verdict,
+    concurrent,
+)
+from shoal_searcher.core.propose import Proposal
+from shoal_searcher.core.ranking import rank
+from shoal_searcher.core.state import Experiment, Trial
+
+
+class Pbt(Rungs):
+    """A trial that ends a round among the worst is stopped, and a copy of one of the best goes on
+    in its place, from that one's newest checkpoint, with hyperparameters near to that one's."""
+
+    def total(self, experiment: Experiment) -> int:
+        """The population. Copies come on top."""
+        return _config(experiment).population_size + sum(
+            trial.origin == "pbt" for trial in experiment.trials.values()
+        )
+
+    def brackets(self, experiment: Experiment) -> Sequence[Bracket]:
+        """One; a rung is the end of a round."""
+        c = _config(experiment)
+        rounds = min(c.rounds, c.max_time)
+        targets = tuple(c.max_time * n // rounds for n in range(1, rounds + 1))
+        return (Bracket(targets, self.total(experiment), concurrent(experiment)),)
+
+    def judge(self, experiment: Experiment, trial: Trial, rung: int) -> Verdict:
+        """Complete after the last round; among the worst, replaced; else on."""
+        targets = self.targets(experiment, trial)
+        if rung == len(targets) - 1:
+            return Complete(f"trained in full, {targets[-1]}")
+        results = experiment.rung(trial.bracket, rung)
+        place = self.standing(experiment, trial)
+        worst = rank(results, trial.number) > len(results.costs) - self._cut(experiment, rung)
+        if worst and (copy := self._copy(experiment, trial, rung)) is not None:
+            return Replace(copy, f"replaced by a copy of {copy.parent}: {place}")
+        if results.costs[trial.number][0] == float("inf"):
+            return Stop(f"{place}: its result is no finite number")
+        return Extend(targets[rung + 1], place)
+
+    def replacement(self, experiment: Experiment, trial: Trial) -> Proposal | None:
+        """A copy of one of the best of the last round that it ended."""
+        return self._copy(experiment, trial, trial.rung) if trial.rung >= 0 else None
+
+    def keep(self, experiment: Experiment, trial: Trial) -> int:
+        """All but the worst."""
+        results = experiment.rung(trial.bracket, trial.rung)
+        return len(results.costs) - self._cut(experiment, trial.rung)
+
+    def _cut(self, experiment: Experiment, rung: int) -> int:
+        """How many of a round are worst, and how many best, of those that have ended it."""
+        count = len(experiment.rung(0, rung).costs)
+        return int(count * _config(experiment).truncate_fraction)
+
+    def _copy(self, experiment: Experiment, trial: Trial, rung: int) -> Proposal | None:
+        """A copy of one of the best at `rung` that have a checkpoint, drawn by the trial's seed."""
+        results = experiment.rung(0, rung)
+        order = results.order[: self._cut(experiment, rung)]
+        best = [number for cost, number in order if cost < float("inf")]
+        parents = [experiment.trial(n) for n in best if n != trial.number]
+        parents = [p for p in parents if p.checkpoint is not None and p.state not in _GONE]
+        if not parents:
+            return None
+        rng = random.Random(space.trial_seed(trial.seed, rung))  # noqa: S311 - reproducible
+        parent = parents[rng.randrange(len(parents))]
+        config = experiment.config
+        for _ in range(space.TRIES):
+            near = _explore(
+                config.hyperparameters, parent.hyperparameters, rng, _config(experiment)
+            )
+            near = space.active(config.hyperparameters, near)
+            if space.meets(near, config.constraints):
+                return Proposal(near, "pbt", parent.trial_id, parent.checkpoint, "training", rung)
+        return None
+
+
+_GONE = (TrialState.FAILED, TrialState.CANCELLED)
+
+
+def _explore(
+    ranges: Mapping[str, Any], values: Mapping[str, Any], rng: random.Random, c: PbtSearcher
+) -> dict[str, Any]:
+    """Values near to the given ones: each drawn anew with a probability, else perturbed."""
+    drawn = space.draw(ranges, rng)
+    found: dict[str, Any] = {}
+    for name, entry in ranges.items():
+        kind, anew = range_of(entry), rng.random() < c.resample_probability
+        if kind is None and isinstance(entry, Mapping):
+            found[name] = _explore(entry, values.get(name, {}), rng, c)
+        elif kind is None or isinstance(kind, Const) or name not in values or anew:
+            found[name] = drawn[name]
+        else:
+            factor = 1 + c.perturb_factor if rng.random() < 0.5 else 1 - c.perturb_factor
+            found[name] = _perturbed(kind, values[name], factor)
+    return found
+
+
+def _perturbed(kind: Any, value: Any, factor: float) -> Any:
+    match kind:
+        case IntRange(minval=low, maxval=high):
+            moved = round(value * factor)
+            if moved == value:
+                moved += 1 if factor > 1 else -1
+            return min(high, max(low, moved))
+        case DoubleRange(minval=low, maxval=high):
+            return min(high, max(low, value * factor))
+        case LogRange(base=base, minval=low, maxval=high):
+            return min(base**high, max(base**low, value * factor))
+        case Categorical():
+            return value
+        case _:
+            raise TypeError(f"no way to perturb {kind!r}")
+
+
+def _config(experiment: Experiment) -> PbtSearcher:
+    searcher = experiment.config.searcher
+    if not isinstance(searcher, PbtSearcher):
+        raise TypeError(f"{searcher.name} is not pbt")
+    return searcher

@@ -1,0 +1,158 @@
+"""What to ask a sampler, and when. The shell does the asking; its answer comes as a message.
+
+Samplers that learn from any results (`tpe`, `gp`) are asked anew whenever there are more, and
+their newest answer takes the place of what was not used yet. Those that count on each of their
+proposals being tried (`cmaes`, `nsgaii`, `qmc`) get theirs tried in order.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shoal_contract.ranges import flatten
+from shoal_contract.searchers import Sampled, Sampler
+from shoal_searcher.core.methods.base import concurrent
+from shoal_searcher.core.state import Experiment
+
+FROM_ALL = ("tpe", "gp")
+HISTORY = 300
+"""Results that a sampler learns from at most: its cost grows with them, its wisdom hardly."""
+BEST = 60
+"""Of these, how many are the best; the others are spread over the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A configuration (values by dotted name), and how it did: at each of these times, which
+    ascend, its costs, which are to be minimised."""
+
+    values: Mapping[str, Any]
+    results: tuple[tuple[int, tuple[float, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A question to a sampler: for `count` proposals."""
+
+    experiment_id: str
+    number: int
+    """How many answers came before."""
+    sampler: str
+    seed: int
+    space: Mapping[str, Any]
+    """As in the experiment file."""
+    constraints: tuple[str, ...]
+    objectives: int
+    count: int
+    known: int
+    history: tuple[Observation, ...]
+    """For those that learn from all."""
+    pending: tuple[Mapping[str, Any], ...]
+    """Configurations that are being tried."""
+    asks: tuple[tuple[int, int], ...]
+    """For the others: each answer before, as how many of `told` it knew and how many it gave."""
+    told: tuple[tuple[int, tuple[float, ...]], ...]
+    """And the results in their order: the number of the proposal, and its costs."""
+
+
+def counts_on_each(experiment: Experiment) -> bool:
+    """Whether the experiment's sampler counts on each of its proposals being tried."""
+    return sampler_of(experiment).name not in ("random", *FROM_ALL)
+
+
+def ready(experiment: Experiment) -> bool:
+    """Whether trials may begin: what they start from is known, and a sampler that wants to propose
+    them from the first on has answered."""
+    if sources(experiment) and not experiment.warmed:
+        return False
+    return not counts_on_each(experiment) or bool(experiment.asks)
+
+
+def sources(experiment: Experiment) -> tuple[str, ...]:
+    """Ids of the experiments and of the trial that an experiment starts from."""
+    searcher = experiment.config.searcher
+    earlier = tuple(searcher.warm_start) if isinstance(searcher, Sampled) else ()
+    return earlier if searcher.source_trial_id is None else (*earlier, searcher.source_trial_id)
+
+
+def ask(experiment: Experiment, total: int) -> Ask | None:
+    """What to ask now, if anything; `total`: how many trials the method wants in all."""
+    name = sampler_of(experiment).name
+    left = total - len(experiment.trials)
+    if name == "random" or experiment.closing or left <= 0:
+        return None
+    width = min(concurrent(experiment), left)
+    ahead = min(left, max(2, min(16, width // 4)))
+    if counts_on_each(experiment):
+        count = ahead if experiment.asks else max(ahead, min(width, 256))
+        count -= len(experiment.proposals)
+        known = len(experiment.told)
+        if count <= 0 or (
+            experiment.asks and not experiment.asks[-1][1] and known == experiment.known
+        ):
+            return None
+    else:
+        count, known = ahead, experiment.counted
+        if known < max(1, sampler_of(experiment).startup_trials) or (
+            known == experiment.known and len(experiment.proposals) >= min(count, left)
+        ):
+            return None
+        if known == experiment.known and experiment.asks and not experiment.asks[-1][1]:
+            return None  # it failed, and there is nothing new to say
+    return _question(experiment, name, count, known)
+
+
+def _question(experiment: Experiment, name: str, count: int, known: int) -> Ask:
+    config, each = experiment.config, counts_on_each(experiment)
+    asked = [t.number for t in experiment.trials.values() if t.origin == name] if each else []
+    place = {number: index for index, number in enumerate(asked)}
+    busy = [experiment.trials[trial_id].hyperparameters for trial_id in experiment.places]
+    return Ask(
+        experiment_id=experiment.experiment_id,
+        number=len(experiment.asks),
+        sampler=name,
+        seed=config.seed,
+        space=config.hyperparameters,
+        constraints=tuple(config.constraints),
+        objectives=len(config.searcher.directions),
+        count=count,
+        known=known,
+        history=() if each else tuple(history(experiment)),
+        pending=() if each else tuple(flatten(values) for values in busy),
+        asks=tuple(experiment.asks) if each else (),
+        told=tuple((place[n], tuple(c)) for n, c in experiment.told if n in place),
+    )
+
+
+def history(experiment: Experiment) -> list[Observation]:
+    """A bounded choice of what is known: the trials that got furthest and did best, and an even
+    spread of the others, in the order of their numbers."""
+    found: list[Observation] = []
+    for past in experiment.past:
+        cost = experiment.cost(past.metric)
+        found.append(Observation(flatten(past.hyperparameters), ((past.time, (cost,)),)))
+    at_rungs: dict[int, list[tuple[int, tuple[float, ...]]]] = {}
+    for bracket in experiment.brackets:
+        for rung in bracket.rungs:
+            for number, costs in rung.costs.items():
+                at_rungs.setdefault(number, []).append((rung.target, tuple(costs)))
+    for number in sorted(at_rungs):
+        values = flatten(experiment.trial(number).hyperparameters)
+        found.append(Observation(values, tuple(at_rungs[number])))
+    if len(found) <= HISTORY:
+        return found
+    by_worth = sorted(range(len(found)), key=lambda n: _worth(found[n], n))
+    rest = by_worth[BEST:]
+    spread = [rest[n * len(rest) // (HISTORY - BEST)] for n in range(HISTORY - BEST)]
+    return [found[n] for n in sorted(by_worth[:BEST] + spread)]
+
+
+def _worth(observation: Observation, number: int) -> tuple[int, tuple[float, ...], int]:
+    time, costs = observation.results[-1]
+    return -time, costs, number
+
+
+def sampler_of(experiment: Experiment) -> Sampler:
+    """The experiment's sampler: `random` where its method knows none."""
+    searcher = experiment.config.searcher
+    return searcher.sampler if isinstance(searcher, Sampled) else Sampler()

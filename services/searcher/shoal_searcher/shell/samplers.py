@@ -1,0 +1,230 @@
+"""Asking Optuna's samplers: https://optuna.readthedocs.io/en/stable/reference/samplers/index.html
+
+Runs in a process of its own: a sampler computes for tenths of seconds, holding the interpreter.
+What learns from all results is asked afresh each time, over the history in the question, so the
+same question has the same answer. What counts on each of its proposals being tried keeps its study
+in memory; if that is gone, it is rebuilt by asking and telling again in the recorded order.
+"""
+
+import hashlib
+import logging
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import BaseSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+
+from shoal_contract.ranges import (
+    Categorical,
+    DoubleRange,
+    IntRange,
+    LogRange,
+    flatten,
+    nest,
+)
+from shoal_searcher.core import space
+from shoal_searcher.core.sampling import Ask, Observation
+
+log = logging.getLogger(__name__)
+TRIES = 20
+"""Proposals that may break a constraint before one that does is let through, and not used."""
+WORST = 1e30
+"""What an infinite cost is to a sampler that computes with it."""
+SIZES = 8
+"""Studies that are kept in memory."""
+
+_studies: dict[str, "_Study"] = {}
+
+
+def answer(ask: Ask) -> list[dict[str, Any]]:
+    """`ask.count` proposals, each as values by dotted name."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    dims = distributions(ask.space)
+    if not dims:
+        return [{} for _ in range(ask.count)]
+    if ask.sampler in ("tpe", "gp"):
+        study = _learned(ask, dims)
+        return [_values(ask.space, _allowed(study, ask, dims).params) for _ in range(ask.count)]
+    return _rebuilt(ask, dims).ask(ask.count)
+
+
+def distributions(of: Mapping[str, Any]) -> dict[str, BaseDistribution]:
+    """Optuna's form of a space. One of several values is told by its place in the list, since
+    values may be of any kind. What has one value only is left out."""
+    found: dict[str, BaseDistribution] = {}
+    for name, leaf in flatten(of).items():
+        match leaf:
+            case IntRange(minval=low, maxval=high) if low < high:
+                found[name] = IntDistribution(low, high)
+            case DoubleRange(minval=low, maxval=high) if low < high:
+                found[name] = FloatDistribution(low, high)
+            case LogRange(base=base, minval=low, maxval=high) if low < high:
+                found[name] = FloatDistribution(base**low, base**high, log=True)
+            case Categorical(vals=vals) if len(vals) > 1:
+                found[name] = CategoricalDistribution(range(len(vals)))
+    return found
+
+
+def _values(of: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """A proposal in the experiment's own values."""
+    leaves = flatten(of)
+    return {
+        name: leaves[name].vals[value] if isinstance(leaves[name], Categorical) else value
+        for name, value in params.items()
+    }
+
+
+def _params(
+    of: Mapping[str, Any], dims: Mapping[str, BaseDistribution], values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The experiment's values in Optuna's form; what lies outside of a range is left out."""
+    leaves, found = flatten(of), {}
+    for name, dim in dims.items():
+        if name not in values:
+            continue
+        value, leaf = values[name], leaves[name]
+        if isinstance(leaf, Categorical):
+            value = leaf.vals.index(value) if value in leaf.vals else None
+        elif not isinstance(value, int | float):
+            value = None
+        if value is not None and dim._contains(dim.to_internal_repr(value)):
+            found[name] = value
+    return found
+
+
+def _seed(ask: Ask, *more: int) -> int:
+    text = ":".join(map(str, (ask.seed, ask.sampler, *more)))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big")
+
+
+def _study(ask: Ask, sampler: BaseSampler) -> Study:
+    return optuna.create_study(
+        directions=["minimize"] * ask.objectives,
+        sampler=sampler,
+        storage=optuna.storages.InMemoryStorage(),
+    )
+
+
+def _learned(ask: Ask, dims: Mapping[str, BaseDistribution]) -> Study:
+    """A study of all that is known, with a sampler that is about to be asked."""
+    seed = _seed(ask, ask.number)
+    sampler: BaseSampler
+    if ask.sampler == "tpe":
+        conditional = any(getattr(leaf, "when", None) for leaf in flatten(ask.space).values())
+        sampler = optuna.samplers.TPESampler(
+            n_startup_trials=0, multivariate=True, group=conditional, constant_liar=True, seed=seed
+        )  # fmt: skip
+    else:
+        sampler = optuna.samplers.GPSampler(
+            n_startup_trials=0, deterministic_objective=False, seed=seed
+        )  # fmt: skip
+    study = _study(ask, sampler)
+    known = [t for o in at_one_time(ask.history) if (t := _told(ask, dims, *o)) is not None]
+    busy = [_trial(dims, _params(ask.space, dims, p), None) for p in ask.pending]
+    study.add_trials([*known, *busy])
+    return study
+
+
+def at_one_time(history: Sequence[Observation]) -> list[tuple[Mapping[str, Any], Sequence[float]]]:
+    """Results that can be compared: all at the latest time for which there are enough, as in BOHB
+    (Falkner et al., ICML 2018, https://arxiv.org/abs/1807.01774). Enough are as many as there are
+    hyperparameters and one more, at least 8."""
+    by_time: dict[int, list[tuple[Mapping[str, Any], Sequence[float]]]] = {}
+    for observation in history:
+        for time, costs in observation.results:
+            by_time.setdefault(time, []).append((observation.values, costs))
+    if not by_time:
+        return []
+    most = max(map(len, by_time.values()))
+    enough = min(most, max(8, 1 + max(len(o.values) for o in history)))
+    return by_time[max(time for time, found in by_time.items() if len(found) >= enough)]
+
+
+def _told(
+    ask: Ask,
+    dims: Mapping[str, BaseDistribution],
+    values: Mapping[str, Any],
+    costs: Sequence[float],
+) -> FrozenTrial | None:
+    params = _params(ask.space, dims, values)
+    if len(costs) != ask.objectives or not params:
+        return None
+    return _trial(dims, params, [c if math.isfinite(c) else WORST for c in costs])
+
+
+def _trial(
+    dims: Mapping[str, BaseDistribution], params: dict[str, Any], values: list[float] | None
+) -> FrozenTrial:
+    return create_trial(
+        state=TrialState.RUNNING if values is None else TrialState.COMPLETE,
+        params=params,
+        distributions={name: dims[name] for name in params},
+        values=values,
+    )
+
+
+def _allowed(study: Study, ask: Ask, dims: Mapping[str, BaseDistribution]) -> Trial:
+    """A proposal that meets the constraints, if the sampler finds one."""
+    for _ in range(TRIES):
+        trial = study.ask(dict(dims))
+        values = nest(_values(ask.space, trial.params), ask.space)
+        if space.meets(space.active(ask.space, values), ask.constraints):
+            return trial
+        study.tell(trial, state=TrialState.FAIL)
+    return study.ask(dict(dims))
+
+
+class _Study:
+    """A study of a sampler that counts on each of its proposals."""
+
+    def __init__(self, ask: Ask, dims: Mapping[str, BaseDistribution]) -> None:
+        seed = _seed(ask)
+        sampler: BaseSampler
+        if ask.sampler == "cmaes":
+            sampler = optuna.samplers.CmaEsSampler(n_startup_trials=1, seed=seed)
+        elif ask.sampler == "nsgaii":
+            sampler = optuna.samplers.NSGAIISampler(population_size=20, seed=seed)
+        else:
+            sampler = optuna.samplers.QMCSampler(scramble=True, seed=seed)
+        self.study, self.dims, self.question = _study(ask, sampler), dims, ask
+        self.asked: list[Trial] = []
+        self.told = 0
+
+    def tell(self, results: Sequence[tuple[int, Sequence[float]]]) -> None:
+        """Tell the results that are new."""
+        for number, costs in results[self.told :]:
+            values = [c if math.isfinite(c) else WORST for c in costs]
+            self.study.tell(self.asked[number], values)
+        self.told = max(self.told, len(results))
+
+    def ask(self, count: int) -> list[dict[str, Any]]:
+        """The next proposals."""
+        found = [_allowed(self.study, self.question, self.dims) for _ in range(count)]
+        self.asked += found
+        return [_values(self.question.space, trial.params) for trial in found]
+
+
+def _rebuilt(ask: Ask, dims: Mapping[str, BaseDistribution]) -> _Study:
+    """The study as it was after the answers before this one, and told what is known now."""
+    kept = _studies.pop(ask.experiment_id, None)
+    if kept is None or len(kept.asked) != sum(count for _, count in ask.asks):
+        kept = _Study(ask, dims)
+        for known, count in ask.asks:
+            kept.tell(ask.told[:known])
+            kept.ask(count)
+    kept.tell(ask.told)
+    _studies[ask.experiment_id] = kept
+    while len(_studies) > SIZES:
+        _studies.pop(next(iter(_studies)))
+    return kept

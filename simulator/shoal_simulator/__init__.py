@@ -1,0 +1,1 @@
+"""Virtual time: the real deciders over what was measured before."""

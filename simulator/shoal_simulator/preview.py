@@ -1,0 +1,48 @@
+"""What a search will do, before it does it."""
+
+from typing import Any
+
+from shoal_contract.config import ExperimentConfig
+from shoal_contract.events import SearchAccepted
+from shoal_contract.searchers import Halving, HyperbandSearcher
+from shoal_searcher.core.evolve import begin
+from shoal_searcher.core.methods import METHODS, Bracket
+from shoal_searcher.core.methods.async_halving import cut
+
+
+def preview(config: ExperimentConfig) -> dict[str, Any]:
+    """The brackets, those that stop earliest first, and the units of training in all: as
+    estimated (each rung passes its best 1/divisor on), and if every trial trained in full.
+
+    A method that trains everything in full has one bracket with one rung.
+    """
+    accepted = SearchAccepted(
+        experiment_id="e", config=config, bundle=None, storage_url="memory://"
+    )
+    plans = METHODS[config.searcher.name].brackets(begin(accepted))
+    return {
+        "brackets": [
+            {
+                "rungs": list(plan.targets),
+                "max_trials": plan.max_trials,
+                "max_concurrent_trials": min(plan.max_concurrent, max(1, plan.max_trials))
+                if plan.max_concurrent > 10**9
+                else plan.max_concurrent,
+            }
+            for plan in plans
+        ],
+        "total_units": sum(_units(config, plan) for plan in plans),
+        "full_units": sum(plan.max_trials * config.searcher.max_time for plan in plans),
+    }
+
+
+def _units(config: ExperimentConfig, plan: Bracket) -> int:
+    searcher = config.searcher
+    if not isinstance(searcher, Halving | HyperbandSearcher):
+        return plan.max_trials * searcher.max_time
+    least = 0 if isinstance(searcher, Halving) and not searcher.stop_once else 1
+    units, trials, before = 0, plan.max_trials, 0
+    for target in plan.targets:
+        units += trials * (target - before)
+        trials, before = max(least, cut(trials, searcher.divisor)), target
+    return units
