@@ -1,6 +1,7 @@
 """`python -m shoal_simulator`: what `shoal search preview` and `simulate` run."""
 
 import json
+import math
 import statistics
 import sys
 from collections.abc import Sequence
@@ -109,7 +110,7 @@ def _row(seed: int, result: Result, point: Point | None) -> dict[str, Any]:
         "seed": seed,
         "seconds_to_target": None if point is None else point.seconds,
         "units_to_target": None if point is None else point.units,
-        "best": end.best,
+        "best": None if math.isnan(end.best) else end.best,
         "seconds": end.seconds,
         "units": end.units,
         "trials": result.trials,
@@ -128,8 +129,9 @@ def _read(file: Path) -> ExperimentConfig:
         return parse_experiment(yaml.safe_load(file.read_text()))
     except OSError as error:
         raise CurvesError(f"{file} cannot be read: {error.strerror or error}") from error
-    except yaml.YAMLError as error:
-        raise CurvesError(f"{file} is no YAML: {error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        what = " ".join(str(error).split())
+        raise CurvesError(f"{file} is no YAML: {what}") from error
 
 
 def main() -> None:

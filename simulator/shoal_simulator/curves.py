@@ -3,6 +3,7 @@
 import gzip
 import json
 import math
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,11 @@ class Curves:
                 for name, curve in row.items()
                 if name not in ("hyperparameters", "seconds")
             }
+            if any(len(curve) != len(row["seconds"]) for curve in metrics.values()):
+                raise ValueError(f"the lists of {row['hyperparameters']} are not equally long")
             self._rows[key] = Curve(metrics, row["seconds"])
+        if not self._rows:
+            raise ValueError("it has no configurations")
         self.max_time = min(len(curve.seconds) for curve in self._rows.values())
 
     @classmethod
@@ -60,7 +65,7 @@ class Curves:
             return cls(table["space"], table["configurations"])
         except OSError as error:
             raise CurvesError(f"{path} cannot be read: {error.strerror or error}") from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, EOFError, zlib.error) as error:
             raise CurvesError(f"{path} holds no learning curves: {error!r}") from error
 
     def __len__(self) -> int:
@@ -95,6 +100,7 @@ class Curves:
     def best(self, metric: str, smaller_is_better: bool) -> float:
         """The best final value of any configuration. Raises CurvesError if none has the metric."""
         finals = [c.metrics[metric][-1] for c in self._rows.values() if metric in c.metrics]
+        finals = [value for value in finals if math.isfinite(value)]
         if not finals:
             raise CurvesError(f"the curves have no metric {metric!r}")
         return min(finals) if smaller_is_better else max(finals)

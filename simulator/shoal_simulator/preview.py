@@ -7,7 +7,7 @@ from shoal_contract.events import SearchAccepted
 from shoal_contract.searchers import Halving, HyperbandSearcher
 from shoal_searcher.core.evolve import begin
 from shoal_searcher.core.methods import METHODS, Bracket
-from shoal_searcher.core.methods.async_halving import cut
+from shoal_searcher.core.methods.async_halving import cut, exact
 
 
 def preview(config: ExperimentConfig) -> dict[str, Any]:
@@ -42,7 +42,11 @@ def _units(config: ExperimentConfig, plan: Bracket) -> int:
         return plan.max_trials * searcher.max_time
     least = 0 if isinstance(searcher, Halving) and not searcher.stop_once else 1
     units, trials, before = 0, plan.max_trials, 0
-    for target in plan.targets:
+    for rung, target in enumerate(plan.targets, 1):
         units += trials * (target - before)
-        trials, before = max(least, cut(trials, searcher.divisor)), target
+        if isinstance(searcher, Halving):
+            trials = cut(trials, searcher.divisor)
+        else:
+            trials = int(plan.max_trials / exact(searcher.divisor) ** rung)
+        trials, before = max(least, trials), target
     return units

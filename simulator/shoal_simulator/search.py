@@ -4,6 +4,7 @@ Slots are alike; starting, pausing and going on cost nothing; a decision takes n
 """
 
 import heapq
+import math
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from shoal_contract.events import (
     ValidationReported,
 )
 from shoal_contract.ids import allocation_id
+from shoal_contract.searchers import Sampled
 from shoal_contract.states import Outcome
 from shoal_decider import Message, Runner
 from shoal_searcher.core.decider import SearcherDecider
@@ -123,6 +125,8 @@ class _World:
                     self.queue.append(event.task)
                 case TrialExtended() if event.trial_id in self.runs:
                     self.runs[event.trial_id].target = event.target
+                case SearchFailed() if not self.units:
+                    raise CurvesError(f"the search fails before it begins: {event.reason}")
                 case SearchCompleted() | SearchFailed() | SearchCancelled():
                     self.over, self.trials = True, event.trials
                 case _ if event.type in OVER:
@@ -199,6 +203,8 @@ class _World:
 
     def _note(self, value: float) -> None:
         smaller = self.config.searcher.smaller_is_better
+        if not math.isfinite(value):
+            return
         if self.best is None or (value < self.best if smaller else value > self.best):
             self.best = value
             self.points.append(Point(self.now, self.units, value))
@@ -222,6 +228,9 @@ def simulate(
         raise CurvesError(f"max_time is {searcher.max_time}; the curves end at {curves.max_time}")
     if searcher.name in ("pbt", "custom"):
         raise CurvesError(f"{searcher.name} cannot be simulated: no curve can be recorded for it")
+    earlier = searcher.warm_start if isinstance(searcher, Sampled) else []
+    if earlier or searcher.source_trial_id is not None:
+        raise CurvesError("a search that starts from earlier ones cannot be simulated")
     for metric, _ in searcher.directions:
         curves.best(metric, True)
     world = _World(config.model_copy(update={"seed": seed}), curves, workers)

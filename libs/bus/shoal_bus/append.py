@@ -2,7 +2,8 @@
 
 A batch is NATS's atomic batch publish (ADR-50,
 https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-50.md); its first message
-names the last sequence that the journal must have.
+names the last sequence that the journal must have. Where several write to one journal, each for a
+shard of its own, it is the shard's mark (`search.appended`) that comes first and is fenced.
 """
 
 import json
@@ -18,6 +19,7 @@ from shoal_contract.subjects import Stream, subject_of
 
 ANSWER = 3.0
 """Seconds to wait for the server; then it is not known what it did."""
+_LAST = api.Header.EXPECTED_LAST_SEQUENCE
 
 
 class FencedError(RuntimeError):
@@ -25,14 +27,23 @@ class FencedError(RuntimeError):
     acknowledgement was lost. What is held in memory can no longer be trusted."""
 
 
-async def append(bus: Bus, stream: Stream, envelopes: Sequence[Envelope], expected: int) -> int:
+async def append(
+    bus: Bus,
+    stream: Stream,
+    envelopes: Sequence[Envelope],
+    expected: int,
+    mark: Envelope | None = None,
+) -> int:
     """Append all of `envelopes` after sequence `expected`; returns the new last sequence.
 
-    Raises FencedError if the journal's last sequence is another one, or nobody knows.
+    With a `mark`, it is appended before them, and `expected` is the sequence of the last message
+    on the mark's subject. Raises FencedError if that is another one, or nobody knows.
     """
     if not envelopes:
         return expected
     try:
+        if mark is not None:
+            return await _batch(bus, stream, [mark, *envelopes], expected, by_subject=True)
         if len(envelopes) == 1:
             return await _one(bus, stream, envelopes[0], expected)
         return await _batch(bus, stream, envelopes, expected)
@@ -41,7 +52,7 @@ async def append(bus: Bus, stream: Stream, envelopes: Sequence[Envelope], expect
 
 
 async def _one(bus: Bus, stream: Stream, envelope: Envelope, expected: int) -> int:
-    headers = envelope.headers() | {str(api.Header.EXPECTED_LAST_SEQUENCE.value): str(expected)}
+    headers = envelope.headers() | {str(_LAST.value): str(expected)}
     ack = await bus.js.publish(
         subject_of(envelope.event),
         envelope.body(),
@@ -54,7 +65,15 @@ async def _one(bus: Bus, stream: Stream, envelope: Envelope, expected: int) -> i
     return ack.seq
 
 
-async def _batch(bus: Bus, stream: Stream, envelopes: Sequence[Envelope], expected: int) -> int:
+async def _batch(
+    bus: Bus,
+    stream: Stream,
+    envelopes: Sequence[Envelope],
+    expected: int,
+    *,
+    by_subject: bool = False,
+) -> int:
+    fence = api.Header.EXPECTED_LAST_SUBJECT_SEQUENCE if by_subject else _LAST
     batch_id = bus.nc.new_inbox().rpartition(".")[2]
     for number, envelope in enumerate(envelopes, 1):
         headers = envelope.headers() | {
@@ -63,7 +82,7 @@ async def _batch(bus: Bus, stream: Stream, envelopes: Sequence[Envelope], expect
             "Nats-Expected-Stream": stream.name,
         }
         if number == 1:
-            headers["Nats-Expected-Last-Sequence"] = str(expected)
+            headers[str(fence.value)] = str(expected)
         subject, body = subject_of(envelope.event), envelope.body()
         if number == len(envelopes):
             headers["Nats-Batch-Commit"] = "1"

@@ -12,7 +12,7 @@ from shoal_bus.bus import Bus
 from shoal_bus.deciding import Item, Mind
 from shoal_bus.snapshot import Snapshot, save_snapshot
 from shoal_contract.envelope import Envelope
-from shoal_contract.events import Refused
+from shoal_contract.events import Event, Refused
 from shoal_contract.subjects import stream_of, subject_of
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,9 @@ class Committer(Generic[S]):
     mind: Mind[S]
     end: int
     since_snapshot: int
+    fence: int
+    """What the next append expects: `end`, or, with a mark, where that stood last."""
+    mark: Event | None = None
     on_commit: Callable[[Sequence[Envelope]], Awaitable[None]] | None = None
 
     async def commit(self, items: Sequence[Item]) -> None:
@@ -57,8 +60,9 @@ class Committer(Generic[S]):
         if self.mind.journal is None:
             await self._publish(kept)
         elif kept:
-            end, self.end = self.end, -1  # unknown until the append is answered
-            self.end = await append(self.bus, self.mind.journal, kept, end)
+            self.end, mark = -1, self._marked(kept[0])  # unknown until the append is answered
+            self.end = await append(self.bus, self.mind.journal, kept, self.fence, mark)
+            self.fence = self.end if mark is None else self.end - len(kept)
             self.since_snapshot += len(kept)
         self.mind.ahead -= len(kept)
         for item in items:
@@ -76,6 +80,13 @@ class Committer(Generic[S]):
             tracing.decided.add(len(kept), {"decider": self.mind.decider.name})
             if self.on_commit is not None:
                 await self.on_commit(kept)
+
+    def _marked(self, first: Envelope) -> Envelope | None:
+        if self.mark is None:
+            return None
+        return first.model_copy(
+            update={"id": f"{first.id}-mark", "event": self.mark, "cause": None}
+        )
 
     async def _publish(self, envelopes: Sequence[Envelope]) -> None:
         """Publish in order: by stream where it is synced, by subject where it is not."""

@@ -53,7 +53,8 @@ class Host(Generic[S]):
     its own stream: for a worker, whose runs do not outlive it. `on_commit` gets what was appended,
     in order; what it missed because of a crash, `on_lead` finds in the state, which it gets when
     this host begins to lead. `durable` names the consumers; None: the service's name, or, without
-    a journal, consumers that the server forgets.
+    a journal, consumers that the server forgets. `mark` is for a journal that several write to,
+    each for a shard (see `shoal_bus.sharing`).
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Host(Generic[S]):
         on_commit: OnCommit | None = None,
         on_lead: Callable[[S], Awaitable[None]] | None = None,
         durable: str | None = None,
+        mark: Event | None = None,
     ) -> None:
         if len({source.stream.name for source in inputs}) != len(inputs):
             raise ValueError("two inputs read one stream: give one with both filters")
@@ -75,6 +77,7 @@ class Host(Generic[S]):
         self._decider, self._journal, self._inputs = decider, journal, inputs
         self._tick, self._on_commit, self._on_lead = tick, on_commit, on_lead
         self._durable = durable or (bus.settings.service if journal is not None else None)
+        self._mark = mark
         self._mind: Mind[S] | None = None
         self._inbox = Inbox()
         self._poison, self._stopping = set[str](), asyncio.Event()
@@ -151,11 +154,13 @@ class Host(Generic[S]):
             await asyncio.gather(task, stop, return_exceptions=True)
 
     async def _lead(self, lease: Lease | None) -> None:
-        memory = Memory(self._decider.initial(), 0, Causes(), 0)
+        memory = Memory(self._decider.initial(), 0, Causes(), 0, 0)
         if self._journal is not None:
-            memory = await remember(self.bus, self._decider, self._journal)
+            memory = await remember(self.bus, self._decider, self._journal, self._mark)
         mind = Mind(self._decider, self._journal, self.bus.source, memory.state, memory.causes)
-        committer = Committer(self.bus, mind, memory.journal_seq, memory.replayed)
+        committer = Committer(
+            self.bus, mind, memory.journal_seq, memory.replayed, memory.fence, self._mark
+        )
         consumers = [
             Consumer(self.bus, i.stream, durable=self._durable, filters=i.filters, start=i.start)
             for i in self._inputs

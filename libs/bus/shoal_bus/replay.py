@@ -13,7 +13,8 @@ from shoal_bus.bus import Bus
 from shoal_bus.cancelling import stop_if_cancelled
 from shoal_bus.consume import Consumer, Delivery
 from shoal_bus.snapshot import Causes, load_snapshot
-from shoal_contract.subjects import Stream
+from shoal_contract.events import Event
+from shoal_contract.subjects import Stream, subject_of
 from shoal_decider import Decider
 
 log = logging.getLogger(__name__)
@@ -29,16 +30,22 @@ class Memory(Generic[S]):
     causes: Causes
     replayed: int
     """Events since the snapshot."""
+    fence: int
+    """What the next append expects: the journal's end, or where the mark stood last."""
 
 
-async def remember(bus: Bus, decider: Decider[S], journal: Stream) -> Memory[S]:
+async def remember(
+    bus: Bus, decider: Decider[S], journal: Stream, mark: Event | None = None
+) -> Memory[S]:
     """The state after the last event of the journal: from a snapshot and the events after it.
 
+    The mark's place is read first: what others append after that is seen by the fence.
     Waits while the server is away. Raises BadMessageError if the journal holds no event of ours.
     """
     while True:
         stop_if_cancelled()
         try:
+            fence = await bus.last_of(journal, subject_of(mark)) if mark is not None else 0
             end = (await bus.js.stream_info(journal.name)).state.last_seq
             snapshot = await load_snapshot(bus, decider.name)
             break
@@ -61,7 +68,7 @@ async def remember(bus: Bus, decider: Decider[S], journal: Stream) -> Memory[S]:
             replayed += 1
         if reached != end:
             raise RuntimeError(f"{journal.name} could be read to #{reached} only, not to #{end}")
-    return Memory(state, end, causes, replayed)
+    return Memory(state, end, causes, replayed, end if mark is None else fence)
 
 
 async def left_behind(consumer: Consumer) -> AsyncIterator[Delivery]:

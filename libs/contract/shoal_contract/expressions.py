@@ -10,12 +10,25 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from simpleeval import EvalWithCompoundTypes, InvalidExpression, NameNotDefined
+from simpleeval import (
+    AttributeDoesNotExist,
+    EvalWithCompoundTypes,
+    InvalidExpression,
+    IterableTooLong,
+    NameNotDefined,
+    NumberTooHigh,
+)
 
 FUNCTIONS = {
     "abs": abs, "min": min, "max": max, "sqrt": math.sqrt,
     "log": math.log, "log2": math.log2, "log10": math.log10,
 }  # fmt: skip
+
+
+_UNSAID = (
+    NameNotDefined, AttributeDoesNotExist, NumberTooHigh, IterableTooLong,
+    LookupError, TypeError, ArithmeticError, ValueError, AttributeError,
+)  # fmt: skip
 
 
 class ExpressionError(ValueError):
@@ -41,24 +54,23 @@ def names(expression: str) -> list[str]:
 
 def holds(expression: str, values: Mapping[str, Any]) -> bool | None:
     """Whether a condition holds of `values`, which may be nested. None: it cannot be said, since
-    it is about something that is not there or of another kind.
+    it is about something that is not there, of another kind or too large to be computed.
 
     Raises ExpressionError if it is no condition.
     """
     try:
         return bool(_evaluate(expression, values))
-    except (NameNotDefined, KeyError, TypeError, ArithmeticError, ValueError, AttributeError):
+    except _UNSAID:
         return None
     except InvalidExpression as error:
-        if type(error).__name__ == "AttributeDoesNotExist":
-            return None
         raise ExpressionError(f"{expression!r} is no condition: {error}") from error
     except SyntaxError as error:
         raise ExpressionError(f"{expression!r} cannot be read as a condition") from error
 
 
 def _evaluate(expression: str, values: Mapping[str, Any]) -> Any:
-    return EvalWithCompoundTypes(names=dict(values), functions=FUNCTIONS).eval(expression)
+    # The evaluator adds to the functions that it is given, so it gets a copy.
+    return EvalWithCompoundTypes(names=dict(values), functions=dict(FUNCTIONS)).eval(expression)
 
 
 def _collect(node: ast.AST, found: dict[str, None]) -> None:

@@ -18,6 +18,12 @@ def run_id(allocation_id: str, node_rank: int) -> str:
     return f"{allocation_id}-r{node_rank}"
 
 
+def shard_of(experiment_id: str, shards: int) -> int:
+    """Which of `shards` parts (from 0) an experiment belongs to."""
+    digest = hashlib.blake2b(experiment_id.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % shards
+
+
 def event_id(decider: str, cause_id: str, index: int) -> str:
     """Id of the `index`-th event that `decider` derives from the message `cause_id`.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -15,7 +15,6 @@ from shoal_contract.searchers import SEARCHERS, Budget, MedianRule, Objective, S
 
 _SECTIONS: Mapping[str, tuple[type[BaseModel], ...]] = {
     "": (ExperimentConfig,),
-    "searcher": SEARCHERS,
     "searcher.sampler": (Sampler,),
     "searcher.budget": (Budget,),
     "searcher.objectives": (Objective,),
@@ -24,6 +23,7 @@ _SECTIONS: Mapping[str, tuple[type[BaseModel], ...]] = {
     "checkpoint_storage": (CheckpointStorage,),
     "environment": (Environment,),
 }
+_METHODS = {get_args(model.model_fields["name"].annotation)[0]: model for model in SEARCHERS}
 
 
 class Problem(Frozen):
@@ -59,7 +59,7 @@ def parse_experiment(data: object) -> ExperimentConfig:
     except ValidationError as error:
         raise ConfigError([_explain(e) for e in error.errors(include_url=False)]) from error
     problems = list(_range_problems(config.hyperparameters, "hyperparameters"))
-    if config.searcher.name == "grid":
+    if config.searcher.name == "grid" and not problems:
         problems += _grid_problems(config.hyperparameters, "hyperparameters")
     problems = problems or list(_condition_problems(config))
     problems = problems or list(_point_problems(config))
@@ -133,27 +133,34 @@ def _condition(text: str, path: str, known: Sequence[str]) -> Iterator[Problem]:
 def _point_problems(config: ExperimentConfig) -> Iterator[Problem]:
     known = flatten(config.hyperparameters)
     for number, point in enumerate(getattr(config.searcher, "starting_points", ())):
+        path = f"searcher.starting_points.{number}"
+        if problems := list(_range_problems(point, path)):
+            yield from problems
+            continue
         for name in flatten(point):
             if name not in known:
                 near = get_close_matches(name, list(known), n=1)
-                path = f"searcher.starting_points.{number}"
                 message = f"there is no hyperparameter {name!r}"
                 yield Problem(path=path, message=message, suggestion=near[0] if near else None)
 
 
 def _explain(error: Any) -> Problem:
-    loc = [str(part) for part in error["loc"]]
+    loc, method = [str(part) for part in error["loc"]], ""
     if len(loc) > 1 and loc[0] == "searcher":
-        loc.pop(1)  # the discriminator's tag, which the file does not show
+        method = loc.pop(1)  # the discriminator's tag, which the file does not show
     section = ".".join(part for part in loc[:-1] if not part.isdigit())
     field = loc[-1] if loc else ""
-    models = _SECTIONS.get(section, ())
+    models = (_METHODS[method],) if section == "searcher" else _SECTIONS.get(section, ())
     known = sorted({name for model in models for name in model.model_fields})
     suggestion = None
     message = _text(error["msg"])
     if error["type"] == "extra_forbidden":
         message = "there is no such field"
         near = get_close_matches(field, known, n=1)
+        suggestion = near[0] if near else None
+    elif error["type"] == "literal_error":
+        listed = error["ctx"]["expected"].split("'")[1::2]
+        near = get_close_matches(str(error["input"]), listed, n=1)
         suggestion = near[0] if near else None
     elif error["type"] == "missing":
         message = "this field is required"

@@ -93,11 +93,11 @@ def flatten(space: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for name, value in space.items():
         kind = range_of(value)
         if kind is not None:
-            found[prefix + name] = kind
+            found[f"{prefix}{name}"] = kind
         elif isinstance(value, Mapping):
             found |= flatten(value, f"{prefix}{name}.")
         else:
-            found[prefix + name] = value
+            found[f"{prefix}{name}"] = value
     return found
 
 
@@ -111,6 +111,6 @@ def nest(flat: Mapping[str, Any], like: Mapping[str, Any], prefix: str = "") -> 
     for name, value in like.items():
         if isinstance(value, Mapping) and range_of(value) is None:
             found[name] = nest(flat, value, f"{prefix}{name}.")
-        elif prefix + name in flat:
-            found[name] = flat[prefix + name]
+        elif f"{prefix}{name}" in flat:
+            found[name] = flat[f"{prefix}{name}"]
     return found

@@ -5,11 +5,23 @@ import asyncio
 from shoal_bus.bus import Bus, BusSettings
 from shoal_bus.host import Host, Input
 from shoal_bus.service import run_service
+from shoal_bus.sharing import Sharded, Sharing
 from shoal_contract import subjects
 from shoal_searcher.core.decider import SearcherDecider
+from shoal_searcher.core.state import State
 from shoal_searcher.settings import Settings
-from shoal_searcher.shell.sampling import Sampling
+from shoal_searcher.shell.sampling import Sampler, Sampling
 from shoal_searcher.shell.warmth import Warmth
+
+INPUTS = (
+    Input(subjects.EXPERIMENTS),
+    Input(subjects.VALIDATION),
+    Input(subjects.RUNS, [subjects.all_of("checkpoint.saved")]),
+    Input(
+        subjects.SCHEDULE,
+        [subjects.all_of("allocation.granted"), subjects.all_of("allocation.ended")],
+    ),
+)
 
 
 async def main(settings: Settings) -> None:
@@ -17,29 +29,39 @@ async def main(settings: Settings) -> None:
     bus = await Bus.connect(
         BusSettings(nats_url=settings.nats_url, service="searcher", replica=settings.replica)
     )
-    sampling = Sampling(Warmth(bus))
+    sampler = Sampler()
+    try:
+        if settings.shards == 1:
+            await _decide(bus, sampler, SearcherDecider())
+        else:
+            sharing = Sharing(
+                bus,
+                SearcherDecider.name,
+                settings.shards,
+                lambda shard: _decide(bus, sampler, Sharded(SearcherDecider(), shard)),
+            )
+            await sharing.run()
+    finally:
+        sampler.close()
+        await bus.close()
+
+
+async def _decide(bus: Bus, sampler: Sampler, decider: SearcherDecider | Sharded[State]) -> None:
+    """Decide on all experiments, or on those of one shard."""
+    sampling = Sampling(sampler, Warmth(bus))
     host = Host(
         bus,
-        SearcherDecider(),
+        decider,
         subjects.SEARCH,
-        [
-            Input(subjects.EXPERIMENTS),
-            Input(subjects.VALIDATION),
-            Input(subjects.RUNS, [subjects.all_of("checkpoint.saved")]),
-            Input(
-                subjects.SCHEDULE,
-                [subjects.all_of("allocation.granted"), subjects.all_of("allocation.ended")],
-            ),
-        ],
+        INPUTS,
         on_commit=sampling.committed,
         on_lead=sampling.led,
+        durable=decider.name,
+        mark=decider.mark if isinstance(decider, Sharded) else None,
     )
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(host.run())
-            tasks.create_task(sampling.run(host))
-    finally:
-        await bus.close()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(host.run())
+        tasks.create_task(sampling.run(host))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The searcher's settings, from the environment."""
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -11,3 +12,6 @@ class Settings(BaseSettings):
     nats_url: str = "nats://127.0.0.1:4222"
     replica: str = "searcher-0"
     """This replica's name; a process that comes back under it takes over at once."""
+    shards: int = Field(default=1, ge=1, le=256)
+    """Into how many parts the experiments are divided, for replicas to share. All replicas must
+    have the same; at 1 one of them decides and the others stand by."""

@@ -1,9 +1,10 @@
 import pytest
-from integration.bus.toy import Asked, Counted, host_of, leads, running, until
+from integration.bus.toy import Asked, Counted, host_of, leads, running, stored, until
 
 from shoal_bus import commit
 from shoal_bus.append import FencedError, append
 from shoal_contract.envelope import Envelope
+from shoal_contract.events import ShardAppended
 from shoal_contract.subjects import SEARCH
 
 
@@ -42,9 +43,9 @@ async def test_a_group_of_messages_is_one_append(bus, monkeypatch):
     sizes = []
     real = append
 
-    async def spy(bus, stream, envelopes, expected):
+    async def spy(bus, stream, envelopes, expected, mark):
         sizes.append(len(envelopes))
-        return await real(bus, stream, envelopes, expected)
+        return await real(bus, stream, envelopes, expected, mark)
 
     monkeypatch.setattr(commit, "append", spy)
     for number in range(200):
@@ -55,3 +56,18 @@ async def test_a_group_of_messages_is_one_append(bus, monkeypatch):
         await until(lambda: len(host.state) == 200)
     assert sum(sizes) == 400
     assert len(sizes) < 40
+
+
+async def test_with_marks_each_shard_is_fenced_by_itself(bus):
+    one = await bus("counter")
+    first, second = (
+        Envelope(id=f"mark-{name}-{n}", source="/t", time=0.0, event=ShardAppended(shard=name))
+        for n, name in enumerate(("0of2", "1of2"))
+    )
+    assert await append(one, SEARCH, envelopes("a", "b"), 0, first) == 3
+    assert await append(one, SEARCH, envelopes("c"), 0, second) == 5
+    again = first.model_copy(update={"id": "mark-again"})
+    with pytest.raises(FencedError):
+        await append(one, SEARCH, envelopes("d"), 0, again)
+    assert await append(one, SEARCH, envelopes("d"), 1, again) == 7
+    assert [e.event.type for e in await stored(one, SEARCH)].count("search.appended") == 3

@@ -1,12 +1,15 @@
 """The contract: every event has one stream and one subject, travels unharmed, and the state
 machines name only events that exist."""
 
+import json
+
 import pytest
 
 from shoal_contract import states
 from shoal_contract.envelope import BadMessageError, Envelope, decode
-from shoal_contract.events import REGISTER, TrialPaused
+from shoal_contract.events import REGISTER, ExperimentSubmitted, TrialPaused
 from shoal_contract.ids import event_id
+from shoal_contract.parse import parse_experiment
 from shoal_contract.subjects import PREFIX, STREAMS, all_of, stream_of, subject_of
 
 TYPES = sorted(t for t, cls in REGISTER.items() if cls.__module__.startswith("shoal_contract."))
@@ -68,6 +71,21 @@ def test_a_newer_writer_may_add_fields() -> None:
     envelope = Envelope(id="a1", source="/shoal/x/0", time=1.0, event=PAUSED)
     body = envelope.body()[:-1] + b', "added_later": 1}'
     assert decode(envelope.headers(), body).event == PAUSED
+
+
+def test_a_newer_writer_may_add_fields_to_what_people_write_strictly() -> None:
+    config = parse_experiment(
+        {
+            "name": "e",
+            "entrypoint": "x",
+            "searcher": {"name": "single", "metric": "m", "max_time": 1},
+        }
+    )
+    submitted = ExperimentSubmitted(experiment_id="e", config=config, storage_url="file:///s")
+    envelope = Envelope(id="a1", source="/shoal/x/0", time=1.0, event=submitted)
+    body = json.loads(envelope.body())
+    body["config"]["resources"]["added_later"] = 1
+    assert decode(envelope.headers(), json.dumps(body).encode()).event == submitted
 
 
 def test_event_ids_follow_from_their_cause() -> None:

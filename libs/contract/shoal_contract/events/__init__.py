@@ -70,6 +70,7 @@ from shoal_contract.events.search import (
     SearchProposed,
     SearchResumed,
     SearchWarmed,
+    ShardAppended,
 )
 from shoal_contract.events.shapes import Placement, Rendezvous, RunOrder, Slot
 from shoal_contract.events.trial import (
@@ -149,6 +150,7 @@ __all__ = [
     "SearchProposed",
     "SearchResumed",
     "SearchWarmed",
+    "ShardAppended",
     "Slot",
     "StartOrdered",
     "StopOrdered",

@@ -114,3 +114,10 @@ class SearchCancelled(_SearchClosed, type="search.cancelled", key=_EXPERIMENT):
 
 class SearchFailed(_SearchClosed, type="search.failed", key=_EXPERIMENT):
     """No trial of the experiment could be trained."""
+
+
+class ShardAppended(Event, type="search.appended", key=("shard",)):
+    """The mark before what one of several searchers appends: it is fenced by this subject's last
+    sequence. Says nothing to anyone else."""
+
+    shard: Id

@@ -65,7 +65,9 @@ def _submitted(state: State, body: ExperimentSubmitted, now: float) -> Sequence[
         at=now,
     )
     config = body.config
-    if (why := space.problem(config.hyperparameters, config.seed, config.constraints)) is not None:
+    grid = config.searcher.name == "grid"
+    why = space.problem(config.hyperparameters, config.seed, config.constraints, grid=grid)
+    if why is not None:
         return [accepted, SearchFailed(experiment_id=body.experiment_id, reason=why)]
     draft = Draft(begin(accepted), [accepted])
     draft.fill()

@@ -67,6 +67,9 @@ class Draft:
         """Ask for slots for the next attempt of a trial, from its latest checkpoint."""
         config = self.experiment.config
         attempt = trial.attempt + 1
+        source, inherits = trial.source, trial.inherits
+        if source is None and self.experiment.source is not None:  # found since it was created
+            source, inherits = self.experiment.source, "weights"
         task = Task(
             experiment_id=self.experiment.experiment_id,
             trial_id=trial.trial_id,
@@ -81,8 +84,8 @@ class Draft:
             time_metric=config.searcher.time_metric,
             target=target,
             storage_url=self.experiment.storage_url,
-            checkpoint=trial.checkpoint or trial.source,
-            inherits="nothing" if trial.checkpoint is not None else trial.inherits,
+            checkpoint=trial.checkpoint or source,
+            inherits="nothing" if trial.checkpoint is not None else inherits,
         )
         self.emit(
             TrialRequested(
@@ -138,16 +141,19 @@ class Draft:
             return
         plans = self.method.brackets(experiment)
         limit = min(concurrent(experiment), sum(plan.max_concurrent for plan in plans))
-        taken = len(experiment.places)
-        for trial in [experiment.trials[trial_id] for trial_id in experiment.places]:
+        placed = [experiment.trials[trial_id] for trial_id in experiment.places]
+        flying = sum(trial.active for trial in placed)
+        for trial in placed:
             if self._full():
                 return
-            if trial.state is TrialState.CREATED and taken <= limit:
-                self.start(trial, "its first attempt")
-            elif trial.held_by_user and not trial.holding:
-                self.start(trial, "goes on after its experiment's pause")
-        if not experiment.closing:
-            taken = self._widen(plans, limit, taken)
+            if flying >= limit or trial.active or trial.holding or not ready(experiment):
+                continue
+            again = trial.held_by_user
+            self.start(
+                trial, "goes on after its experiment's pause" if again else "its first attempt"
+            )
+            flying += 1
+        taken = self._widen(plans, limit, len(placed))
         if taken == 0 and not self._full() and self._starts() and self.method.idle(experiment):
             self._end()
 

@@ -206,7 +206,9 @@ def _measured(experiment: Experiment, trial: Trial, event: TrialMeasured) -> dic
         "cost_sum": trial.cost_sum + costs[0],
         "results": trial.results + 1,
     }
-    experiment.units += event.time - max(trial.time, 0) if trial.time >= 0 or trial.rung < 0 else 0
+    # A copy goes on from where its parent was, about at the rung that it has passed already.
+    passed = experiment.rung(trial.bracket, trial.rung).target if trial.rung >= 0 else 0
+    experiment.units += max(0, event.time - max(trial.time, passed))
     if event.metric is not None and experiment.better(event.metric, trial.best):
         newest = trial.checkpoint
         same = newest is not None and newest.step == event.step

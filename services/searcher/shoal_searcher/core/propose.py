@@ -30,7 +30,7 @@ def propose(experiment: Experiment, number: int) -> Proposal:
     """The listed starting points come first, then what the sampler has ready, then a draw, which
     depends on the experiment's seed and the trial's number alone."""
     config, searcher = experiment.config, experiment.config.searcher
-    start = _start(experiment)
+    start = origin(experiment)
     drawn = space.sample(config.hyperparameters, config.seed, number, config.constraints)
     if not isinstance(searcher, Sampled):
         return Proposal(drawn, "random", **start)
@@ -48,7 +48,8 @@ def propose(experiment: Experiment, number: int) -> Proposal:
     return Proposal(drawn, "random", **start)
 
 
-def _start(experiment: Experiment) -> dict[str, Any]:
+def origin(experiment: Experiment) -> dict[str, Any]:
+    """What every trial of an experiment starts from, if that is another trial."""
     if experiment.source is None:
         return {}
     parent = experiment.config.searcher.source_trial_id

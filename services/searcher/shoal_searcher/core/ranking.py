@@ -46,8 +46,23 @@ def fronts(points: Mapping[int, Sequence[float]]) -> list[list[int]]:
     return found
 
 
+def best_first(rung: Rung) -> list[int]:
+    """The trials at a rung whose results are finite numbers, the best first."""
+    if rung.order and len(rung.costs[rung.order[0][1]]) > 1:
+        return [n for n in _by_fronts(rung.costs) if finite(rung.costs[n])]
+    return [number for cost, number in rung.order if cost < float("inf")]
+
+
+def finite(costs: Sequence[float]) -> bool:
+    """Whether a result is a finite number in every objective."""
+    return max(costs) < float("inf")
+
+
 def _by_fronts(points: Mapping[int, Sequence[float]]) -> list[int]:
-    return [key for front in fronts(points) for key in front]
+    """Front after front; what is no finite number in some objective comes last."""
+    good = {key: costs for key, costs in points.items() if finite(costs)}
+    bad = {key: costs for key, costs in points.items() if key not in good}
+    return [key for part in (good, bad) for front in fronts(part) for key in front]
 
 
 def _dominates(a: Sequence[float], b: Sequence[float]) -> bool:
@@ -59,7 +74,7 @@ def pareto_front(experiment: Experiment) -> list[Trial]:
     points = {
         trial.number: trial.costs
         for trial in experiment.trials.values()
-        if trial.costs and max(trial.costs) < float("inf")
+        if trial.costs and finite(trial.costs)
     }
     best = fronts(points)[0] if points else []
     return [experiment.trial(number) for number in sorted(best)]

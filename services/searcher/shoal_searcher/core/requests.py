@@ -25,7 +25,7 @@ from shoal_contract.events import (
 )
 from shoal_contract.states import ExperimentState, TrialState
 from shoal_searcher.core.draft import CHUNK, Draft, best_of, front_of
-from shoal_searcher.core.propose import Proposal
+from shoal_searcher.core.propose import Proposal, origin
 from shoal_searcher.core.state import State, Trial
 
 REQUESTS = (
@@ -172,8 +172,11 @@ def _create(draft: Draft, body: TrialCreateRequested) -> str | None:
     target = body.target or full
     if target > full:
         return f"the target {target} exceeds max_time, {full}"
+    start = origin(experiment)
     draft.create(
-        Proposal(body.hyperparameters, "program", target=target, request_id=body.request_id)
+        Proposal(
+            body.hyperparameters, "program", target=target, request_id=body.request_id, **start
+        )
     )
     draft.fill()
     return None

@@ -23,11 +23,10 @@ BEST = 60
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A configuration (values by dotted name), and how it did: at each of these times, which
-    ascend, its costs, which are to be minimised."""
+    """A configuration (values by dotted name), and how it did: costs, to be minimised."""
 
     values: Mapping[str, Any]
-    results: tuple[tuple[int, tuple[float, ...]], ...]
+    costs: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,8 @@ class Ask:
     asks: tuple[tuple[int, int], ...]
     """For the others: each answer before, as how many of `told` it knew and how many it gave."""
     told: tuple[tuple[int, tuple[float, ...]], ...]
-    """And the results in their order: the number of the proposal, and its costs."""
+    """And the results in their order: the number of the proposal (-1: it was none of the
+    sampler's), and its costs."""
 
 
 def counts_on_each(experiment: Experiment) -> bool:
@@ -120,36 +120,38 @@ def _question(experiment: Experiment, name: str, count: int, known: int) -> Ask:
         history=() if each else tuple(history(experiment)),
         pending=() if each else tuple(flatten(values) for values in busy),
         asks=tuple(experiment.asks) if each else (),
-        told=tuple((place[n], tuple(c)) for n, c in experiment.told if n in place),
+        told=tuple((place.get(n, -1), tuple(c)) for n, c in experiment.told) if each else (),
     )
 
 
 def history(experiment: Experiment) -> list[Observation]:
-    """A bounded choice of what is known: the trials that got furthest and did best, and an even
-    spread of the others, in the order of their numbers."""
-    found: list[Observation] = []
-    for past in experiment.past:
-        cost = experiment.cost(past.metric)
-        found.append(Observation(flatten(past.hyperparameters), ((past.time, (cost,)),)))
-    at_rungs: dict[int, list[tuple[int, tuple[float, ...]]]] = {}
-    for bracket in experiment.brackets:
-        for rung in bracket.rungs:
-            for number, costs in rung.costs.items():
-                at_rungs.setdefault(number, []).append((rung.target, tuple(costs)))
-    for number in sorted(at_rungs):
-        values = flatten(experiment.trial(number).hyperparameters)
-        found.append(Observation(values, tuple(at_rungs[number])))
-    if len(found) <= HISTORY:
-        return found
-    by_worth = sorted(range(len(found)), key=lambda n: _worth(found[n], n))
-    rest = by_worth[BEST:]
-    spread = [rest[n * len(rest) // (HISTORY - BEST)] for n in range(HISTORY - BEST)]
-    return [found[n] for n in sorted(by_worth[:BEST] + spread)]
-
-
-def _worth(observation: Observation, number: int) -> tuple[int, tuple[float, ...], int]:
-    time, costs = observation.results[-1]
-    return -time, costs, number
+    """A bounded choice of results that can be compared: all measured at the same time, the latest
+    for which there are enough, as in BOHB (Falkner et al., ICML 2018,
+    https://arxiv.org/abs/1807.01774). Enough are as many as there are hyperparameters and one more,
+    at least 8. The best are in it, and an even spread of the others."""
+    at: dict[int, list[tuple[float, int]]] = {}
+    for index, past in enumerate(experiment.past):
+        at.setdefault(past.time, []).append((experiment.cost(past.metric), -1 - index))
+    rungs = [rung for bracket in experiment.brackets for rung in bracket.rungs]
+    for rung in rungs:
+        at.setdefault(rung.target, []).extend(rung.order)
+    if not at:
+        return []
+    dimensions = len(flatten(experiment.config.hyperparameters))
+    enough = min(max(8, dimensions + 1), max(map(len, at.values())))
+    time = max(time for time, places in at.items() if len(places) >= enough)
+    places = sorted(at[time])
+    if len(places) > HISTORY:
+        rest, spread = places[BEST:], HISTORY - BEST
+        places = places[:BEST] + [rest[n * len(rest) // spread] for n in range(spread)]
+    costs = {number: rung.costs[number] for rung in rungs if rung.target == time
+             for _, number in rung.order}  # fmt: skip
+    return [
+        Observation(flatten(experiment.past[-1 - number].hyperparameters), (cost,))
+        if number < 0
+        else Observation(flatten(experiment.trial(number).hyperparameters), tuple(costs[number]))
+        for cost, number in places
+    ]
 
 
 def sampler_of(experiment: Experiment) -> Sampler:

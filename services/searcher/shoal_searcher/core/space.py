@@ -23,6 +23,9 @@ from shoal_contract.ranges import (
 TRIES = 1000
 """Draws after which constraints are taken to be impossible to meet."""
 
+LARGEST_CUT = 20_000
+"""Points of a grid with constraints or conditions, each of which is looked at."""
+
 
 def trial_seed(experiment_seed: int, number: int) -> int:
     """The seed of the `number`-th trial: of its configuration, and of its training.
@@ -198,16 +201,34 @@ def _spread(low: float, high: float, count: int, digit: int) -> float:
     return (low + high) / 2 if count == 1 else low + (high - low) * digit / (count - 1)
 
 
-def problem(space: Mapping[str, Any], seed: int = 0, constraints: Sequence[str] = ()) -> str | None:
-    """Why nothing can be drawn from the space, or None if every draw with this seed succeeds."""
+def problem(
+    space: Mapping[str, Any], seed: int = 0, constraints: Sequence[str] = (), *, grid: bool = False
+) -> str | None:
+    """Why nothing can be drawn from the space (why it has no grid), or None if every draw with
+    this seed succeeds (if it has one)."""
     if (why := _range_problem(space, "hyperparameters")) is not None:
         return why
     try:
+        if grid:
+            return _grid_problem(space, constraints)
         sample(space, seed, 0, constraints)
     except LookupError as error:
         return f"constraints: {error}; make them weaker, or the ranges narrower"
     except expressions.ExpressionError as error:
         return f"constraints: {error}"
+    return None
+
+
+def _grid_problem(space: Mapping[str, Any], constraints: Sequence[str]) -> str | None:
+    if not _cut(space, constraints):
+        return None
+    if (points := _whole(space)) > LARGEST_CUT:
+        return (
+            f"hyperparameters: a grid of {points} points is too large for constraints or `when`;"
+            f" at most {LARGEST_CUT} are looked through"
+        )
+    if grid_size(space, constraints) == 0:
+        return f"constraints: none of the grid's {points} points meets them; make them weaker"
     return None
 
 

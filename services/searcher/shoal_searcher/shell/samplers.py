@@ -130,37 +130,32 @@ def _learned(ask: Ask, dims: Mapping[str, BaseDistribution]) -> Study:
             n_startup_trials=0, deterministic_objective=False, seed=seed
         )  # fmt: skip
     study = _study(ask, sampler)
-    known = [t for o in at_one_time(ask.history) if (t := _told(ask, dims, *o)) is not None]
+    worst = _worst(ask)
+    known = [t for o in ask.history if (t := _told(ask, dims, o, worst)) is not None]
     busy = [_trial(dims, _params(ask.space, dims, p), None) for p in ask.pending]
     study.add_trials([*known, *busy])
     return study
 
 
-def at_one_time(history: Sequence[Observation]) -> list[tuple[Mapping[str, Any], Sequence[float]]]:
-    """Results that can be compared: all at the latest time for which there are enough, as in BOHB
-    (Falkner et al., ICML 2018, https://arxiv.org/abs/1807.01774). Enough are as many as there are
-    hyperparameters and one more, at least 8."""
-    by_time: dict[int, list[tuple[Mapping[str, Any], Sequence[float]]]] = {}
-    for observation in history:
-        for time, costs in observation.results:
-            by_time.setdefault(time, []).append((observation.values, costs))
-    if not by_time:
-        return []
-    most = max(map(len, by_time.values()))
-    enough = min(most, max(8, 1 + max(len(o.values) for o in history)))
-    return by_time[max(time for time, found in by_time.items() if len(found) >= enough)]
+def _worst(ask: Ask) -> list[float]:
+    """For each objective what an infinite cost is told as: worse than all that were seen, by as
+    much as they differ. Something huge would make all the others look the same to `gp`."""
+    found = []
+    for number in range(ask.objectives):
+        costs = [o.costs[number] for o in ask.history if len(o.costs) == ask.objectives]
+        good = [cost for cost in costs if math.isfinite(cost)] or [0.0]
+        found.append(min(WORST, max(good) + max(max(good) - min(good), 1e-9)))
+    return found
 
 
 def _told(
-    ask: Ask,
-    dims: Mapping[str, BaseDistribution],
-    values: Mapping[str, Any],
-    costs: Sequence[float],
+    ask: Ask, dims: Mapping[str, BaseDistribution], seen: Observation, worst: Sequence[float]
 ) -> FrozenTrial | None:
-    params = _params(ask.space, dims, values)
-    if len(costs) != ask.objectives or not params:
+    params = _params(ask.space, dims, seen.values)
+    if len(seen.costs) != ask.objectives or not params:
         return None
-    return _trial(dims, params, [c if math.isfinite(c) else WORST for c in costs])
+    values = [c if math.isfinite(c) else w for c, w in zip(seen.costs, worst, strict=True)]
+    return _trial(dims, params, values)
 
 
 def _trial(
@@ -204,6 +199,8 @@ class _Study:
     def tell(self, results: Sequence[tuple[int, Sequence[float]]]) -> None:
         """Tell the results that are new."""
         for number, costs in results[self.told :]:
+            if number < 0:
+                continue
             values = [c if math.isfinite(c) else WORST for c in costs]
             self.study.tell(self.asked[number], values)
         self.told = max(self.told, len(results))

@@ -24,13 +24,38 @@ from shoal_searcher.shell.warmth import Warmth
 log = logging.getLogger(__name__)
 
 
-class Sampling:
-    """Looks after each decision whether there is something to ask, asks it in a process of its
-    own, and tells the host. The event loop never waits for a sampler."""
+class Sampler:
+    """The process in which samplers compute, started when it is needed first."""
 
-    def __init__(self, warmth: Warmth) -> None:
-        self._warmth, self._news = warmth, asyncio.Event()
+    def __init__(self) -> None:
         self._pool: Executor | None = None
+
+    async def answer(self, question: Ask) -> list[dict[str, Any]]:
+        """The sampler's proposals; none if it fails, so that draws take their place."""
+        try:
+            if self._pool is None:
+                self._pool = _pool()
+            return await asyncio.get_running_loop().run_in_executor(self._pool, _ask, question)
+        except BrokenProcessPool:
+            log.warning("the sampler's process ended; draws take the place of its proposals")
+            self.close()
+        except Exception:
+            log.exception("the sampler %s failed on %s", question.sampler, question.experiment_id)
+        return []
+
+    def close(self) -> None:
+        """Let the process end."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
+
+
+class Sampling:
+    """Looks after each decision whether there is something to ask, asks it, and tells the host.
+    The event loop never waits for a sampler."""
+
+    def __init__(self, sampler: Sampler, warmth: Warmth) -> None:
+        self._sampler, self._warmth, self._news = sampler, warmth, asyncio.Event()
 
     async def committed(self, _: Sequence[Envelope]) -> None:
         """Something was decided."""
@@ -42,20 +67,17 @@ class Sampling:
 
     async def run(self, host: Host[State]) -> None:
         """Ask and tell, for ever."""
-        try:
-            while True:
-                await self._news.wait()
-                await host.leading.wait()
-                self._news.clear()
-                for experiment_id in list(host.state.experiments):
-                    try:
-                        await self._serve(host, experiment_id)
-                    except AWAY as error:
-                        log.info("%s has to wait (%r)", experiment_id, error)
-                        await asyncio.sleep(0.5)
-                        self._news.set()
-        finally:
-            self._drop()
+        while True:
+            await self._news.wait()
+            await host.leading.wait()
+            self._news.clear()
+            for experiment_id in list(host.state.experiments):
+                try:
+                    await self._serve(host, experiment_id)
+                except AWAY as error:
+                    log.info("%s has to wait (%r)", experiment_id, error)
+                    await asyncio.sleep(0.5)
+                    self._news.set()
 
     async def _serve(self, host: Host[State], experiment_id: str) -> None:
         experiment = _current(host, experiment_id)
@@ -68,27 +90,9 @@ class Sampling:
             experiment_id=experiment_id,
             ask=question.number,
             known=question.known,
-            proposals=await self._answer(question),
+            proposals=await self._sampler.answer(question),
         )
         await host.told(answer)
-
-    async def _answer(self, question: Ask) -> list[dict[str, Any]]:
-        """The sampler's proposals; none if it fails, so that draws take their place."""
-        try:
-            if self._pool is None:
-                self._pool = _pool()
-            return await asyncio.get_running_loop().run_in_executor(self._pool, _ask, question)
-        except BrokenProcessPool:
-            log.warning("the sampler's process ended; draws take the place of its proposals")
-            self._drop()
-        except Exception:
-            log.exception("the sampler %s failed on %s", question.sampler, question.experiment_id)
-        return []
-
-    def _drop(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
 
 
 def _current(host: Host[State], experiment_id: str) -> Experiment | None:

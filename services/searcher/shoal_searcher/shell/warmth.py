@@ -84,6 +84,8 @@ class Warmth:
     async def _events(self, kind: str, id: str) -> list[Event]:
         """The events of a type of an experiment, or of a trial, in their order."""
         keys = (id.rpartition("-")[0], id) if kind == "trial.checkpointed" else (id,)
+        if not all(keys):
+            return []  # no trial's id is like that
         envelopes = await read_all(self._bus, subjects.SEARCH, [subjects.all_of(kind, *keys)])
         return [envelope.event for envelope in envelopes]
 

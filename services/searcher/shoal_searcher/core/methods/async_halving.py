@@ -21,7 +21,7 @@ from shoal_searcher.core.methods.base import (
     Verdict,
     concurrent,
 )
-from shoal_searcher.core.ranking import rank, waiting_among_best
+from shoal_searcher.core.ranking import finite, rank, waiting_among_best
 from shoal_searcher.core.state import Experiment, Trial
 
 MAX_RUNGS = 100
@@ -83,7 +83,7 @@ class AsyncHalving(Rungs):
             return Complete(f"trained in full, {targets[-1]}")
         place = self.standing(experiment, trial)
         results = experiment.rung(trial.bracket, rung)
-        if results.costs[trial.number][0] == float("inf"):
+        if not finite(results.costs[trial.number]):
             return Stop(f"{place}: its result is no finite number")
         if rank(results, trial.number) <= self.keep(experiment, trial):
             return Extend(targets[rung + 1], place)
@@ -106,7 +106,7 @@ class AsyncHalving(Rungs):
         for rung in range(min(len(targets) - 1, len(rungs)) - 1, -1, -1):
             results = rungs[rung]
             for number in waiting_among_best(results, cut(len(results.costs), c.divisor)):
-                if results.costs[number][0] < float("inf"):
+                if finite(results.costs[number]):
                     found.append((experiment.trial(number).trial_id, targets[rung + 1]))
         return found
 

@@ -2,7 +2,7 @@
 
 from shoal_searcher.core import space
 from shoal_searcher.core.methods.base import FullLength
-from shoal_searcher.core.propose import Proposal
+from shoal_searcher.core.propose import Proposal, origin
 from shoal_searcher.core.state import Experiment
 
 
@@ -18,4 +18,4 @@ class Grid(FullLength):
         """The `number`-th point, the last hyperparameter changing fastest."""
         config = experiment.config
         point = space.grid_point(config.hyperparameters, number, config.constraints)
-        return Proposal(point, "grid")
+        return Proposal(point, "grid", **origin(experiment))

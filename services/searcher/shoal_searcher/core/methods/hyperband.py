@@ -21,6 +21,7 @@ from shoal_searcher.core.methods.base import (
     Verdict,
     concurrent,
 )
+from shoal_searcher.core.ranking import best_first, finite
 from shoal_searcher.core.state import Experiment, Rung, Trial
 
 GONE = (TrialState.FAILED, TrialState.CANCELLED)
@@ -64,7 +65,7 @@ class Hyperband(Rungs):
         if rung == len(targets) - 1:
             return Complete(f"trained in full, {targets[-1]}")
         place = self.standing(experiment, trial)
-        if experiment.rung(trial.bracket, rung).costs[trial.number][0] == float("inf"):
+        if not finite(experiment.rung(trial.bracket, rung).costs[trial.number]):
             return Stop(f"{place}: its result is no finite number")
         return Pause(f"waits until its rung is complete: {place}")
 
@@ -93,7 +94,7 @@ class Hyperband(Rungs):
         return found
 
     def _best(self, experiment: Experiment, bracket: int, rung: int, results: Rung) -> list[int]:
-        order = [n for cost, n in results.order if cost < float("inf")]
+        order = best_first(results)
         left = [number for number in order if experiment.trial(number).state not in GONE]
         return left[: self._places(experiment, bracket, rung + 1)]
 

@@ -12,6 +12,7 @@ from shoal_contract.ranges import Categorical, Const, DoubleRange, IntRange, Log
 from shoal_contract.searchers import PbtSearcher
 from shoal_contract.states import TrialState
 from shoal_searcher.core import space
+from shoal_searcher.core.methods.async_halving import exact
 from shoal_searcher.core.methods.base import (
     Bracket,
     Complete,
@@ -23,7 +24,7 @@ from shoal_searcher.core.methods.base import (
     concurrent,
 )
 from shoal_searcher.core.propose import Proposal
-from shoal_searcher.core.ranking import rank
+from shoal_searcher.core.ranking import best_first, finite, rank
 from shoal_searcher.core.state import Experiment, Trial
 
 
@@ -44,6 +45,11 @@ class Pbt(Rungs):
         targets = tuple(c.max_time * n // rounds for n in range(1, rounds + 1))
         return (Bracket(targets, self.total(experiment), concurrent(experiment)),)
 
+    def propose(self, experiment: Experiment, number: int) -> Proposal:
+        """As for the trial of that number if there were no copies: no starting point is skipped."""
+        copies = sum(trial.origin == "pbt" for trial in experiment.trials.values())
+        return super().propose(experiment, number - copies)
+
     def judge(self, experiment: Experiment, trial: Trial, rung: int) -> Verdict:
         """Complete after the last round; among the worst, replaced; else on."""
         targets = self.targets(experiment, trial)
@@ -54,7 +60,7 @@ class Pbt(Rungs):
         worst = rank(results, trial.number) > len(results.costs) - self._cut(experiment, rung)
         if worst and (copy := self._copy(experiment, trial, rung)) is not None:
             return Replace(copy, f"replaced by a copy of {copy.parent}: {place}")
-        if results.costs[trial.number][0] == float("inf"):
+        if not finite(results.costs[trial.number]):
             return Stop(f"{place}: its result is no finite number")
         return Extend(targets[rung + 1], place)
 
@@ -70,15 +76,16 @@ class Pbt(Rungs):
     def _cut(self, experiment: Experiment, rung: int) -> int:
         """How many of a round are worst, and how many best, of those that have ended it."""
         count = len(experiment.rung(0, rung).costs)
-        return int(count * _config(experiment).truncate_fraction)
+        return int(count * exact(_config(experiment).truncate_fraction))
 
     def _copy(self, experiment: Experiment, trial: Trial, rung: int) -> Proposal | None:
         """A copy of one of the best at `rung` that have a checkpoint, drawn by the trial's seed."""
         results = experiment.rung(0, rung)
-        order = results.order[: self._cut(experiment, rung)]
-        best = [number for cost, number in order if cost < float("inf")]
+        last = len(self.targets(experiment, trial)) - 1
+        best = best_first(results)[: self._cut(experiment, rung)]
         parents = [experiment.trial(n) for n in best if n != trial.number]
         parents = [p for p in parents if p.checkpoint is not None and p.state not in _GONE]
+        parents = [p for p in parents if p.rung < last]  # else nothing would be left to train
         if not parents:
             return None
         rng = random.Random(space.trial_seed(trial.seed, rung))  # noqa: S311 - reproducible
@@ -90,7 +97,8 @@ class Pbt(Rungs):
             )
             near = space.active(config.hyperparameters, near)
             if space.meets(near, config.constraints):
-                return Proposal(near, "pbt", parent.trial_id, parent.checkpoint, "training", rung)
+                passed = parent.rung  # its checkpoint may be newer than this round
+                return Proposal(near, "pbt", parent.trial_id, parent.checkpoint, "training", passed)
         return None
 
 
