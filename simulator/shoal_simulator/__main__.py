@@ -1,4 +1,4 @@
-"""`python -m shoal_simulator`: what `shoal search preview` and `simulate` run."""
+"""`python -m shoal_simulator`: what `shoal search`, `shoal plan` and `shoal simulate` run."""
 
 import json
 import math
@@ -137,7 +137,7 @@ def _read(file: Path) -> ExperimentConfig:
 def main() -> None:
     """Run the command; what a person can mend is one sentence and exit code 1."""
     try:
-        app(prog_name="shoal search")
+        app(prog_name="shoal")
     except (CurvesError, ConfigError) as error:
         sys.exit(f"shoal: {error}")
 

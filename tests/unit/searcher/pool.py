@@ -9,16 +9,21 @@ from pydantic import BaseModel
 from shoal_contract.config import ExperimentConfig
 from shoal_contract.events import (
     AllocationEnded,
+    AllocationGranted,
     Checkpoint,
     CheckpointSaved,
     Event,
     ExperimentCancelRequested,
+    ExperimentChangeRequested,
     ExperimentPauseRequested,
     ExperimentResumeRequested,
     ExperimentSubmitted,
+    Placement,
     Refused,
+    Rendezvous,
     TrialExtended,
     TrialRequested,
+    TrialStopRequested,
     ValidationReported,
 )
 from shoal_contract.ids import allocation_id
@@ -70,13 +75,16 @@ def drawn(question: Ask) -> Proposals:
 class Pool:
     """The searcher, with every event checked against the AFTER tables and by a replay."""
 
-    def __init__(self, found: ExperimentConfig | None = None) -> None:
+    def __init__(self, found: ExperimentConfig | None = None, *, grants: bool = False) -> None:
+        self.grants = grants
+        """Whether every attempt gets its slots at once, and the searcher hears so."""
         self.decider = SearcherDecider()
         self.runner: Runner[State] = Runner.of(self.decider)
         self.events: list[Event] = []
         self.trials: dict[str, TrialState] = {}
         self.searches: dict[str, ExperimentState] = {}
         self.targets: dict[str, int] = {}
+        self.now = 0.0
         self._count = 0
         if found is not None:
             self.submit(found)
@@ -87,6 +95,11 @@ class Pool:
         told = self._tell(body)
         while answer and (question := self.question()) is not None:
             told += self._tell(drawn(question))
+        experiment = self.runner.state.experiments.get("e")
+        if self.grants and experiment is not None:
+            for trial in list(experiment.trials.values()):
+                if trial.holding and trial.started_at is None:
+                    self._tell(self._granted(trial.number, self.now))
         return told
 
     def question(self) -> Ask | None:
@@ -100,7 +113,7 @@ class Pool:
     def _tell(self, body: BaseModel) -> list[str]:
         self._count += 1
         before = self.decider.dump(self.runner.state)
-        message = Message(f"m{self._count}", 0.0, body)
+        message = Message(f"m{self._count}", self.now, body)
         planned = list(self.decider.decide(self.runner.state, message))
         assert self.decider.dump(self.runner.state) == before, "decide changed the state"
         told = self.runner.tell(message)
@@ -110,15 +123,20 @@ class Pool:
         self.events += told
         return [event.type for event in told]
 
-    def submit(self, found: ExperimentConfig, experiment_id: str = "e") -> list[str]:
+    def submit(
+        self, found: ExperimentConfig, experiment_id: str = "e", answer: bool = True
+    ) -> list[str]:
         return self.tell(
-            ExperimentSubmitted(experiment_id=experiment_id, config=found, storage_url="file:///s")
+            ExperimentSubmitted(experiment_id=experiment_id, config=found, storage_url="file:///s"),
+            answer,
         )
 
     def ask(self, verb: str, experiment_id: str = "e") -> list[str]:
         return self.tell(REQUESTS[verb](experiment_id=experiment_id))
 
-    def report(self, n: int, time: int, value: float | None, attempt: int = 0) -> list[str]:
+    def report(
+        self, n: int, time: int, value: float | None, attempt: int = 0, **more: float
+    ) -> list[str]:
         attempt = attempt or self.attempt(n)
         return self.tell(
             ValidationReported(
@@ -128,10 +146,30 @@ class Pool:
                 attempt=attempt,
                 step=time * 10,
                 time=time,
-                metrics={} if value is None else {"loss": value},
+                metrics=more if value is None else {"loss": value, **more},
                 at=0.0,
             )
         )
+
+    def grant(self, n: int, at: float) -> list[str]:
+        return self.tell(self._granted(n, at))
+
+    def _granted(self, n: int, at: float) -> AllocationGranted:
+        return AllocationGranted(
+            experiment_id="e",
+            trial_id=f"e-{n}",
+            allocation_id=allocation_id(f"e-{n}", self.attempt(n)),
+            attempt=self.attempt(n),
+            placements=[Placement(node_id="n", incarnation="i", slots=[0])],
+            rendezvous=Rendezvous(host="h", port=1),
+            at=at,
+        )
+
+    def change(self, **changes: int) -> list[str]:
+        return self.tell(ExperimentChangeRequested(experiment_id="e", **changes))
+
+    def stop(self, n: int) -> list[str]:
+        return self.tell(TrialStopRequested(experiment_id="e", trial_id=f"e-{n}"))
 
     def save(self, n: int, step: int, attempt: int = 0) -> list[str]:
         attempt = attempt or self.attempt(n)
@@ -145,7 +183,9 @@ class Pool:
             )
         )
 
-    def end(self, n: int, outcome: str, reason: str = "", attempt: int = 0) -> list[str]:
+    def end(
+        self, n: int, outcome: str, reason: str = "", attempt: int = 0, seconds: float = 1.0
+    ) -> list[str]:
         attempt = attempt or self.attempt(n)
         return self.tell(
             AllocationEnded(
@@ -156,7 +196,7 @@ class Pool:
                 outcome=Outcome(outcome),
                 reason=reason,
                 slots=1,
-                seconds=1.0,
+                seconds=seconds,
             )
         )
 
@@ -179,24 +219,38 @@ class Pool:
     def in_state(self, state: str) -> list[int]:
         return [int(t.rpartition("-")[2]) for t, s in self.trials.items() if s == state]
 
-    def train(self, value: Callable[[int, int], float], order: Sequence[int] = ()) -> Counter[int]:
+    @property
+    def over(self) -> bool:
+        return "e" not in self.runner.state.experiments
+
+    def train(
+        self,
+        value: Callable[[int, int], float | None],
+        order: Sequence[int] = (),
+        saves: bool = False,
+    ) -> Counter[int]:
         """Train everything to its end, each trial with a known curve; units trained, by trial.
 
-        `order` says who reports first among those that are in the air.
+        `order` says who reports first among those that are in the air; `saves`, whether each takes
+        a checkpoint before.
         """
         units: Counter[int] = Counter()
         for _ in range(10_000):
             if "e" not in self.runner.state.experiments:
                 return units
             flying = self.in_state("wanted")
+            for n in flying:
+                self.grant(n, self.now)
             for n in sorted(flying, key=order.index if order else int):
-                if self.trials.get(f"e-{n}") == "wanted" and "e" in self.runner.state.experiments:
+                if self.trials.get(f"e-{n}") == "wanted" and not self.over:
                     target = self.targets[f"e-{n}"]
                     units[n] += target - max(0, self.trial(n).time)
+                    if saves:
+                        self.save(n, target * 10)
                     self.report(n, target, value(n, target))
-            for n in list(self.in_state("paused") + self.in_state("completed")
-                          + self.in_state("stopped")):  # fmt: skip
-                if "e" in self.runner.state.experiments and self.trial(n).holding:
+            leaving = ("paused", "completed", "stopped", "cancelled")
+            for n in [n for state in leaving for n in self.in_state(state)]:
+                if not self.over and self.trial(n).holding:
                     self.end(n, "stopped")
         raise AssertionError("it never ends")
 

@@ -178,23 +178,38 @@ class Draft:
             for bracket, plan in enumerate(plans):
                 most = min(limit, taken + plan.max_concurrent - held[bracket]) if shared else limit
                 before = taken
-                for trial_id, target in self.method.promotable(experiment, bracket):
+                for trial_id, further in self.method.promotable(experiment, bracket):
                     if taken >= most or self._full():
                         break
-                    if trial_id in promoted:
-                        continue
-                    promoted[trial_id] = None
-                    taken += 1
-                    trial = experiment.trials[trial_id]
-                    if not trial.holding:
-                        place = self.method.standing(experiment, trial)
-                        self.request(trial, target, f"promoted to {target}: {place}")
+                    if trial_id not in promoted:
+                        promoted[trial_id] = None
+                        taken += 1
+                        self._promote(experiment.trials[trial_id], further)
                 while taken < most and not self._full() and self._room(bracket, plan.max_trials):
                     number = len(experiment.trials)
                     self.start(self.create(self.method.propose(experiment, number), bracket))
                     taken += 1
                 held[bracket] += taken - before
         return taken
+
+    def _promote(self, trial: Trial, further: int | Proposal) -> None:
+        """Let a trial that waits train on, unless its slots are not free yet, or replace it."""
+        place = self.method.standing(self.experiment, trial)
+        if isinstance(further, Proposal):
+            self.start(self.replace(trial, further, place), "its first attempt")
+        elif not trial.holding:
+            self.request(trial, further, f"promoted to {further}: {place}")
+
+    def replace(self, trial: Trial, by: Proposal, place: str) -> Trial:
+        """Stop a trial and create another in its stead, which wants no slots yet."""
+        self.emit(
+            TrialStopped(
+                experiment_id=self.experiment.experiment_id,
+                trial_id=trial.trial_id,
+                reason=f"replaced by a copy of {by.parent}: {place}",
+            )
+        )
+        return self.create(by, trial.bracket)
 
     def _room(self, bracket: int, most: int) -> bool:
         """Whether another trial may begin in a bracket."""

@@ -65,7 +65,15 @@ def ready(experiment: Experiment) -> bool:
     them from the first on has answered."""
     if sources(experiment) and not experiment.warmed:
         return False
-    return not counts_on_each(experiment) or bool(experiment.asks)
+    if experiment.asks or sampler_of(experiment).name == "random":
+        return True
+    warm = bool(experiment.past) and experiment.counted >= _enough(experiment)
+    return not counts_on_each(experiment) and not warm
+
+
+def _enough(experiment: Experiment) -> int:
+    """Results that it takes for a sampler to learn from."""
+    return max(1, sampler_of(experiment).startup_trials)
 
 
 def sources(experiment: Experiment) -> tuple[str, ...]:
@@ -92,8 +100,9 @@ def ask(experiment: Experiment, total: int) -> Ask | None:
         ):
             return None
     else:
-        count, known = ahead, experiment.counted
-        if known < max(1, sampler_of(experiment).startup_trials) or (
+        count = ahead if experiment.trials else max(ahead, min(width, 64))
+        known = experiment.counted
+        if known < _enough(experiment) or (
             known == experiment.known and len(experiment.proposals) >= min(count, left)
         ):
             return None

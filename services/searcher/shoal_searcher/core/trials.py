@@ -88,8 +88,7 @@ def _judge(draft: Draft, trial_id: str, rung: int) -> None:
         case Stop(reason=reason):
             draft.emit(TrialStopped(**ids, reason=reason))
         case Replace(by=proposal, reason=reason):
-            draft.emit(TrialStopped(**ids, reason=reason))
-            draft.create(proposal, trial.bracket)
+            draft.replace(trial, proposal, reason)
         case Complete(reason=reason):
             draft.emit(TrialCompleted(**ids, reason=reason))
 

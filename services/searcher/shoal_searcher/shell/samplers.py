@@ -54,8 +54,9 @@ def answer(ask: Ask) -> list[dict[str, Any]]:
     if not dims:
         return [{} for _ in range(ask.count)]
     if ask.sampler in ("tpe", "gp"):
-        study = _learned(ask, dims)
-        return [_values(ask.space, _allowed(study, ask, dims).params) for _ in range(ask.count)]
+        study, worst = _learned(ask, dims), _worst(ask)
+        found = [_allowed(study, ask, dims, worst) for _ in range(ask.count)]
+        return [_values(ask.space, trial.params) for trial in found]
     return _rebuilt(ask, dims).ask(ask.count)
 
 
@@ -169,14 +170,20 @@ def _trial(
     )
 
 
-def _allowed(study: Study, ask: Ask, dims: Mapping[str, BaseDistribution]) -> Trial:
-    """A proposal that meets the constraints, if the sampler finds one."""
+def _allowed(
+    study: Study,
+    ask: Ask,
+    dims: Mapping[str, BaseDistribution],
+    worst: Sequence[float] | None = None,
+) -> Trial:
+    """A proposal that meets the constraints, if the sampler finds one. Those that break one were
+    as bad as `worst`, if it is given: else one that learns would propose them again and again."""
     for _ in range(TRIES):
         trial = study.ask(dict(dims))
         values = nest(_values(ask.space, trial.params), ask.space)
         if space.meets(space.active(ask.space, values), ask.constraints):
             return trial
-        study.tell(trial, state=TrialState.FAIL)
+        study.tell(trial, worst, state=None if worst else TrialState.FAIL)
     return study.ask(dict(dims))
 
 

@@ -49,6 +49,7 @@ class Complete:
     reason: str
 
 
+Promotions = Sequence[tuple[str, int | Proposal]]
 Verdict = Extend | Pause | Stop | Replace | Complete
 
 
@@ -84,8 +85,9 @@ class Method(Protocol):
         A target that it names is always greater than the trial's time."""
         ...
 
-    def promotable(self, experiment: Experiment, bracket: int) -> list[tuple[str, int]]:
-        """Paused trials that have earned more: (trial, target), the highest rung first."""
+    def promotable(self, experiment: Experiment, bracket: int) -> Promotions:
+        """Paused trials that have earned more, the first one first: each with its next target, or
+        with the proposal that is to take its place."""
         ...
 
     def next_target(self, experiment: Experiment, trial: Trial) -> int:
@@ -142,7 +144,7 @@ class FullLength:
         """At the full length a trial is complete."""
         return Complete(f"trained in full, {experiment.config.searcher.max_time}")
 
-    def promotable(self, experiment: Experiment, bracket: int) -> list[tuple[str, int]]:
+    def promotable(self, experiment: Experiment, bracket: int) -> Promotions:
         """None: these methods pause nobody."""
         return []
 

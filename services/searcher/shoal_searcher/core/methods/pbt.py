@@ -1,4 +1,5 @@
-"""Population based training, without waiting for the others at the end of a round.
+"""Population based training. At the end of a round a trial waits only for those of the population
+that have not had their turn on slots.
 
 Jaderberg et al., https://arxiv.org/abs/1711.09846: exploit by truncation selection, explore by
 perturbing or drawing anew (section 4.1.1).
@@ -17,6 +18,8 @@ from shoal_searcher.core.methods.base import (
     Bracket,
     Complete,
     Extend,
+    Pause,
+    Promotions,
     Replace,
     Rungs,
     Stop,
@@ -51,18 +54,47 @@ class Pbt(Rungs):
         return super().propose(experiment, number - copies)
 
     def judge(self, experiment: Experiment, trial: Trial, rung: int) -> Verdict:
-        """Complete after the last round; among the worst, replaced; else on."""
+        """Complete after the last round; among the worst, replaced; else on, unless others of the
+        population are a round behind and have no slots: then they come first."""
         targets = self.targets(experiment, trial)
         if rung == len(targets) - 1:
             return Complete(f"trained in full, {targets[-1]}")
-        results = experiment.rung(trial.bracket, rung)
         place = self.standing(experiment, trial)
-        worst = rank(results, trial.number) > len(results.costs) - self._cut(experiment, rung)
-        if worst and (copy := self._copy(experiment, trial, rung)) is not None:
-            return Replace(copy, f"replaced by a copy of {copy.parent}: {place}")
-        if not finite(results.costs[trial.number]):
+        if not finite(experiment.rung(trial.bracket, rung).costs[trial.number]):
+            if (copy := self._copy(experiment, trial, rung)) is not None:
+                return Replace(copy, f"its result is no finite number: {place}")
             return Stop(f"{place}: its result is no finite number")
-        return Extend(targets[rung + 1], place)
+        if behind := self._behind(experiment, rung):
+            return Pause(f"gives {behind} others their turn in this round: {place}")
+        copy = self._copy(experiment, trial, rung) if self._worst(experiment, trial) else None
+        return Extend(targets[rung + 1], place) if copy is None else Replace(copy, place)
+
+    def promotable(self, experiment: Experiment, bracket: int) -> Promotions:
+        """Those that waited for others to have their turn, the earliest round first; of these the
+        worst are replaced."""
+        targets = self.brackets(experiment)[bracket].targets
+        rungs = experiment.brackets[bracket].rungs if bracket < len(experiment.brackets) else []
+        found: list[tuple[str, int | Proposal]] = []
+        for rung, results in enumerate(rungs):
+            if not results.waiting or self._behind(experiment, rung):
+                continue
+            for _, number in results.waiting:
+                trial = experiment.trial(number)
+                copy = (
+                    self._copy(experiment, trial, rung) if self._worst(experiment, trial) else None
+                )
+                found.append((trial.trial_id, targets[rung + 1] if copy is None else copy))
+        return found
+
+    def _behind(self, experiment: Experiment, rung: int) -> int:
+        """How many have yet to end a round and hold no slots."""
+        placed = (experiment.trials[trial_id] for trial_id in experiment.places)
+        return sum(trial.rung < rung and trial.started_at is None for trial in placed)
+
+    def _worst(self, experiment: Experiment, trial: Trial) -> bool:
+        """Whether it is among the worst of its round."""
+        results = experiment.rung(trial.bracket, trial.rung)
+        return rank(results, trial.number) > self.keep(experiment, trial)
 
     def replacement(self, experiment: Experiment, trial: Trial) -> Proposal | None:
         """A copy of one of the best of the last round that it ended."""

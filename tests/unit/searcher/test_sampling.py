@@ -1,0 +1,247 @@
+"""What a sampler is asked and when, how its answers are used, and what a search starts from."""
+
+from typing import Any
+
+import pytest
+from unit.searcher.pool import Pool, config
+
+from shoal_contract.events import (
+    Checkpoint,
+    PastResult,
+    SearchCompleted,
+    SearchFailed,
+    SearchProposed,
+    SearchWarmed,
+    TrialCreated,
+    TrialRequested,
+)
+from shoal_searcher.core.messages import Found, Proposals
+from shoal_searcher.core.sampling import HISTORY
+
+SPACE = {"lr": {"type": "log", "minval": -4, "maxval": -1},
+         "x": {"type": "double", "minval": 0, "maxval": 1}}  # fmt: skip
+
+
+class Asked(Pool):
+    """Nobody answers a sampler's questions but the test."""
+
+    def __init__(self, name: str = "random", **changes: Any) -> None:
+        super().__init__()
+        given = {"hyperparameters": SPACE} | changes
+        self.submit(config(name, **given))
+
+    def tell(self, body: Any, answer: bool = False) -> list[str]:
+        return super().tell(body, answer=False)
+
+    def answers(self, *xs: float, ask: int | None = None) -> list[str]:
+        question = self.question()
+        assert question is not None or ask is not None
+        found = [{"lr": 0.01, "x": x} for x in xs]
+        number = question.number if ask is None else ask  # type: ignore[union-attr]
+        known = question.known if question else 0
+        return self.tell(Proposals(experiment_id="e", ask=number, known=known, proposals=found))
+
+    def done(self, n: int, loss: float) -> None:
+        self.report(n, 64, loss)
+        self.end(n, "stopped")
+
+    def tried(self) -> list[tuple[str, float]]:
+        return [(e.origin, e.hyperparameters.get("x", -1)) for e in self.said(TrialCreated)]
+
+
+def test_tpe_is_asked_when_enough_is_known_and_again_when_more_is() -> None:
+    pool = Asked(
+        max_trials=8, max_concurrent_trials=2, sampler={"name": "tpe", "startup_trials": 2}
+    )
+    assert pool.question() is None
+    pool.done(0, 1.0)
+    assert pool.question() is None
+    pool.done(1, 2.0)
+    question = pool.question()
+    assert question is not None
+    assert (question.sampler, question.number, question.known, question.count) == ("tpe", 0, 2, 2)
+    assert [o.costs for o in question.history] == [(1.0,), (2.0,)]
+    assert [set(values) for values in question.pending] == [{"lr", "x"}, {"lr", "x"}]
+    assert pool.answers(0.1, 0.2) == ["search.proposed"]
+    assert pool.question() is None
+    pool.done(2, 3.0)
+    assert pool.tried()[-1] == ("tpe", 0.1)
+    assert pool.question() is not None
+    pool.answers(0.7, 0.8)  # takes the place of 0.2, which was not used yet
+    pool.done(3, 3.0)
+    assert pool.tried()[-1] == ("tpe", 0.7)
+
+
+def test_only_the_answer_to_the_last_question_counts() -> None:
+    pool = Asked(max_trials=8, max_concurrent_trials=2, sampler={"name": "gp", "startup_trials": 1})
+    pool.done(0, 1.0)
+    assert pool.answers(0.1, ask=5) == []
+    assert pool.answers(0.1, ask=0) == ["search.proposed"]
+    assert pool.answers(0.2, ask=0) == []
+    assert [e.proposals[0]["x"] for e in pool.said(SearchProposed)] == [0.1]
+
+
+@pytest.mark.parametrize("sampler", ["cmaes", "nsgaii", "qmc"])
+def test_who_counts_on_each_is_asked_first_and_all_are_tried_in_order(sampler: str) -> None:
+    pool = Asked(max_trials=6, max_concurrent_trials=2, sampler=sampler)
+    assert pool.tried() == []
+    question = pool.question()
+    assert question is not None
+    assert (question.count, question.told, question.asks) == (2, (), ())
+    assert pool.answers(0.1, 0.2)[0] == "search.proposed"
+    assert pool.tried() == [(sampler, 0.1), (sampler, 0.2)]
+    pool.answers(0.3, 0.4)
+    pool.done(1, 5.0)
+    pool.done(0, 4.0)
+    assert [x for _, x in pool.tried()] == [0.1, 0.2, 0.3, 0.4]
+    question = pool.question()
+    assert question is not None
+    assert question.told == ((1, (5.0,)), (0, (4.0,)))
+    assert question.asks == ((0, 2), (0, 2))
+    pool.check_replay()
+
+
+def test_results_of_listed_trials_are_none_of_the_samplers() -> None:
+    """Else a study that is rebuilt from the record would be told too much too early."""
+    pool = Asked(max_trials=8, max_concurrent_trials=2, sampler="cmaes",
+                 starting_points=[{"x": 0.9}])  # fmt: skip
+    pool.answers(0.1, 0.2)
+    assert pool.tried() == [("listed", 0.9), ("cmaes", 0.1)]
+    pool.done(0, 9.0)
+    pool.done(1, 1.0)
+    pool.answers(0.3, 0.4)
+    pool.done(2, 2.0)
+    question = pool.question()
+    assert question is not None
+    assert question.told == ((-1, (9.0,)), (0, (1.0,)), (1, (2.0,)))
+    assert question.asks[1] == (2, 2)  # of which one was its own
+
+
+@pytest.mark.parametrize("sampler", [{"name": "tpe", "startup_trials": 1}, {"name": "qmc"}])
+def test_draws_take_the_place_of_a_sampler_that_fails_until_there_is_news(sampler: Any) -> None:
+    pool = Asked(max_trials=6, max_concurrent_trials=1, sampler=sampler)
+    if sampler["name"] == "tpe":
+        pool.done(0, 1.0)
+    assert pool.answers()[0] == "search.proposed"
+    assert pool.question() is None  # it is not asked for ever
+    first = len(pool.tried()) - 1
+    assert pool.tried()[first][0] == "random"
+    pool.done(first, 1.0)
+    assert pool.question() is not None
+    pool.answers(0.5)
+    pool.done(first + 1, 1.0)
+    assert pool.tried()[-1] == (sampler["name"], 0.5)
+
+
+def test_a_search_whose_sampler_always_fails_ends_by_draws() -> None:
+    pool = Asked(max_trials=6, max_concurrent_trials=2, sampler="nsgaii")
+    pool.answers()
+    pool.train(lambda n, t: float(n))
+    assert {origin for origin, _ in pool.tried()} == {"random"}
+    assert pool.said(SearchCompleted)[0].trials == 6
+
+
+def test_a_proposal_that_leaves_something_out_is_filled_up_by_a_draw() -> None:
+    pool = Asked(max_trials=4, sampler="qmc", max_concurrent_trials=1)
+    pool.tell(Proposals(experiment_id="e", ask=0, known=0, proposals=[{"x": 0.5}]))
+    found = pool.said(TrialCreated)[0].hyperparameters
+    assert found["x"] == 0.5
+    assert 1e-4 <= found["lr"] <= 0.1
+
+
+def past(n: int, time: int, metric: float) -> PastResult:
+    return PastResult(hyperparameters={"lr": 0.01, "x": n / 1000}, time=time, metric=metric)
+
+
+@pytest.mark.parametrize(
+    ("later", "count", "first"),
+    [(0, HISTORY, 0.0), (5, HISTORY, 0.0), (9, 9, 100.0), (60, 60, 100.0)],
+)
+def test_what_a_sampler_learns_from_is_bounded_and_of_one_time(
+    later: int, count: int, first: float
+) -> None:
+    """Five results at a later time are too few to learn from; nine are enough."""
+    pool = Asked(max_trials=4, sampler={"name": "tpe", "startup_trials": 5}, warm_start=["y"])
+    results = [past(n, 1, float(n)) for n in range(400)]
+    results += [past(n, 4, 100.0 + n) for n in range(later)]
+    pool.tell(Found(experiment_id="e", results=results))
+    question = pool.question()
+    assert question is not None
+    costs = [o.costs[0] for o in question.history]
+    assert len(costs) == count
+    assert costs == sorted(costs)
+    assert costs[:50] == [first + n for n in range(50)][:count]
+    assert len(set(costs)) == count
+
+
+def test_too_few_earlier_results_are_not_waited_for() -> None:
+    pool = Asked(max_trials=4, max_concurrent_trials=2, warm_start=["y"],
+                 sampler={"name": "tpe", "startup_trials": 10})  # fmt: skip
+    pool.tell(WARM)
+    assert pool.tried()[0][0] == "random"
+
+
+def test_a_sampler_that_fails_at_once_does_not_hold_up_a_warm_start() -> None:
+    pool = Asked(max_trials=4, warm_start=["y"], sampler={"name": "gp", "startup_trials": 5})
+    pool.tell(WARM)
+    assert pool.tried() == []
+    pool.answers()
+    assert [origin for origin, _ in pool.tried()] == ["random"] * 4
+
+
+WARM = Found(experiment_id="e", results=[past(n, 64, float(n)) for n in range(9)])
+
+
+def test_a_warm_start_teaches_the_sampler_before_the_first_trial_of_its_own() -> None:
+    pool = Asked(max_trials=4, max_concurrent_trials=2, warm_start=["y"],
+                 sampler={"name": "tpe", "startup_trials": 5})  # fmt: skip
+    assert pool.tried() == []
+    assert pool.tick() == []  # it waits
+    assert pool.tell(WARM)[0] == "search.warmed"
+    assert pool.tell(WARM) == []
+    question = pool.question()
+    assert question is not None
+    assert (question.known, question.count) == (9, 2)
+    assert sorted(o.costs[0] for o in question.history) == [float(n) for n in range(9)]
+    assert pool.tried() == []
+    pool.answers(0.4, 0.5)
+    assert pool.tried() == [("tpe", 0.4), ("tpe", 0.5)]
+    assert pool.said(SearchWarmed)[0].results == WARM.results
+    pool.check_replay()
+
+
+def test_what_is_not_there_fails_the_experiment_with_a_sentence() -> None:
+    pool = Asked(max_trials=4, warm_start=["y"])
+    told = pool.tell(Found(experiment_id="e", missing="warm_start: there is no experiment y"))
+    assert told == ["search.failed"]
+    assert pool.said(SearchFailed)[0].reason == "warm_start: there is no experiment y"
+
+
+NAMES: list[tuple[str, dict[str, Any]]] = [
+    ("single", {}),
+    ("random", {"max_trials": 2}),
+    ("grid", {"hyperparameters": {"x": {"type": "categorical", "vals": [1, 2]}}}),
+    ("async_halving", {"max_trials": 2}),
+    ("adaptive_asha", {"max_trials": 2}),
+    ("hyperband", {"max_time": 2, "divisor": 2}),
+    ("pbt", {"population_size": 2}),
+]
+
+
+@pytest.mark.parametrize(("name", "changes"), NAMES)
+def test_all_trials_start_from_the_weights_of_another(name: str, changes: dict[str, Any]) -> None:
+    pool = Asked(name, source_trial_id="y-0", **changes)
+    assert pool.said(TrialRequested) == []
+    pool.tell(Found(experiment_id="e", checkpoint=Checkpoint(url="file:///y", step=5, attempt=1)))
+    made = pool.said(TrialCreated)
+    assert len(made) >= 1
+    assert all((e.parent, e.inherits) == ("y-0", "weights") for e in made)
+    for event in pool.said(TrialRequested):
+        assert (event.task.checkpoint.url, event.task.inherits) == ("file:///y", "weights")
+    pool.end(0, "lost")
+    assert pool.said(TrialRequested)[-1].task.inherits == "weights"
+    pool.save(0, 10)
+    pool.end(0, "lost")
+    task = pool.said(TrialRequested)[-1].task
+    assert (task.checkpoint.url, task.inherits) == ("file:///s/0/10", "nothing")
+    pool.check_replay()

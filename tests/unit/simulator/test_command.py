@@ -1,0 +1,133 @@
+"""The command: its JSON, its exit codes, and one sentence where something is wrong."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+from unit.simulator.tables import SPACE, written
+
+from shoal_simulator.__main__ import app
+
+
+def file(folder: Path, **changes: Any) -> Path:
+    searcher = {"name": "grid", "metric": "loss", "max_time": 4, "max_concurrent_trials": 2}
+    data = {
+        "name": "e", "entrypoint": "python t.py", "hyperparameters": SPACE,
+        "searcher": searcher | changes.pop("searcher", {}),
+    } | changes  # fmt: skip
+    path = folder / "experiment.yaml"
+    path.write_text(yaml.safe_dump(data))
+    return path
+
+
+def printed(*args: str) -> str:
+    done = CliRunner().invoke(app, args)
+    assert done.exit_code == 0, (done.output, done.exception)
+    return done.stdout
+
+
+def run(*args: str) -> tuple[int, str, str]:
+    done = subprocess.run([sys.executable, "-m", "shoal_simulator", *args], capture_output=True,
+                          text=True, timeout=60, check=False)  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_preview_as_json_and_for_people(tmp_path: Path) -> None:
+    path = file(tmp_path, searcher={"name": "async_halving", "max_trials": 16, "divisor": 2})
+    found = json.loads(printed("preview", str(path), "--json"))
+    assert found["brackets"] == [{"rungs": [1, 2, 4], "max_trials": 16, "max_concurrent_trials": 2}]
+    assert (found["total_units"], found["full_units"]) == (16 + 8 + 4 * 2, 64)
+    text = printed("preview", str(path))
+    assert "1 2 4" in text
+    assert "About 32 step in all, 2 times less than every trial in full (64)." in text
+
+
+def test_simulate_as_json(tmp_path: Path) -> None:
+    curves = written(tmp_path / "curves.json.gz")
+    found = json.loads(
+        printed("simulate", str(file(tmp_path)), "--curves", str(curves), "--workers", "1",
+                "--seeds", "2", "--within", "1", "--json")
+    )  # fmt: skip
+    assert (found["best_of_table"], found["target"], found["table_units"]) == (0.5, 1.0, 16)
+    assert (found["reached"], found["median_seconds"], found["median_units"]) == (2, 12.0, 8.0)
+    assert found["searches"] == [
+        {"seed": seed, "seconds_to_target": 12.0, "units_to_target": 8, "best": 0.5,
+         "seconds": 28.0, "units": 16, "trials": 4}
+        for seed in range(2)
+    ]  # fmt: skip
+
+
+def test_simulate_for_people(tmp_path: Path) -> None:
+    curves = written(tmp_path / "curves.json")
+    text = printed("simulate", str(file(tmp_path)), "--curves", str(curves), "--workers", "1",
+                   "--seeds", "2", "--within", "1")  # fmt: skip
+    assert "Reached in 2 of 2 searches on 1 slots." in text
+    assert "Median to the target: 8 step and 12 s; training all in full takes 16, 2 times" in text
+
+
+def test_a_search_that_never_gets_there(tmp_path: Path) -> None:
+    curves = written(tmp_path / "curves.json")
+    path = file(tmp_path, hyperparameters={"x": {"type": "categorical", "vals": [0, 2]}})
+    found = json.loads(
+        printed("simulate", str(path), "--curves", str(curves), "--seeds", "1", "--json")
+    )
+    assert (found["reached"], found["median_seconds"], found["median_units"]) == (0, None, None)
+    assert found["searches"][0]["seconds_to_target"] is None
+
+
+def test_the_json_has_no_nan(tmp_path: Path) -> None:
+    rows = [{"hyperparameters": {"x": n}, "seconds": [1] * 4,
+             "loss": [float("nan")] * 3 + [1.0 if n else float("nan")]}
+            for n in range(4)]  # fmt: skip
+    curves = written(tmp_path / "curves.json", configurations=rows)
+    path = file(tmp_path, hyperparameters={"x": {"type": "categorical", "vals": [0]}})
+    text = printed("simulate", str(path), "--curves", str(curves), "--seeds", "1", "--json")
+    assert "NaN" not in text
+    assert json.loads(text)["searches"][0]["best"] is None
+
+
+def test_a_plot(tmp_path: Path) -> None:
+    curves, plot = written(tmp_path / "curves.json"), tmp_path / "plot.png"
+    text = printed("simulate", str(file(tmp_path)), "--curves", str(curves), "--seeds", "1",
+                   "--plot", str(plot))  # fmt: skip
+    assert f"Plot: {plot}" in text
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda f: f / "nothing.yaml", "nothing.yaml cannot be read: No such file"),
+        (lambda f: f, "cannot be read: Is a directory"),
+        (lambda f: _text(f, b"a: [1"), "is no YAML: while parsing"),
+        (lambda f: _text(f, b"\xff\xfe\xfa"), "is no YAML"),
+        (lambda f: _text(f, b"- 1"), "must be a mapping"),
+        (lambda f: file(f, searcher={"max_trails": 3}), "searcher.max_trails: there is no such"),
+        (lambda f: file(f, searcher={"name": "gird"}), "Did you mean 'grid'?"),
+    ],
+)
+def test_a_bad_file_is_one_sentence_and_exit_code_1(tmp_path: Path, make: Any, said: str) -> None:
+    code, out, err = run("preview", str(make(tmp_path)))
+    assert (code, out) == (1, "")
+    assert err.startswith("shoal: ")
+    assert said in err
+    assert len(err.splitlines()) == 1
+
+
+def _text(folder: Path, data: bytes) -> Path:
+    path = folder / "bad.yaml"
+    path.write_bytes(data)
+    return path
+
+
+def test_bad_curves_are_one_sentence_and_a_bad_option_is_exit_code_2(tmp_path: Path) -> None:
+    code, _, err = run("simulate", str(file(tmp_path)), "--curves", str(tmp_path / "none"))
+    assert (code, len(err.splitlines())) == (1, 1)
+    assert "cannot be read" in err
+    assert run("simulate", str(file(tmp_path)))[0] == 2
+    assert run("preview", str(file(tmp_path)), "--jsn")[0] == 2
