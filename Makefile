@@ -2,11 +2,13 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+BENCH  := .venv-bench
 STAMP  := $(VENV)/.ready
 DISTS  := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml local/pyproject.toml simulator/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit check format docs clean
+.PHONY: help setup demo test test-unit test-seeds check format docs clean
+.PHONY: bench-search bench-scheduler bench-heterogeneous bench-worker bench-cost
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,6 +31,9 @@ test: setup  ## all tests: unit, integration (real NATS and Redis), system (real
 test-unit: setup  ## the pure part, in seconds
 	$(BIN)/python -m pytest tests/unit tests/architecture
 
+test-seeds: setup  ## thousands of simulated clusters that go wrong in drawn ways
+	SHOAL_SEEDS=2000 $(BIN)/python -m pytest -n auto tests/unit/simulator/test_cluster.py
+
 check: setup  ## what CI runs first: format, lint, types, import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -42,6 +47,28 @@ format: setup  ## put the code in the house's form
 docs: setup  ## write docs/asyncapi.yaml anew from the contract
 	$(BIN)/shoal events asyncapi > docs/asyncapi.yaml
 
+bench-search: $(BENCH)/.ready  ## how fast searches find a good model, beside their peers
+	$(BENCH)/bin/python -m benchmarks.search
+	$(BIN)/python -m benchmarks.search.latency
+
+$(BENCH)/.ready: $(STAMP) benchmarks/requirements.txt
+	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/pip install --disable-pip-version-check -q hatchling editables -r benchmarks/requirements.txt
+	$(BENCH)/bin/pip install --disable-pip-version-check -q --no-build-isolation -e libs/contract -e libs/decider -e libs/bus -e services/searcher
+	@touch $@
+
+bench-scheduler: setup  ## decisions a second and latency of the scheduler's core
+	$(BIN)/python -m benchmarks.scheduler
+
+bench-heterogeneous: setup  ## the policies on unlike GPUs, over measured job traces
+	$(BIN)/python -m benchmarks.heterogeneous
+
+bench-worker: setup  ## starts, overhead, recovery and checkpoints of a worker
+	$(BIN)/python -m benchmarks.worker
+
+bench-cost: setup  ## money on preemptible machines, over measured traces
+	$(BIN)/python -m benchmarks.cost $(DATA)
+
 clean:  ## remove the environment, caches and what runs left behind
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .shoal shoal-report
+	rm -rf $(VENV) $(BENCH) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .shoal shoal-report
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

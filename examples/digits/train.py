@@ -11,7 +11,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
+from torch.utils.data import TensorDataset
 
 import shoal
 
@@ -51,18 +51,17 @@ def main() -> None:
     optimizer = torch.optim.SGD(
         model.parameters(), lr=hp["lr"], momentum=0.9, weight_decay=hp["weight_decay"]
     )
-    start = run.restore(model=model, optimizer=optimizer)
+    loader = run.loader(train, hp["batch"], drop_last=False)
+    parts = {"model": model, "optimizer": optimizer, "loader": loader}
+    start = run.restore(**parts)
     replica = DistributedDataParallel(model) if run.world_size > 1 else model
-    sampler = DistributedSampler(train, run.world_size, run.rank, seed=run.seed)
-    loader = DataLoader(train, batch_size=hp["batch"] // run.world_size, sampler=sampler)
     images, labels = valid.tensors
     for epoch in itertools.count(start):
-        sampler.set_epoch(epoch)
         replica.train()
         total = 0.0
         for batch, target in loader:
             optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(replica(batch), target)
+            loss = nn.functional.cross_entropy(replica(batch), target) * loader.weight
             loss.backward()
             optimizer.step()
             total += loss.item()
@@ -72,7 +71,7 @@ def main() -> None:
         step = epoch + 1
         # Reported first: cut between the two, the epoch is trained again and its report is known.
         run.report(step=step, loss=total / len(loader), accuracy=accuracy)
-        run.checkpoint(step=step, model=model, optimizer=optimizer)
+        run.checkpoint(step=step, **parts)
         if run.should_stop():
             break
 

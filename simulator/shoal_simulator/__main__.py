@@ -15,13 +15,17 @@ from rich.table import Table
 
 from shoal_contract.config import ExperimentConfig
 from shoal_contract.parse import ConfigError, parse_experiment
+from shoal_simulator.cluster_command import command as cluster_command
 from shoal_simulator.curves import Curves, CurvesError
+from shoal_simulator.plan import command as plan_command
 from shoal_simulator.preview import preview
 from shoal_simulator.search import Point, Result, simulate
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 File = Annotated[Path, typer.Argument(help="An experiment file.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+app.command("plan")(plan_command)
+app.command("cluster")(cluster_command)
 
 
 @app.command("preview")

@@ -8,19 +8,8 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from shoal_contract.base import Strict
+from shoal_contract.resources import Resources as Resources
 from shoal_contract.searchers import Searcher
-
-
-class Resources(Strict):
-    """What each trial needs, and the experiment's place among others."""
-
-    slots_per_trial: int = Field(default=1, ge=1)
-    resource_pool: str = "default"
-    priority: int = Field(default=42, ge=1, le=99)
-    """1 to 99, smaller first."""
-    weight: float = Field(default=1, gt=0, allow_inf_nan=False)
-    max_slots: int | None = Field(default=None, ge=1)
-    """Slots that the experiment may hold at once."""
 
 
 class CheckpointStorage(Strict):
@@ -70,9 +59,11 @@ class ExperimentConfig(Strict):
     @model_validator(mode="after")
     def _slots_fit(self) -> "ExperimentConfig":
         limit = self.resources.max_slots
-        if limit is not None and limit < self.resources.slots_per_trial:
+        least = self.resources.least
+        if limit is not None and limit < least:
+            name = "slots.min" if self.resources.slots else "slots_per_trial"
             raise ValueError(
-                f"resources.max_slots ({limit}) is less than resources.slots_per_trial"
-                f" ({self.resources.slots_per_trial}): no trial could ever start"
+                f"resources.max_slots ({limit}) is less than resources.{name}"
+                f" ({least}): no trial could ever start"
             )
         return self

@@ -5,14 +5,22 @@ definition and nothing is generated. Each rank knows the socket from `SHOAL_SOCK
 from `SHOAL_TOKEN`, which is of its run alone.
 """
 
+from typing import Literal
+
+from pydantic import Field
+
 from shoal_contract.base import Frozen
 from shoal_contract.events.trial import Checkpoint, Task
 from shoal_contract.states import StopReason
 
 SERVICE = "shoal.v1.Line"
-"""Unary methods: Hello -> Welcome, Report -> Done, Saved -> Done, Ask -> Word."""
+"""Methods: Hello -> Welcome, Report -> Done, Saved -> Done, Ask -> Word; and Watch -> a stream of
+Words, one at once and one at each change."""
 SOCKET_VARIABLE = "SHOAL_SOCKET"
 TOKEN_VARIABLE = "SHOAL_TOKEN"  # noqa: S105 - a variable's name, not a secret
+
+Group = Literal["training", "validation", "system"]
+"""What numbers are about; `system`: the machine's and the platform's own."""
 
 
 class Hello(Frozen):
@@ -32,16 +40,25 @@ class Welcome(Frozen):
     """Folder under which this attempt may write checkpoints, one sub-folder a step."""
 
 
-class Report(Frozen):
-    """Numbers of one step, from rank 0."""
+class Numbers(Frozen):
+    """Numbers of one step. What carries the experiment's metric is a validation result."""
 
-    token: str
     step: int
     metrics: dict[str, float]
+    group: Group = "training"
+    at: float = 0.0
+    """Unix seconds when they were reported."""
+
+
+class Report(Frozen):
+    """Numbers from rank 0, in the order in which they were reported. May come again."""
+
+    token: str
+    items: list[Numbers] = Field(max_length=10_000)
 
 
 class Saved(Frozen):
-    """A complete checkpoint, from rank 0."""
+    """A complete checkpoint, from rank 0. May come again."""
 
     token: str
     checkpoint: Checkpoint
@@ -58,6 +75,13 @@ class Ask(Frozen):
     rank: int
     time: int | None
     """How far rank 0 has reported, in units of the time metric; None: not reported yet."""
+
+
+class Watch(Frozen):
+    """A rank wants to know at once when it is told to stop, or to train on."""
+
+    token: str
+    rank: int
 
 
 class Word(Frozen):

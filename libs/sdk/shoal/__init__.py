@@ -4,7 +4,8 @@
     run.report(step=…, accuracy=…)
     run.checkpoint(step=…, model=model, optimizer=optimizer)
 
-and `run.should_stop()` at the end of each step. Outside of Shoal the same script runs by itself.
+and `run.should_stop()` at the end of each step; `run.restore(...)` before the first, and
+`run.loader(...)` for the data. Outside of Shoal the same script runs by itself.
 Importing this is light: torch and the rest are imported when they are needed.
 """
 
@@ -23,11 +24,13 @@ def init(
     hyperparameters: dict[str, Any] | None = None,
     max_time: int | None = None,
     distributed: bool = True,
+    storage: str | None = None,
 ) -> "Run":
     """Join the run that this process is a rank of, and (with several ranks) meet the others.
 
     Under Shoal, `hyperparameters` and `max_time` are what the experiment says; what is given here
-    serves a script that is run by itself, which then trains up to `max_time` steps (1 if none).
+    serves a script that is run by itself, which then trains up to `max_time` steps (1 if none),
+    keeps its checkpoints under `storage` (an fsspec address) and goes on from the newest there.
     With `distributed`, the default process group of torch.distributed is formed: NCCL for CUDA
     tensors where there are any, gloo for all others.
 
@@ -35,7 +38,7 @@ def init(
     """
     from shoal.training.run import Run
 
-    return Run.join(hyperparameters or {}, max_time, distributed)
+    return Run.join(hyperparameters or {}, max_time, distributed, storage)
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Sequence
 
 from shoal_bus.bus import Bus, BusSettings
 from shoal_bus.host import Host, Input
@@ -9,24 +10,41 @@ from shoal_bus.service import run_service
 from shoal_contract import subjects
 from shoal_provisioner.core.decider import ProvisionerDecider
 from shoal_provisioner.core.pools import Pool
+from shoal_provisioner.core.prices import FREE, Prices
 from shoal_provisioner.settings import Settings, environment
+from shoal_provisioner.shell.drivers.base import Driver
 from shoal_provisioner.shell.drivers.local import LocalDriver
-from shoal_provisioner.shell.pools import PoolsError, read_pools
+from shoal_provisioner.shell.drivers.ssh import HostsError, SshDriver, read_hosts
+from shoal_provisioner.shell.pools import PoolsError, check_prices, read_pools, read_prices
 from shoal_provisioner.shell.reconcile import Reconciler
 
+EVENTS = ("pool", "demand", "allocation.granted", "allocation.run_settled")
+INPUTS = [
+    Input(subjects.SCHEDULE, [subjects.all_of(event) for event in EVENTS]),
+    Input(subjects.RUNS, [subjects.all_of("checkpoint")]),
+]
 
-async def main(settings: Settings, pools: list[Pool]) -> None:
+
+async def main(settings: Settings, pools: Sequence[Pool], prices: Prices = FREE) -> None:
     """Decide and carry out until told to end."""
     bus = await Bus.connect(
         BusSettings(nats_url=settings.nats_url, service="provisioner", replica=settings.replica)
     )
-    driver = LocalDriver(settings.state_dir, settings.nats_url, environment())
-    reconciler = Reconciler([driver], lambda _pool: driver)
+    decider = ProvisionerDecider(pools, prices)
+    drivers = _drivers(settings, pools)
+    reconciler = Reconciler(
+        list(drivers.values()),
+        lambda pool, zone: (
+            drivers[decider.pools[pool].driver]
+            if pool in decider.pools
+            else drivers.get(zone, list(drivers.values())[-1])
+        ),  # it is configured no more
+    )
     host = Host(
         bus,
-        ProvisionerDecider(pools),
+        decider,
         subjects.INSTANCES,
-        [Input(subjects.SCHEDULE, [subjects.all_of("pool"), subjects.all_of("demand")])],
+        INPUTS,
         on_commit=reconciler.committed,
         on_lead=reconciler.led,
     )
@@ -34,14 +52,45 @@ async def main(settings: Settings, pools: list[Pool]) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(host.run())
             tasks.create_task(reconciler.run(host))
+            if "gcp" in drivers:
+                from shoal_provisioner.shell.cloud import CloudWords
+
+                words = CloudWords(drivers["gcp"], decider.offers)  # type: ignore[arg-type]
+                tasks.create_task(words.run(host))
     finally:
         await bus.close()
+
+
+def _drivers(settings: Settings, pools: Sequence[Pool]) -> dict[str, Driver]:
+    """Drivers by name: those that the pools need, and the local one, which costs nothing."""
+    found: dict[str, Driver] = {
+        "local": LocalDriver(settings.state_dir, settings.nats_url, environment())
+    }
+    for pool in pools:
+        if pool.ssh is not None and "ssh" not in found:
+            hosts = read_hosts(pool.ssh.hosts)
+            token = settings.join_token
+            found["ssh"] = SshDriver(settings.cluster, pool.ssh.worker_nats_url, hosts, token)
+    clouds = {pool.name: pool for pool in pools if pool.driver == "gcp"}
+    if clouds:  # its libraries take seconds to import
+        from shoal_provisioner.shell.drivers.gcp.api import Compute
+        from shoal_provisioner.shell.drivers.gcp.driver import GcpDriver
+
+        def connect(project: str) -> Compute:
+            return Compute(project, settings.compute_endpoint)
+
+        found["gcp"] = GcpDriver(settings.cluster, clouds, connect, settings.join_token)
+    return found
 
 
 if __name__ == "__main__":
     found = Settings()
     try:
-        its_pools = read_pools(found.pools)
-    except PoolsError as error:
+        its_pools, its_prices = read_pools(found.pools), read_prices(found.prices)
+        check_prices(its_pools, its_prices)
+        for its in its_pools:
+            if its.ssh is not None:
+                read_hosts(its.ssh.hosts)
+    except (PoolsError, HostsError) as error:
         sys.exit(f"shoal-provisioner: {error}")
-    run_service(lambda: main(found, its_pools), "provisioner", found.replica)
+    run_service(lambda: main(found, its_pools, its_prices), "provisioner", found.replica)

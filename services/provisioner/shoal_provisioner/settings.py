@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -18,6 +19,15 @@ class Settings(BaseSettings):
     """Where the local driver keeps its machines' files."""
     pools: str = '[{"name": "default"}]'
     """A list of pools as YAML or JSON, or the path of a file with one."""
+    prices: str = ""
+    """Path of a table of prices; empty: the one that ships."""
+    cluster: str = Field(default="shoal", pattern=r"^[a-z][a-z0-9]{0,15}$")
+    """This installation's name: the mark on its machines, and the beginning of their names. Two
+    installations in one cloud project must differ in it."""
+    compute_endpoint: str | None = None
+    """Another address of Compute Engine than the public one, e.g. of Private Service Connect."""
+    join_token: str = ""
+    """What a machine's worker shows when it joins; passed to it with its start-up script."""
 
 
 def environment() -> dict[str, str]:

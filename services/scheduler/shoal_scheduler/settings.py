@@ -14,3 +14,6 @@ class Settings(BaseSettings):
     """This replica's name; a process that comes back under it takes over at once."""
     node_timeout: float = Field(default=10.0, gt=0)
     """Seconds of silence after which a node counts as lost."""
+    sharing: str = "{}"
+    """How pools are shared, as YAML or JSON, or the path of a file with it; see `core/pools.py`:
+    `{pools: {gpus: {policy: fair_share}}, workspaces: {bio: {max_slots: 32}}}`."""

@@ -7,6 +7,8 @@ import secrets
 import signal
 import sys
 import tempfile
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from shoal_bus.bus import Bus, BusSettings
@@ -17,12 +19,17 @@ from shoal_contract import subjects
 from shoal_contract.events import Heartbeat, NodeJoined, NodeRemoved
 from shoal_worker.core.decider import WorkerDecider
 from shoal_worker.core.messages import DrainRequested
-from shoal_worker.core.state import State
+from shoal_worker.core.state import Run, State
 from shoal_worker.settings import Settings
-from shoal_worker.shell import devices
+from shoal_worker.shell import devices, isolation, notices
+from shoal_worker.shell.guard import Guard
+from shoal_worker.shell.health import Health
+from shoal_worker.shell.keeper import Keeper
 from shoal_worker.shell.launcher import Launcher
 from shoal_worker.shell.line import Line
 from shoal_worker.shell.processes import Processes
+from shoal_worker.shell.records import Records
+from shoal_worker.shell.usage import Usage
 
 log = logging.getLogger("shoal_worker")
 
@@ -34,15 +41,16 @@ async def main(settings: Settings) -> None:
     """Run what is ordered, until told to leave."""
     state_dir = settings.state_dir.resolve()
     state_dir.mkdir(parents=True, exist_ok=True)
+    if settings.host not in ("127.0.0.1", "localhost"):  # one machine's platform looks for it
+        isolation.hide()
     while await _live(settings, state_dir, secrets.token_hex(4)):
         log.warning("the scheduler had given this node up; its runs are killed, it joins anew")
 
 
 async def _live(settings: Settings, state_dir: Path, incarnation: str) -> bool:
     """One incarnation, from joining to its end; whether another is to follow."""
-    bus = await Bus.connect(
-        BusSettings(nats_url=settings.nats_url, service="worker", replica=settings.node_id)
-    )
+    place = BusSettings(nats_url=settings.nats_url, service="worker", replica=settings.node_id)
+    bus = await Bus.connect(place)
     slots = devices.slots(settings.slots)
     env = {
         "PATH": os.pathsep.join((os.path.dirname(sys.executable), settings.path)),
@@ -50,7 +58,8 @@ async def _live(settings: Settings, state_dir: Path, incarnation: str) -> bool:
         "LANG": settings.lang,
         "PYTHONUNBUFFERED": "1",
     }
-    processes = Processes(state_dir, slots, env, settings.host)
+    limits = isolation.limits(int(settings.rank_memory * 1e9))
+    processes = Processes(state_dir, slots, env, settings.host, limits)
     orders = [subjects.all_of("order.*", settings.node_id)]
     host: Host[State] = Host(
         bus,
@@ -60,23 +69,55 @@ async def _live(settings: Settings, state_dir: Path, incarnation: str) -> bool:
         on_commit=processes.committed,
     )
     with tempfile.TemporaryDirectory(prefix="shoal-") as folder:
-        line = Line(bus, host, os.path.join(folder, "line"))
-        launcher = Launcher(processes.exited, settings.warm, env)
+        records = Records(state_dir)
+        await records.left_behind()
+
+        def runs() -> Mapping[str, Run]:
+            return host.state.runs
+
+        keeper = Keeper(bus, runs)
+        line = Line(bus, host, os.path.join(folder, "line"), records, keeper)
+        guard = Guard()
+        launcher = Launcher(processes.exited, settings.warm, env, (guard.held,), settings.preload)
+        usage = Usage(bus, settings.node_id, slots, records, runs, settings.usage_interval)
+        health = Health(state_dir, int(settings.reserve * 1e9), partial(_drain, host, settings))
+        await health.well()
         processes.host, processes.line, processes.launcher = host, line, launcher
+        await guard.open(settings.node_id, incarnation, place)
+        await launcher.open()  # before the line: gRPC's threads do not like a fork
         await line.open()
-        await launcher.open()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             notice = DrainRequested(reason=number.name, seconds=settings.notice)
             loop.add_signal_handler(number, host.tell, notice)
+        background = [
+            asyncio.create_task(work)
+            for work in (records.follow(), keeper.run(), usage.report(), health.watch())
+        ]
+        if settings.metadata_url:
+            background.append(asyncio.create_task(_preempted(host, settings)))
         try:
-            return await _serve(settings, bus, host, processes, incarnation)
+            again = await _serve(settings, bus, host, processes, incarnation)
+            await guard.dismiss()
+            return again
         finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
             await launcher.close()
             await line.close()
             await bus.close()
+
+
+def _drain(host: Host[State], settings: Settings, why: str) -> None:
+    host.tell(DrainRequested(reason=why, seconds=settings.notice))
+
+
+async def _preempted(host: Host[State], settings: Settings) -> None:
+    await notices.preempted(settings.metadata_url)
+    _drain(host, settings, "the cloud takes this machine away")
 
 
 async def _serve(

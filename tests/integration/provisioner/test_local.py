@@ -9,7 +9,7 @@ import sys
 import psutil
 import pytest
 
-from shoal_provisioner.shell.drivers.base import StartError
+from shoal_provisioner.shell.drivers.base import Order
 from shoal_provisioner.shell.drivers.local import LocalDriver
 
 SLEEP = "import os, json, time; print(json.dumps(dict(os.environ)), flush=True); time.sleep(60)"
@@ -31,6 +31,10 @@ def about(folder, name="p-0"):
     return json.loads((folder / "machines" / name / "machine.json").read_text())
 
 
+async def names(driver):
+    return {machine.instance_id for machine in await driver.machines()}
+
+
 async def said(folder, name="p-0"):
     log = folder / "machines" / name / "worker.log"
     for _ in range(200):
@@ -44,12 +48,12 @@ async def said(folder, name="p-0"):
 async def machines(tmp_path):
     yield tmp_path
     for file in tmp_path.glob("machines/*/machine.json"):
-        await driver(tmp_path).stop(file.parent.name, 0)
+        await driver(tmp_path).stop(file.parent.name, "", 0)
 
 
 async def test_a_machine_starts_once_outlives_its_provisioner_and_ends(machines):
     first = driver(machines)
-    await first.start("p", "p-0", 3)
+    await first.start([Order("p", "p-0", 3)])
     env = json.loads(await said(machines))
     assert {k: v for k, v in env.items() if k.startswith("SHOAL_")} == {
         "SHOAL_NATS_URL": "nats://x:1",
@@ -62,22 +66,21 @@ async def test_a_machine_starts_once_outlives_its_provisioner_and_ends(machines)
     pid = about(machines)["pid"]
     assert os.getsid(pid) == pid, "a session of its own"
     later = driver(machines)  # as after a restart of the provisioner
-    assert await later.running() == {"p-0"}
-    await later.start("p", "p-0", 3)
+    assert await names(later) == {"p-0"}
+    await later.start([Order("p", "p-0", 3)])
     assert about(machines)["pid"] == pid
-    await later.stop("p-0", 5)
-    assert await later.running() == set()
+    await later.stop("p-0", "", 5)
+    assert await names(later) == set()
     assert about(machines)["ended"] is True
-    with pytest.raises(StartError, match="never started twice"):
-        await first.start("p", "p-0", 3)
+    assert "never started twice" in str((await first.start([Order("p", "p-0", 3)]))["p-0"])
 
 
 async def test_a_worker_of_which_no_note_was_taken_is_found_again(machines):
-    await driver(machines).start("p", "p-0", 1)
+    await driver(machines).start([Order("p", "p-0", 1)])
     await said(machines)
     pid = about(machines)["pid"]
     (machines / "machines" / "p-0" / "machine.json").unlink()
-    await driver(machines).start("p", "p-0", 1)
+    await driver(machines).start([Order("p", "p-0", 1)])
     assert about(machines)["pid"] == pid
 
 
@@ -86,34 +89,34 @@ async def test_another_process_with_the_same_number_is_no_machine(machines):
     file.parent.mkdir(parents=True)
     own = psutil.Process()
     file.write_text(json.dumps({"pid": own.pid, "create_time": own.create_time() - 99}))
-    assert await driver(machines).running() == set()
-    await driver(machines).stop("p-0", 0)  # would end these tests
+    assert await names(driver(machines)) == set()
+    await driver(machines).stop("p-0", "", 0)  # would end these tests
 
 
 async def test_who_does_not_listen_is_killed(machines):
     slow = driver(machines, DEAF + " time.sleep(60)")
-    await slow.start("p", "p-0", 1)
+    await slow.start([Order("p", "p-0", 1)])
     await said(machines)
     pid = about(machines)["pid"]
-    await slow.stop("p-0", 0.2)
+    await slow.stop("p-0", "", 0.2)
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 async def test_what_a_worker_leaves_behind_ends_with_it(machines):
     parent = driver(machines, PARENT)
-    await parent.start("p", "p-0", 1)
+    await parent.start([Order("p", "p-0", 1)])
     child = psutil.Process(int(await said(machines)))
-    await parent.stop("p-0", 5)
+    await parent.stop("p-0", "", 5)
     psutil.wait_procs([child], 3)
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 
 
 async def test_a_machine_that_dies_is_seen(machines):
     local = driver(machines)
-    await local.start("p", "p-0", 1)
+    await local.start([Order("p", "p-0", 1)])
     os.kill(about(machines)["pid"], signal.SIGKILL)
     for _ in range(100):
-        if await local.running() == set():
+        if await names(local) == set():
             return
         await asyncio.sleep(0.02)
     raise AssertionError("it still counts as running")
@@ -121,5 +124,4 @@ async def test_a_machine_that_dies_is_seen(machines):
 
 async def test_a_command_that_is_not_there_is_a_failed_start(machines):
     bad = LocalDriver(machines, "nats://x:1", {}, ["/no/such/command"])
-    with pytest.raises(StartError, match="p-0 could not be started"):
-        await bad.start("p", "p-0", 1)
+    assert "p-0 could not be started" in str((await bad.start([Order("p", "p-0", 1)]))["p-0"])

@@ -13,6 +13,10 @@ from shoal_provisioner.settings import Settings
 from shoal_provisioner.shell.drivers.local import LocalDriver
 
 
+async def names(driver):
+    return {machine.instance_id for machine in await driver.machines()}
+
+
 async def until(bus, kind, seconds=10):
     async with asyncio.timeout(seconds):
         async for batch in Consumer(bus, INSTANCES).batches():
@@ -41,15 +45,15 @@ async def test_demand_starts_a_machine_that_outlives_the_provisioner(
         await until(teller, InstanceStarted)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-        assert await found.running() == {"p-0"}
+        assert await names(found) == {"p-0"}
         running = asyncio.create_task(service.main(settings, [pool()]))
         await asyncio.sleep(1.5)
-        assert await found.running() == {"p-0"}, "neither lost nor started twice"
-        await found.stop("p-0", 5)  # it vanishes
+        assert await names(found) == {"p-0"}, "neither lost nor started twice"
+        await found.stop("p-0", "", 5)  # it vanishes
         failed = await until(teller, InstanceFailed)
         assert (failed.instance_id, failed.reason) == ("p-0", "it vanished")
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-        for name in await found.running():
-            await found.stop(name, 0)
+        for name in await names(found):
+            await found.stop(name, "", 0)

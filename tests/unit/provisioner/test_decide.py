@@ -8,6 +8,7 @@ from unit.provisioner.yard import (
     failed,
     gone,
     idle,
+    of_type,
     pool,
     removed,
     requested,
@@ -94,12 +95,11 @@ def test_the_life_of_a_machine():
     yard = Yard(pool(max_idle_period=60))
     yard.tell(demand(1))
     assert isinstance(yard.tell(started(0))[0], InstanceStarted)
-    (joined,) = yard.tell(admitted(0))
-    assert isinstance(joined, InstanceJoined)
+    (joined,) = of_type(yard.tell(admitted(0)), InstanceJoined)
     assert joined.node_id == "node-0"
     assert yard.tell(idle(0)) == []
-    (word,) = yard.tell(busy(0))
-    assert (type(word), word.idle) == (InstanceIdled, False)
+    (word,) = of_type(yard.tell(busy(0)), InstanceIdled)
+    assert not word.idle
     assert yard.tell(busy(0)) == []
     yard.tell(demand())
     assert yard.tick(500) == []
@@ -197,5 +197,5 @@ def test_machines_of_a_pool_that_is_no_more_are_stopped():
 def test_machines_of_others_change_nothing():
     yard = Yard()
     for body in (admitted(7), idle(7), busy(7), removed(7), started(7), failed(7), gone(7)):
-        assert yard.tell(body) == []
-    assert yard.tell(idle(7).model_copy(update={"instance_id": None})) == []
+        for name in ("q-7", "p-x", "p-", "p-²", "7", None):
+            assert yard.tell(body.model_copy(update={"instance_id": name})) == []

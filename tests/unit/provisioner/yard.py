@@ -18,6 +18,7 @@ from shoal_decider import Message, Tick
 from shoal_provisioner.core.decider import ProvisionerDecider
 from shoal_provisioner.core.messages import MachineFailed, MachineGone, MachineStarted
 from shoal_provisioner.core.pools import Pool
+from shoal_provisioner.core.prices import FREE, Prices
 from shoal_provisioner.core.state import State
 
 
@@ -84,11 +85,19 @@ def check(state: State, pools: dict[str, Pool]) -> None:
         assert sum(i.counts for i in state.of(name)) <= its.max_instances
 
 
+BEGINS = {
+    "instance.requested": InstanceState.REQUESTED,
+    "instance.adopted": InstanceState.STARTED,
+    "instance.disowned": InstanceState.STOPPING,
+}
+STEPS = {step for table in INSTANCE.values() for step in table}
+
+
 class Yard:
     """A provisioner; each event is followed in the table of instances, each state is checked."""
 
-    def __init__(self, *pools: Pool) -> None:
-        self.decider = ProvisionerDecider(pools or (pool(),))
+    def __init__(self, *pools: Pool, prices: Prices = FREE) -> None:
+        self.decider = ProvisionerDecider(pools or (pool(),), prices)
         self.state = self.decider.initial()
         self.states: dict[str, InstanceState] = {}
         self.now, self.told = 1000.0, 0
@@ -112,13 +121,18 @@ class Yard:
             self.tell(admitted(number))
 
     def _follow(self, event: Event) -> None:
-        if event.type == "instance.requested":
-            assert event.instance_id not in self.states
-            self.states[event.instance_id] = InstanceState.REQUESTED
-        elif event.type not in ("instance.demand_noted", "instance.idled"):
+        if event.type in BEGINS:
+            fresh = event.instance_id not in self.states
+            assert fresh or event.type == "instance.disowned", "an id is never given twice"
+            self.states[event.instance_id] = BEGINS[event.type]
+        elif event.type in STEPS:
             state = self.states[event.instance_id]
             assert allowed(INSTANCE, state, event.type), f"{event.type} after {state}"
             self.states[event.instance_id] = INSTANCE[state][event.type]
+
+
+def of_type(events, kind):
+    return [event for event in events if isinstance(event, kind)]
 
 
 def requested(events):

@@ -1,8 +1,10 @@
 """Short words for the scheduler's messages, its invariants, and a runner that checks them."""
 
 from shoal_contract import ids
-from shoal_contract.config import Resources
 from shoal_contract.events import (
+    AllocationWaiting,
+    Checkpoint,
+    CheckpointSaved,
     Event,
     NodeJoined,
     NodeLeft,
@@ -13,10 +15,13 @@ from shoal_contract.events import (
     Task,
     TrialExtended,
     TrialRequested,
+    ValidationReported,
 )
+from shoal_contract.resources import Resources
 from shoal_contract.states import ALLOCATION, NODE, AllocationState, NodeState, Outcome, allowed
 from shoal_decider import Message
 from shoal_scheduler.core.decider import SchedulerDecider
+from shoal_scheduler.core.pools import Pools
 from shoal_scheduler.core.state import State
 
 
@@ -39,13 +44,17 @@ def task(trial: str, attempt: int = 1, experiment: str = "e", target: int = 10) 
     )
 
 
-def want(trial, slots=1, *, attempt=1, experiment="e", pool="default", limit=None):
+def want(
+    trial, slots=1, *, attempt=1, experiment="e", pool="default", limit=None, span=None, **more
+):
     return TrialRequested(
         experiment_id=experiment,
         trial_id=trial,
         attempt=attempt,
         task=task(trial, attempt, experiment),
-        resources=Resources(slots_per_trial=slots, resource_pool=pool, max_slots=limit),
+        resources=Resources(
+            slots_per_trial=slots, resource_pool=pool, max_slots=limit, slots=span, **more
+        ),
     )
 
 
@@ -82,6 +91,28 @@ def exited(trial, rank, node, outcome=Outcome.COMPLETED, *, attempt=1, experimen
     )
 
 
+def saved(trial, attempt=1, experiment="e"):
+    return CheckpointSaved(
+        experiment_id=experiment,
+        trial_id=trial,
+        allocation_id=ids.allocation_id(trial, attempt),
+        checkpoint=Checkpoint(url="file:///x", step=1, attempt=attempt),
+    )
+
+
+def report(trial, attempt, step, at):
+    return ValidationReported(
+        experiment_id="e",
+        trial_id=trial,
+        allocation_id=ids.allocation_id(trial, attempt),
+        attempt=attempt,
+        step=step,
+        time=step,
+        metrics={},
+        at=at,
+    )
+
+
 def extend(trial, target):
     return TrialExtended(experiment_id="e", trial_id=trial, target=target)
 
@@ -103,7 +134,7 @@ def check(state: State) -> None:
                 assert place not in held, f"{place} is held by {held[place]} and {name}"
                 held[place] = name
         if allocation.runs:
-            assert allocation.slots == allocation.resources.slots_per_trial
+            assert allocation.least <= allocation.slots <= allocation.resources.most
             assert allocation.open_runs()
     seen = {
         (node.node_id, node.incarnation, number): name
@@ -113,7 +144,8 @@ def check(state: State) -> None:
     assert seen == held
     for node in state.nodes.values():
         assert set(node.held) <= {slot.number for slot in node.slots}
-        assert len(node.free()) + len(node.held) == len(node.slots)
+        out = [number for number in node.aside if number not in node.held]
+        assert len(node.free()) + len(node.held) + len(out) == len(node.slots)
         assert node.state in (NodeState.READY, NodeState.DRAINING)
     running: dict[str, int] = {}
     ports: set[tuple[str, int]] = set()
@@ -131,12 +163,16 @@ def check(state: State) -> None:
             for a in state.allocations.values()
             if a.experiment_id == name and a.runs
         ]
-        if limits and None not in limits:
+        if limits and None not in limits and name not in state.shares:
             assert state.held_by(name) <= max(limits)
 
 
-ENDS_A_STEP = ("allocation.ended", "allocation.granted", "pool.node_admitted", "demand.changed")
+ENDS_A_STEP = ("allocation.granted", "pool.node_admitted", "demand.changed")
 """After these the state must be whole; between a removal and what it settles it is not."""
+
+
+HOLDING = (AllocationState.GRANTED, AllocationState.RELEASING)
+ONLY_NOTED = ("allocation.run_settled", "allocation.share_changed")
 
 
 class Watch:
@@ -151,7 +187,11 @@ class Watch:
         if kind == "allocation.queued":
             known = self.allocations.setdefault(event.allocation_id, AllocationState.QUEUED)
             assert known is AllocationState.QUEUED
-        elif kind.startswith("allocation.") and kind != "allocation.run_settled":
+        elif kind in ("allocation.waiting", "allocation.widened", "allocation.moved"):
+            assert self.allocations[event.allocation_id] is AllocationState.QUEUED
+        elif kind == "allocation.progressed":
+            assert self.allocations[event.allocation_id] in HOLDING
+        elif kind.startswith("allocation.") and kind not in ONLY_NOTED:
             state = self.allocations[event.allocation_id]
             assert allowed(ALLOCATION, state, kind), f"{kind} after {state}"
             self.allocations[event.allocation_id] = ALLOCATION[state][kind]
@@ -162,10 +202,14 @@ class Watch:
 
 
 class Desk:
-    """A scheduler; every event is followed in the tables, every state is checked."""
+    """A scheduler; every event is followed in the tables, every state is checked.
 
-    def __init__(self, *bodies) -> None:
-        self.decider = SchedulerDecider()
+    `tell` leaves out why things wait: `said` has that, in the order in which it was said.
+    """
+
+    def __init__(self, *bodies, pools: Pools | None = None, decider=None) -> None:
+        self.decider = decider or SchedulerDecider(pools)
+        self.said: list[AllocationWaiting] = []
         self.state = self.decider.initial()
         self.watch = Watch()
         self.now = 1000.0
@@ -183,7 +227,8 @@ class Desk:
             if event.type in ENDS_A_STEP:
                 check(self.state)
         check(self.state)
-        return events
+        self.said += of(events, AllocationWaiting)
+        return [event for event in events if not isinstance(event, AllocationWaiting)]
 
     def queue(self) -> list[str]:
         queued = AllocationState.QUEUED

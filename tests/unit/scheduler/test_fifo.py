@@ -94,7 +94,7 @@ def test_explanations_are_sentences_with_numbers():
     desk = Desk(join("n", 4), want("a", 3), want("b", 2), want("c", 1), want("d", 3, limit=3))
     assert explain(desk.state, "a") == "a holds 3 slots on n (granted)."
     assert explain(desk.state, "c") == (
-        "c waits for 1 slots of pool default: 1 of 4 are free, and 1 trials are ahead of it."
+        "c waits for 1 slot of pool default: 1 of 4 are free, and 1 trial is ahead of it."
     )
     assert explain(desk.state, "d") == (
         "d waits: its experiment holds 3 of the 3 slots that it may hold, and this trial needs 3."

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import shoal
-from shoal.training import checkpoints
+from shoal.training import checkpoints, randomness
 
 
 def test_a_script_runs_by_itself(capfd: pytest.CaptureFixture[str]) -> None:
@@ -54,7 +54,7 @@ def test_going_on_from_a_checkpoint_is_bit_for_bit_the_same(tmp_path: Path) -> N
     model, optimizer = seeded()
     train(model, optimizer, 3)
     parts = {"model": model.state_dict(), "optimizer": optimizer.state_dict(),
-             "random": checkpoints.random_state()}  # fmt: skip
+             "random": randomness.random_state()}  # fmt: skip
     saved = checkpoints.save(f"file://{tmp_path}/c", parts, step=3, attempt=1)
     assert saved.size > 0
 
@@ -63,7 +63,7 @@ def test_going_on_from_a_checkpoint_is_bit_for_bit_the_same(tmp_path: Path) -> N
     found = checkpoints.load(saved.url)
     model.load_state_dict(found["model"])
     optimizer.load_state_dict(found["optimizer"])
-    checkpoints.restore_random_state(found["random"])
+    randomness.restore_random_state(found["random"])
     train(model, optimizer, 4)
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, wanted[name])

@@ -3,8 +3,12 @@
 from shoal_contract.events.allocation import (
     AllocationEnded,
     AllocationGranted,
+    AllocationMoved,
+    AllocationProgressed,
     AllocationQueued,
     AllocationReleasing,
+    AllocationWaiting,
+    AllocationWidened,
     DemandChanged,
     ExtendOrdered,
     NodeAdmitted,
@@ -13,8 +17,11 @@ from shoal_contract.events.allocation import (
     NodeIdle,
     NodeRemoved,
     RunSettled,
+    ShareChanged,
+    SlotSetAside,
     StartOrdered,
     StopOrdered,
+    Waiting,
     Want,
 )
 from shoal_contract.events.base import REGISTER, Event
@@ -40,6 +47,7 @@ from shoal_contract.events.instance import (
     InstanceStopped,
     InstanceStopping,
 )
+from shoal_contract.events.queue import ShareChangeRequested, TrialMoveRequested
 from shoal_contract.events.refused import Refused
 from shoal_contract.events.run import (
     CheckpointSaved,
@@ -95,8 +103,12 @@ __all__ = [
     "REGISTER",
     "AllocationEnded",
     "AllocationGranted",
+    "AllocationMoved",
+    "AllocationProgressed",
     "AllocationQueued",
     "AllocationReleasing",
+    "AllocationWaiting",
+    "AllocationWidened",
     "BestTrial",
     "Bundle",
     "Checkpoint",
@@ -151,7 +163,10 @@ __all__ = [
     "SearchResumed",
     "SearchWarmed",
     "ShardAppended",
+    "ShareChangeRequested",
+    "ShareChanged",
     "Slot",
+    "SlotSetAside",
     "StartOrdered",
     "StopOrdered",
     "Task",
@@ -166,6 +181,7 @@ __all__ = [
     "TrialFailed",
     "TrialInterrupted",
     "TrialMeasured",
+    "TrialMoveRequested",
     "TrialPaused",
     "TrialReleased",
     "TrialRequested",
@@ -173,5 +189,6 @@ __all__ = [
     "TrialStopRequested",
     "TrialStopped",
     "ValidationReported",
+    "Waiting",
     "Want",
 ]

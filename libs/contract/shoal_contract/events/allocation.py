@@ -1,18 +1,27 @@
 """What the scheduler decides: slots (`allocation.*`), orders to workers (`order.*`), nodes as it
 knows them (`pool.*`) and what is missing (`demand.*`)."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from shoal_contract.base import Frozen, Id
-from shoal_contract.config import Resources
 from shoal_contract.events.base import Event
 from shoal_contract.events.shapes import Placement, Rendezvous, RunOrder, Slot
 from shoal_contract.events.trial import Task
+from shoal_contract.resources import Resources
 from shoal_contract.states import Outcome, StopReason
 
 _ALLOCATION = ("experiment_id", "allocation_id")
 _ORDER = ("node_id", "allocation_id")
 _NODE = ("node_id",)
+
+Waiting = Literal[
+    "behind", "held", "max_slots", "quota", "previous", "reserved", "leaving", "room", "machines"
+]
+"""Why an allocation waits: others are ahead; a person holds it; its experiment or its workspace
+holds all that it may; its trial's previous attempt has not left; slots are free but kept for the
+first in line; slots were asked back for it; too few slots are free; no machine could ever do."""
 
 
 class AllocationQueued(Event, type="allocation.queued", key=_ALLOCATION):
@@ -23,6 +32,71 @@ class AllocationQueued(Event, type="allocation.queued", key=_ALLOCATION):
     trial_id: Id
     task: Task
     resources: Resources
+    at: float = 0
+    """Unix seconds."""
+
+
+class AllocationWaiting(Event, type="allocation.waiting", key=_ALLOCATION):
+    """Why an allocation waits. Said when the reason becomes another one."""
+
+    experiment_id: Id
+    allocation_id: Id
+    trial_id: Id
+    why: Waiting
+    reason: str
+    """One sentence, true when it was said."""
+    expected_at: float | None = None
+    """Unix seconds at which it may start; None: nobody can tell."""
+
+
+class AllocationWidened(Event, type="allocation.widened", key=_ALLOCATION):
+    """It has waited for `burst_after`: a further pool may serve it as well."""
+
+    experiment_id: Id
+    allocation_id: Id
+    pool: str
+
+
+class AllocationMoved(Event, type="allocation.moved", key=_ALLOCATION):
+    """A person put it ahead of another in the queue."""
+
+    experiment_id: Id
+    allocation_id: Id
+    number: float
+    """Its place by age: smaller is served first."""
+    since: float
+    """Unix seconds since when it counts as waiting."""
+
+
+class AllocationProgressed(Event, type="allocation.progressed", key=_ALLOCATION):
+    """What the scheduler took note of about a run: how fast it is, and what is saved. Said at a
+    checkpoint, and when its speed is known first or becomes another one."""
+
+    experiment_id: Id
+    allocation_id: Id
+    at: float
+    """Unix seconds."""
+    saved_at: float | None = None
+    """When its newest checkpoint was saved."""
+    step: int = 0
+    time: int = 0
+    """Both as in the report that this follows."""
+    speed: float | None = None
+    """Steps a second of the whole gang; None: not known yet."""
+    pace: float | None = None
+    """Units of the time metric a second."""
+
+
+class ShareChanged(Event, type="allocation.share_changed", key=("experiment_id",)):
+    """An experiment's place among others is another one, as a person asked. None: as its file
+    says."""
+
+    experiment_id: Id
+    weight: float | None
+    priority: int | None
+    max_slots: int | None
+    """0: no limit."""
+    hold: bool
 
 
 class AllocationGranted(Event, type="allocation.granted", key=_ALLOCATION):
@@ -147,11 +221,23 @@ class NodeIdle(Event, type="pool.node_idle", key=_NODE):
     instance_id: Id | None
 
 
+class SlotSetAside(Event, type="pool.slot_set_aside", key=_NODE):
+    """A slot on which runs fail again and again; nothing more is placed on it until its node
+    comes back as a new incarnation."""
+
+    node_id: Id
+    incarnation: Id
+    slot: int
+    reason: str
+
+
 class Want(Frozen):
     """`count` gangs of `slots` slots each that may run now and find no place."""
 
     slots: int
     count: int
+    slot_type: str | None = None
+    """The model of slot that will do; None: any."""
 
 
 class DemandChanged(Event, type="demand.changed", key=("pool",)):

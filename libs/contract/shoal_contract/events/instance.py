@@ -1,7 +1,16 @@
 """What the provisioner decides about machines."""
 
+from typing import Literal
+
+from pydantic import Field
+
 from shoal_contract.base import Id
 from shoal_contract.events.base import Event
+
+Use = Literal["starting", "idle", "used"]
+"""What a machine does with its seconds."""
+Cause = Literal["stock_out", "quota", "permission", "config", "other"]
+"""Why a machine could not be started: the first two say something of a place, not of a pool."""
 
 _INSTANCE = ("pool", "instance_id")
 
@@ -15,6 +24,16 @@ class InstanceRequested(Event, type="instance.requested", key=_INSTANCE):
     reason: str
     at: float
     """Unix seconds."""
+    kind: str = ""
+    """The name of the kind of machine in the pool's description."""
+    zone: str = ""
+    spot: bool = False
+    price: float = 0.0
+    """USD an hour while it runs."""
+    list_price: float = 0.0
+    """USD an hour of the same machine on demand."""
+    replaces: Id | None = None
+    """The preempted machine in whose place it comes."""
 
 
 class InstanceStarted(Event, type="instance.started", key=_INSTANCE):
@@ -68,6 +87,136 @@ class InstanceFailed(Event, type="instance.failed", key=_INSTANCE):
     instance_id: Id
     reason: str
     at: float
+    cause: Cause = "other"
+
+
+class InstancePreempted(Event, type="instance.preempted", key=_INSTANCE):
+    """The cloud takes a machine back. Said once, however many ways it was learned."""
+
+    pool: Id
+    instance_id: Id
+    source: str
+    """Who knew it first: `pubsub`, `worker` or `poll`."""
+    at: float
+
+
+class InstanceAdopted(Event, type="instance.adopted", key=_INSTANCE):
+    """A machine with our mark that was in no record counts from now on."""
+
+    pool: Id
+    instance_id: Id
+    slots: int
+    kind: str
+    zone: str
+    spot: bool
+    price: float
+    list_price: float
+    at: float
+
+
+class InstanceDisowned(Event, type="instance.disowned", key=_INSTANCE):
+    """A machine with our mark that is in no record and not wanted is to be stopped."""
+
+    pool: Id
+    instance_id: Id
+    zone: str
+    reason: str
+    at: float
+    spot: bool = False
+    price: float = 0.0
+    """As far as it is known; it costs until it is gone."""
+    list_price: float = 0.0
+
+
+class InstanceMetered(Event, type="instance.metered", key=_INSTANCE):
+    """What a machine did from `since` to `at`, and what that cost. The intervals of a machine
+    follow one another without a gap, from its start to its end, and cross no full hour."""
+
+    pool: Id
+    instance_id: Id
+    use: Use
+    slots: int
+    shares: dict[Id, int]
+    """Allocation to the slots that it held meanwhile; slots that nobody held were idle."""
+    next_shares: dict[Id, int]
+    """The same from `at` on."""
+    since: float
+    at: float
+    cost: float
+    """USD."""
+    list_cost: float
+    """What the same time would have cost on demand."""
+
+
+class WorkSaved(Event, type="instance.work_saved", key=_INSTANCE):
+    """What an allocation did on a machine is safe up to now."""
+
+    pool: Id
+    instance_id: Id
+    allocation_id: Id
+    at: float
+
+
+class WorkLost(Event, type="instance.work_lost", key=_INSTANCE):
+    """The last `seconds` of an allocation on a machine have to be done again: of its cost, that
+    much was not use but loss."""
+
+    pool: Id
+    instance_id: Id
+    allocation_id: Id
+    seconds: float
+    cost: float
+    at: float
+
+
+class BudgetCrossed(Event, type="instance.budget_crossed", key=("pool",)):
+    """A pool spent a share of what it may spend in the current hour or day (UTC)."""
+
+    pool: Id
+    period: Literal["hour", "day"]
+    share: float
+    """1: the cap. Its machines checkpoint and are released, and none starts until the period ends.
+    """
+    spent: float
+    limit: float
+    at: float
+
+
+class ObtainabilityNoted(Event, type="instance.obtainability_noted", key=("pool",)):
+    """How likely a place is to have machines, as the cloud says."""
+
+    pool: Id
+    offer: str
+    obtainability: float
+    """0 to 1."""
+    uptime: float | None
+    """Seconds that most spot machines live at least."""
+    at: float
+
+
+class TaskNoted(Event, type="instance.task_noted", key=("pool",)):
+    """How far work with a deadline is."""
+
+    pool: Id
+    task_id: Id
+    allocation_id: Id | None
+    """Its attempt that runs; None: it waits."""
+    slots: int
+    total: float
+    """Seconds of computing, all in all."""
+    done: float
+    """Of these, done at `at`."""
+    begun_at: float
+    deadline_at: float
+    at: float
+
+
+class PoolAdvised(Event, type="instance.advised", key=("pool",)):
+    """What a pool that only observes would do now; empty: nothing."""
+
+    pool: Id
+    would: str
+    at: float
 
 
 class DemandNoted(Event, type="instance.demand_noted", key=("pool",)):
@@ -76,3 +225,5 @@ class DemandNoted(Event, type="instance.demand_noted", key=("pool",)):
     pool: Id
     missing_slots: int
     """Slots that waiting gangs ask for."""
+    by_type: dict[str, int] = Field(default_factory=dict)
+    """The same by the model of slot that they ask for; "": any."""

@@ -117,6 +117,11 @@ class RunExited(Event, type="run.exited", key=_RUN):
     reason: str
     exit_code: int | None = None
     """Of the first rank that failed; negative: the signal."""
+    last_step: int | None = None
+    """Step of the last validation result that this run reported, all of which are in their stream
+    by now; None: it reported none."""
+    last_time: int | None = None
+    """The same result's place in units of the time metric."""
 
 
 class CheckpointSaved(Event, type="checkpoint.saved", key=_TRIAL):
@@ -153,6 +158,10 @@ class TrainingReported(Event, type="metric.training", key=_TRIAL):
     step: int
     metrics: dict[str, float]
     at: float
+    group: str = "training"
+    """`training`, `validation`, or `system`: of the machine and the platform, not the script."""
+    source: str = ""
+    """Of `system`: the node that measured it; its step is then the last that was reported."""
 
 
 class LogWritten(Event, type="log.written", key=_TRIAL):

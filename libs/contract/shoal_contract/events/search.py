@@ -74,7 +74,7 @@ class SearchChanged(Event, type="search.changed", key=_EXPERIMENT):
 
 
 class SearchClosing(Event, type="search.closing", key=_EXPERIMENT):
-    """No more trials are proposed or promoted: its program said so, or its budget is spent."""
+    """No more trials are proposed: its program said so, or its budget is spent."""
 
     experiment_id: Id
     reason: str

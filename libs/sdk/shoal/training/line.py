@@ -1,20 +1,29 @@
 """A rank's end of the line to its worker (see `shoal_contract.line`)."""
 
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from shoal.training.outbox import ClosedError
 from shoal_contract import line
 from shoal_contract.events import Checkpoint
 
 A = TypeVar("A", bound=BaseModel)
 
+MEETING = 60.0
+"""Seconds that a rank waits for its worker at the start."""
+DEADLINE = 10.0
+"""Seconds for one message; the outbox sends it again."""
+WAITING = 75.0
+"""Seconds for the searcher's word at the target: more than the worker itself waits for it."""
+
 
 class Line:
-    """Calls the worker over its Unix socket.
+    """Calls the worker over its Unix socket, each call within a time limit.
 
-    A call has no deadline: the worker answers when the streams are there again, however long that
-    takes, and if the worker dies, so does this rank.
+    Calls raise OSError when no answer came, and ClosedError when the worker says that the run is
+    over.
     """
 
     def __init__(self, socket: str, token: str) -> None:
@@ -25,30 +34,63 @@ class Line:
 
     def hello(self, rank: int) -> line.Welcome:
         """What this rank is to do."""
-        return self._call("Hello", line.Hello(token=self.token, rank=rank), line.Welcome)
+        return self._call("Hello", line.Hello(token=self.token, rank=rank), line.Welcome, MEETING)
 
-    def report(self, step: int, metrics: dict[str, float]) -> None:
-        """Numbers of a step; returns when they are in the stream."""
-        self._call("Report", line.Report(token=self.token, step=step, metrics=metrics), line.Done)
+    def report(self, items: list[line.Numbers]) -> None:
+        """Numbers of steps; returns when they are in the stream."""
+        self._call("Report", line.Report(token=self.token, items=items), line.Done, DEADLINE)
 
     def saved(self, checkpoint: Checkpoint) -> None:
         """A checkpoint is complete; returns when that is in the stream."""
-        self._call("Saved", line.Saved(token=self.token, checkpoint=checkpoint), line.Done)
+        request = line.Saved(token=self.token, checkpoint=checkpoint)
+        self._call("Saved", request, line.Done, DEADLINE)
 
     def ask(self, rank: int, time: int | None) -> line.Word:
         """Should this rank stop?"""
-        return self._call("Ask", line.Ask(token=self.token, rank=rank, time=time), line.Word)
+        request = line.Ask(token=self.token, rank=rank, time=time)
+        return self._call("Ask", request, line.Word, WAITING)
 
-    def _call(self, method: str, request: BaseModel, answer: type[A]) -> A:
+    def watch(self, rank: int) -> Iterator[line.Word]:
+        """The worker's word now, and each time it changes, until the connection breaks."""
+        call = self._channel.unary_stream(
+            f"/{line.SERVICE}/Watch",
+            request_serializer=_bytes,
+            response_deserializer=line.Word.model_validate_json,
+        )
+        import grpc
+
+        try:
+            yield from call(line.Watch(token=self.token, rank=rank), wait_for_ready=True)
+        except grpc.RpcError as error:
+            raise _meaning("Watch", error) from error
+
+    def close(self) -> None:
+        """Hang up."""
+        self._channel.close()
+
+    def _call(self, method: str, request: BaseModel, answer: type[A], seconds: float) -> A:
         import grpc
 
         call = self._channel.unary_unary(
             f"/{line.SERVICE}/{method}",
-            request_serializer=lambda m: m.model_dump_json().encode(),
+            request_serializer=_bytes,
             response_deserializer=answer.model_validate_json,
         )
         try:
-            result: A = call(request)
+            result: A = call(request, timeout=seconds, wait_for_ready=True)
         except grpc.RpcError as error:
-            raise RuntimeError(f"the worker answered {method} with: {error.details()}") from error
+            raise _meaning(method, error) from error
         return result
+
+
+def _bytes(message: BaseModel) -> bytes:
+    return message.model_dump_json().encode()
+
+
+def _meaning(method: str, error: Any) -> Exception:
+    import grpc
+
+    text = f"the worker answered {method} with: {error.details()}"
+    if error.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.INVALID_ARGUMENT):
+        return ClosedError(text)
+    return OSError(text)

@@ -59,9 +59,21 @@ def anyone(flag: bool) -> bool:
 
     if not dist.is_initialized():
         return flag
-    tensor = torch.tensor([int(flag)])
+    tensor = torch.tensor([int(flag)], device=_device())
     dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
     return bool(tensor.item())
+
+
+def _device() -> str:
+    """Where the default group exchanges a number: a library may have formed it for CUDA alone."""
+    import torch
+    import torch.distributed as dist
+
+    try:
+        dist.group.WORLD._get_backend(torch.device("cpu"))  # type: ignore[union-attr]
+    except RuntimeError:
+        return "cuda"
+    return "cpu"
 
 
 def gather(value: Any) -> list[Any]:

@@ -1,14 +1,24 @@
 """A run, as one of its ranks sees it."""
 
+import atexit
 import contextlib
 import os
 import signal
 import sys
+import time
+import traceback
 from typing import Any
 
-from shoal.training.line import Line
+from shoal.training.data import Loader
+from shoal.training.line import WAITING, Line
+from shoal.training.notice import Notice
+from shoal.training.outbox import ClosedError, Outbox
 from shoal_contract.events import Checkpoint
-from shoal_contract.line import SOCKET_VARIABLE, TOKEN_VARIABLE, Welcome
+from shoal_contract.line import SOCKET_VARIABLE, TOKEN_VARIABLE, Numbers, Welcome
+from shoal_contract.states import StopReason
+
+LEAVING = 600.0
+"""Seconds that a rank at its end waits for what it said to be heard."""
 
 
 class Run:
@@ -24,123 +34,225 @@ class Run:
         local_rank: int = 0,
         line: Line | None = None,
         welcome: Welcome | None = None,
+        storage: str | None = None,
     ) -> None:
         self.hyperparameters = hyperparameters
         """The trial's configuration."""
         self.rank, self.world_size, self.local_rank = rank, world_size, local_rank
-        self.target = target
-        """How far to train, in units of the experiment's time metric, as far as is known now."""
-        self._line, self._welcome = line, welcome
-        self._time: int | None = None
         self.latest: Checkpoint | None = welcome.task.checkpoint if welcome else None
         """The checkpoint to go on from; None: from the start."""
         self.seed: int = welcome.task.seed if welcome else 0
         self.trial_id: str = welcome.task.trial_id if welcome else "local"
+        self._target, self._time = target, -1
+        self._line, self._task = line, welcome.task if welcome else None
+        self._outbox: Outbox | None = None
+        self._notice: Notice | None = None
+        self._signalled = False
+        if line is not None:
+            self._outbox = Outbox(line.report, line.saved)
+            self._notice = Notice(line, rank, target)
+        self._storage = welcome.checkpoint_url if welcome else storage
+        self._saver: Any = None
 
     @classmethod
     def join(
-        cls, hyperparameters: dict[str, Any], max_time: int | None, distributed: bool
+        cls,
+        hyperparameters: dict[str, Any],
+        max_time: int | None,
+        distributed: bool,
+        storage: str | None,
     ) -> "Run":
         """See `shoal.init`."""
-        from shoal.training import ranks
+        from shoal.training import checkpoints, ranks
 
         rank = int(os.environ.get("RANK", "0"))
         world_size = int(os.environ.get("WORLD_SIZE", "1"))
         local_rank = int(os.environ.get("LOCAL_RANK", "0"))
         where: dict[str, Any] = {"rank": rank, "world_size": world_size, "local_rank": local_rank}
         socket = os.environ.get(SOCKET_VARIABLE)
+        if distributed and world_size > 1:
+            ranks.meet()
         if socket is None:
-            run = cls(hyperparameters, target=max_time or 1, **where)
+            run = cls(hyperparameters, target=max_time or 1, storage=storage, **where)
+            run.latest = None if storage is None else checkpoints.newest(storage)
         else:
-            _ignore_sigterm()
             line = Line(socket, os.environ[TOKEN_VARIABLE])
             welcome = line.hello(rank)
             task = welcome.task
             run = cls(task.hyperparameters, target=task.target, line=line, welcome=welcome, **where)
-        if distributed and world_size > 1:
-            ranks.meet()
+        _hear_sigterm(run)
+        atexit.register(run._leave)
         return run
+
+    @property
+    def target(self) -> int:
+        """How far to train, in units of the experiment's time metric, as far as is known now."""
+        return max(self._target, self._notice.word.target) if self._notice else self._target
+
+    @property
+    def preempted(self) -> bool:
+        """Whether this rank has heard that its slots go away. It may be looked at anywhere (while
+        data is prepared, in an evaluation) at no cost; what all ranks agree on is `should_stop`."""
+        reason = self._notice.word.reason if self._notice else None
+        return self._signalled or reason is StopReason.PREEMPTED
 
     def report(self, *, step: int, **metrics: Any) -> None:
         """Report numbers of a step (anything that `float` takes). Rank 0's count; the others'
-        calls do nothing. Returns when the platform has them safe.
+        calls do nothing. Returns at once: they are sent in order, and again until they are safe.
 
         A report that carries the experiment's metric is a validation result: the search decides
-        on it. Each step counts once.
+        on it. Each step counts once. Raises ValueError if it lacks the time metric.
         """
-        numbers = {name: float(value) for name, value in metrics.items()}
-        if self._welcome is None:
-            self._time = step
-        else:
-            task = self._welcome.task
-            if task.metric in numbers:
-                at = step if task.time_metric == "step" else numbers.get(task.time_metric)
-                self._time = None if at is None else int(at)
+        numbers = {
+            name: float(value.detach() if hasattr(value, "detach") else value)
+            for name, value in metrics.items()
+        }
+        validation = self._task is None or self._task.metric in numbers
+        if validation:
+            self._time = self._place(step, numbers)
         if self.rank != 0:
             return
-        if self._line is None:
+        if self._outbox is None:
             shown = "  ".join(f"{name}={value:.6g}" for name, value in numbers.items())
             print(f"step {step}  {shown}", file=sys.stderr)
-        else:
-            self._line.report(step, numbers)
-
-    def checkpoint(self, *, step: int, **parts: Any) -> None:
-        """Save `parts` (anything with a `state_dict`, tensors, or plain values) with every rank's
-        random state. Every rank must call it; rank 0 writes. Returns when it is complete.
-
-        Stand-alone, nothing is saved.
-        """
-        from shoal.training import checkpoints, ranks
-
-        if self._welcome is None or self._line is None:
             return
-        states = ranks.gather(checkpoints.random_state())
-        if self.rank == 0:
-            content = {
-                name: part.state_dict() if hasattr(part, "state_dict") else part
-                for name, part in parts.items()
-            }
-            found = checkpoints.save(
-                f"{self._welcome.checkpoint_url}/step-{step}",
-                {**content, "_random": states},
-                step=step,
-                attempt=self._welcome.task.attempt,
+        group: Any = "validation" if validation else "training"
+        item = Numbers(step=step, metrics=numbers, group=group, at=time.time())
+        self._outbox.put(item, now=validation)
+
+    def _place(self, step: int, numbers: dict[str, float]) -> int:
+        if self._task is None or self._task.time_metric == "step":
+            return step
+        if self._task.time_metric not in numbers:
+            raise ValueError(
+                f"the report has {self._task.metric!r} but not {self._task.time_metric!r}, which"
+                " is the experiment's searcher.time_metric"
             )
-            self._line.saved(found)
-            self.latest = found
+        return int(numbers[self._task.time_metric])
+
+    def checkpoint(self, *, step: int, wait: bool = False, **parts: Any) -> None:
+        """Save `parts` (anything with a `state_dict`, tensors, or plain values) with every rank's
+        random state. Every rank must call it.
+
+        Returns once a copy is taken; it is written while training goes on, and counts once it is
+        complete. With `wait` it is then complete. Waits while an earlier one is being written. A
+        step that was saved is not saved again. Models that lie in pieces over the ranks are saved
+        in pieces. By itself, a script saves where `shoal.init(storage=...)` says, or nothing.
+
+        Raises CheckpointError if the one before (with `wait`: this one) could not be written.
+        """
+        if self._storage is None:
+            return
+        if self._saver is None:
+            from shoal.training.saver import Saver
+
+            attempt = self._task.attempt if self._task is not None else 1
+            self._saver = Saver(self._storage, attempt, self.rank, self._saved)
+        self._saver.save(step, parts, wait=wait)
+
+    def _saved(self, found: Checkpoint, figures: Any) -> None:
+        self.latest = found
+        if self._outbox is None:
+            return
+        metrics = {
+            "checkpoint_stall_seconds": figures.stall,
+            "checkpoint_write_seconds": figures.write,
+            "checkpoint_bytes": float(figures.size),
+        }
+        item = Numbers(step=found.step, metrics=metrics, group="system", at=time.time())
+        self._outbox.put(item, now=False)
+        self._outbox.put(found, now=True)
 
     def restore(self, **parts: Any) -> int:
         """Load the latest checkpoint into `parts` (each with `load_state_dict`), and this rank's
         random state; returns the step that it was taken after: 0 if there is none.
 
+        The checkpoint may be another trial's. Then random states stay as they are, optimizers
+        keep the hyperparameters that the script gave them, and the step is 0 if the trial only
+        takes the weights over.
+
         Raises CheckpointError if a file is damaged, KeyError if a part was not saved.
         """
-        from shoal.training import checkpoints
+        from shoal.training import checkpoints, restoring, sharded
+        from shoal.training.randomness import restore_random_state
+        from shoal.training.saver import RANDOM
 
         if self.latest is None:
             return 0
-        content = checkpoints.load(self.latest.url)
-        for name, part in parts.items():
-            part.load_state_dict(content[name])
-        states = content["_random"]
-        if self.rank < len(states):
-            checkpoints.restore_random_state(states[self.rank])
-        return self.latest.step
+        inherits = self._task.inherits if self._task is not None else "nothing"
+        whole, pieces = sharded.split(parts)
+        content = checkpoints.load(self.latest.url, [*whole, RANDOM])
+        restoring.into(whole, content, inherits)
+        if pieces:
+            sharded.load(checkpoints.Folder(self.latest.url), pieces, inherits)
+        states = content[RANDOM]
+        if inherits == "nothing" and self.rank < len(states):
+            restore_random_state(states[self.rank])
+        return 0 if inherits == "weights" else self.latest.step
+
+    def loader(self, dataset: Any, batch_size: int, **options: Any) -> Loader:
+        """Batches of `dataset`: `batch_size` samples at a time over all ranks together, the same
+        ones in the same order on any number of slots. See `Loader`; further options
+        (`num_workers`, `collate_fn`, ...) are those of torch's DataLoader."""
+        where: dict[str, Any] = {"rank": self.rank, "world_size": self.world_size}
+        return Loader(dataset, batch_size, **where, **{"seed": self.seed, **options})
 
     def should_stop(self) -> bool:
-        """Whether to leave the training loop now. Every rank must call it, at the end of a step,
-        and all get the same answer. At the target it waits for the searcher's word."""
+        """Whether to leave now: told to, or trained in full. Every rank must call it, equally
+        often, and all get the same answer; it may be called after each batch, and in warm-up and
+        evaluation. At the target it waits for the searcher's word."""
         from shoal.training import ranks
 
-        if self._line is None:
-            return self._time is not None and self._time >= self.target
-        word = self._line.ask(self.rank, self._time if self.rank == 0 else None)
-        self.target = word.target
-        return ranks.anyone(word.stop)
+        return ranks.anyone(self._told_to_stop())
+
+    def _told_to_stop(self) -> bool:
+        if self._line is None or self._notice is None:
+            return self._signalled or self._time >= self.target
+        if self._notice.word.stop:
+            return True
+        if self.rank != 0 or self._time < self.target or self._outbox is None:
+            return False
+        self._outbox.flush(WAITING)
+        try:
+            word = self._line.ask(self.rank, self._time)
+        except OSError:  # the worker does not answer: better train on
+            return False
+        except ClosedError:
+            return True
+        self._target = max(self._target, word.target)
+        return word.stop
+
+    def finish(self) -> None:
+        """Wait until the last checkpoint is written and everything that was said is safe. A
+        script that ends does so by itself. Raises CheckpointError, TimeoutError."""
+        try:
+            if self._saver is not None:
+                self._saver.finish()
+        finally:
+            if self._outbox is not None and not self._outbox.flush(LEAVING):
+                raise TimeoutError(f"the worker did not answer for {LEAVING:g} s")
+
+    def _leave(self) -> None:
+        """At the end of the process. A checkpoint that could not be written is an error of it."""
+        try:
+            self.finish()
+        except Exception:
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(1)
+        if self._line is not None:
+            self._line.close()
 
 
-def _ignore_sigterm() -> None:
-    """The worker says when to stop. What this process starts can be ended by SIGTERM as ever."""
+def _hear_sigterm(run: Run) -> None:
+    """Under a worker, which says when to stop, SIGTERM means nothing; a script by itself is told
+    by the first one, and ended by the next. What it starts can be ended by SIGTERM as ever."""
+
+    def told(*_: Any) -> None:
+        if run._line is None:
+            run._signalled = True
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
     with contextlib.suppress(ValueError):  # not in the main thread
-        signal.signal(signal.SIGTERM, lambda *_: None)
+        signal.signal(signal.SIGTERM, told)
         os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from shoal_contract.events import (
+    AllocationGranted,
+    CheckpointSaved,
     DemandChanged,
     DemandNoted,
     Event,
@@ -16,92 +18,187 @@ from shoal_contract.events import (
     NodeDraining,
     NodeIdle,
     NodeRemoved,
+    RunSettled,
+)
+from shoal_contract.events.instance import (
+    Cause,
+    InstancePreempted,
+    ObtainabilityNoted,
+    TaskNoted,
 )
 from shoal_contract.states import InstanceState
 from shoal_decider import Message, Tick
+from shoal_provisioner.core import money, usage
+from shoal_provisioner.core.adopt import adopt, found
 from shoal_provisioner.core.balance import balance
 from shoal_provisioner.core.draft import Draft
-from shoal_provisioner.core.messages import MachineFailed, MachineGone, MachineStarted
+from shoal_provisioner.core.messages import (
+    MachineFailed,
+    MachineFound,
+    MachineGone,
+    MachinePreempted,
+    MachineStarted,
+    Obtainability,
+    TaskProgress,
+)
+from shoal_provisioner.core.offers import Offer
 from shoal_provisioner.core.pools import Pool
-from shoal_provisioner.core.state import State
+from shoal_provisioner.core.state import Instance, State, TaskState
+
+Offers = Mapping[str, Sequence[Offer]]
+PREEMPTED = "preempted"
+"""What a worker's reason for draining contains when its cloud takes the machine back."""
 
 
-def decide(state: State, message: Message, pools: Mapping[str, Pool]) -> Sequence[Event]:
+def decide(
+    state: State, message: Message, pools: Mapping[str, Pool], offers: Offers
+) -> Sequence[Event]:
     """What follows from one message. What is unknown, over or old has no effect."""
     draft = Draft.of(state, message.now)
     match message.body:
         case DemandChanged() as body:
             missing = _missing(body, pools.get(body.pool))
-            if missing != state.pool(body.pool).missing_slots:
-                draft.emit(DemandNoted(pool=body.pool, missing_slots=missing))
-        case NodeAdmitted() | NodeIdle() | NodeBusy() | NodeDraining() | NodeRemoved() as body:
+            if missing != state.pool(body.pool).missing:
+                total = sum(missing.values())
+                draft.emit(DemandNoted(pool=body.pool, missing_slots=total, by_type=missing))
+        case AllocationGranted() | RunSettled() | CheckpointSaved() as body:
+            usage.note(draft, body)
+            return draft.events  # of use, and nothing to start or stop
+        case NodeAdmitted() as body:
+            _admitted(draft, body, pools, offers)
+        case NodeIdle() | NodeBusy() | NodeDraining() | NodeRemoved() as body:
             _node(draft, body)
-        case MachineStarted() | MachineFailed() | MachineGone() as body:
-            _answered(draft, body)
+        case MachineStarted() | MachineFailed() | MachineGone() | MachinePreempted() as body:
+            _answered(draft, body, pools, offers)
+        case MachineFound() as body:
+            found(draft, body, pools, offers)
+        case Obtainability() as body:
+            _obtainability(draft, body)
+        case TaskProgress() as body:
+            _progress(draft, body)
+        case Tick():
+            money.meter_hours(draft)
         case _:
             pass
     # Word of a machine that is not ours changes nothing, and so starts nothing.
     if draft.events or isinstance(message.body, Tick | DemandChanged):
-        balance(draft, pools)
+        balance(draft, pools, offers)
     return draft.events
 
 
-def _missing(body: DemandChanged, pool: Pool | None) -> int:
-    """Slots that waiting gangs ask for. A gang spreads over machines, so only the sum counts;
-    for one that all machines of the pool together cannot hold, none is started."""
-    largest = pool.max_instances * pool.slots_per_instance if pool else 0
-    return sum(want.slots * want.count for want in body.wants if want.slots <= largest)
+def _missing(body: DemandChanged, pool: Pool | None) -> dict[str, int]:
+    """Slots that waiting gangs ask for, by type. A gang spreads over machines, so only the sum
+    counts; for one that all machines of the pool together cannot hold, none is started."""
+    found: dict[str, int] = {}
+    for want in body.wants:
+        wanted = want.slot_type or ""
+        if pool is not None and want.slots <= pool.most_slots(wanted):
+            found[wanted] = found.get(wanted, 0) + want.slots * want.count
+    return found
 
 
-def _node(
-    draft: Draft, body: NodeAdmitted | NodeIdle | NodeBusy | NodeDraining | NodeRemoved
-) -> None:
+def _admitted(draft: Draft, body: NodeAdmitted, pools: Mapping[str, Pool], offers: Offers) -> None:
+    if body.instance_id not in draft.state.instances and body.pool in pools:
+        adopt(draft, body, pools[body.pool], offers[body.pool])
+    instance = draft.instance(body.instance_id, "instance.joined")
+    if instance is None:
+        return
+    money.meter(draft, instance.instance_id)
+    draft.emit(
+        InstanceJoined(
+            pool=instance.pool,
+            instance_id=instance.instance_id,
+            node_id=body.node_id,
+            at=draft.now,
+        )
+    )
+
+
+def _node(draft: Draft, body: NodeIdle | NodeBusy | NodeDraining | NodeRemoved) -> None:
     match body:
-        case NodeAdmitted():
-            if instance := draft.instance(body.instance_id, "instance.joined"):
-                draft.emit(
-                    InstanceJoined(
-                        pool=instance.pool,
-                        instance_id=instance.instance_id,
-                        node_id=body.node_id,
-                        at=draft.now,
-                    )
-                )
         case NodeIdle() | NodeBusy():
-            found = draft.state.instances.get(body.instance_id or "")
+            known = draft.state.instances.get(body.instance_id or "")
             idle = isinstance(body, NodeIdle)
             if (
-                found is not None
-                and found.state is InstanceState.JOINED
-                and (found.idle_since is not None) != idle
+                known is not None
+                and known.state is InstanceState.JOINED
+                and (known.idle_since is not None) != idle
             ):
                 draft.emit(
                     InstanceIdled(
-                        pool=found.pool, instance_id=found.instance_id, idle=idle, at=draft.now
+                        pool=known.pool, instance_id=known.instance_id, idle=idle, at=draft.now
                     )
                 )
         case NodeRemoved():
             if instance := draft.instance(body.instance_id, "instance.stopping"):
                 draft.stop(instance, f"its node is gone: {body.reason}")
         case NodeDraining():
-            # It still runs, but is there for no new work: its replacement starts now.
-            found = draft.instance(body.instance_id, "instance.stopping")
-            if found is not None:
-                draft.stop(found, f"its node drains: {body.reason}")
+            # It still runs, but is there for no new work.
+            instance = draft.instance(body.instance_id, "instance.stopping")
+            if instance is not None and PREEMPTED in body.reason:
+                _preempted(draft, instance.instance_id, "worker")
+            elif instance is not None:
+                draft.stop(instance, f"its node drains: {body.reason}")
 
 
-def _answered(draft: Draft, body: MachineStarted | MachineFailed | MachineGone) -> None:
+def _preempted(draft: Draft, instance_id: str, source: str) -> None:
+    """The cloud takes a machine back: counted once, whoever says it first."""
+    machine = draft.state.instances[instance_id]
+    if not machine.preempted:
+        draft.emit(
+            InstancePreempted(
+                pool=machine.pool, instance_id=instance_id, source=source, at=draft.now
+            )
+        )
+    draft.stop(machine, "the cloud takes it back")
+
+
+def _answered(
+    draft: Draft,
+    body: MachineStarted | MachineFailed | MachineGone | MachinePreempted,
+    pools: Mapping[str, Pool],
+    offers: Offers,
+) -> None:
     known = draft.state.instances.get(body.instance_id)
     if known is None:
         return
-    ids = {"pool": known.pool, "instance_id": known.instance_id}
     match body:
         case MachineStarted():
             if draft.instance(body.instance_id, "instance.started"):
-                draft.emit(InstanceStarted(**ids, at=draft.now))
-        case MachineFailed() | MachineGone():
-            # A machine that vanished before its worker joined has failed to start.
-            if draft.instance(body.instance_id, "instance.failed"):
-                draft.emit(InstanceFailed(**ids, reason=body.reason, at=draft.now))
-            elif draft.instance(body.instance_id, "instance.stopped"):
-                draft.emit(InstanceStopped(**ids, reason=body.reason, at=draft.now))
+                draft.emit(
+                    InstanceStarted(pool=known.pool, instance_id=known.instance_id, at=draft.now)
+                )
+        case MachinePreempted():
+            _preempted(draft, body.instance_id, body.source)
+        case MachineFailed():
+            _ended(draft, known, body.reason, body.cause)
+        case MachineGone():
+            if body.preempted:
+                _preempted(draft, body.instance_id, "poll")
+                balance(draft, pools, offers)  # while it is known what is to be replaced
+            _ended(draft, known, body.reason, "other")
+
+
+def _ended(draft: Draft, known: Instance, reason: str, cause: Cause) -> None:
+    """A machine is gone. One that vanished before its worker joined has failed to start."""
+    ids = {"pool": known.pool, "instance_id": known.instance_id}
+    money.close(draft, known.instance_id)
+    if draft.instance(known.instance_id, "instance.failed"):
+        draft.emit(InstanceFailed(**ids, reason=reason, at=draft.now, cause=cause))
+    elif draft.instance(known.instance_id, "instance.stopped"):
+        draft.emit(InstanceStopped(**ids, reason=reason, at=draft.now))
+
+
+def _obtainability(draft: Draft, body: Obtainability) -> None:
+    past = draft.state.pool(body.pool).offers.get(body.offer)
+    known = (past.obtainability, past.uptime) if past is not None else (1.0, None)
+    if known != (body.obtainability, body.uptime):
+        draft.emit(ObtainabilityNoted(**body.model_dump(), at=draft.now))
+
+
+def _progress(draft: Draft, body: TaskProgress) -> None:
+    fields = body.model_dump(exclude={"pool", "task_id"})
+    now_known = TaskState(**fields, noted_at=draft.now)
+    known = draft.state.pool(body.pool).tasks.get(body.task_id)
+    if known != now_known and (known is not None or body.done < body.total):
+        draft.emit(TaskNoted(**body.model_dump(), at=draft.now))

@@ -11,43 +11,48 @@ from shoal_contract.events import (
     InstanceStopped,
     InstanceStopping,
 )
+from shoal_contract.events.instance import (
+    BudgetCrossed,
+    InstanceAdopted,
+    InstanceDisowned,
+    InstanceMetered,
+    InstancePreempted,
+    ObtainabilityNoted,
+    PoolAdvised,
+    TaskNoted,
+    WorkLost,
+    WorkSaved,
+)
 from shoal_contract.states import InstanceState
-from shoal_provisioner.core.state import Instance, PoolState, State
+from shoal_provisioner.core.offers import FIRST_PAUSE, aged, offer_key
+from shoal_provisioner.core.periods import SECONDS, period_of
+from shoal_provisioner.core.state import Instance, Past, PoolState, Spent, State, TaskState
 
 
 def evolve(state: State, event: Event) -> State:
     """The state after an event; `state` is changed in place."""
     match event:
-        case DemandNoted():
-            _pool(state, event.pool).missing_slots = event.missing_slots
-            for machine in state.of(event.pool):
-                machine.busy_since = None
-        case InstanceRequested():
-            _pool(state, event.pool).made += 1
-            state.instances[event.instance_id] = Instance(
-                instance_id=event.instance_id,
-                pool=event.pool,
-                slots=event.slots,
-                requested_at=event.at,
-            )
-        case InstanceStarted():
-            state.instances[event.instance_id].state = InstanceState.STARTED
-        case InstanceJoined():
-            instance = state.instances[event.instance_id]
-            instance.state, instance.idle_since = InstanceState.JOINED, event.at
-            _pool(state, event.pool).failures = 0
-        case InstanceIdled():
-            instance = state.instances[event.instance_id]
-            instance.idle_since = event.at if event.idle else None
-            instance.busy_since = None if event.idle else event.at
-        case InstanceStopping():
-            state.instances[event.instance_id].state = InstanceState.STOPPING
+        case InstanceRequested() | InstanceAdopted() | InstanceDisowned():
+            _appear(state, event)
+        case (
+            InstanceStarted()
+            | InstanceJoined()
+            | InstanceIdled()
+            | InstanceStopping()
+            | InstancePreempted()
+            | InstanceMetered()
+            | WorkSaved()
+        ):
+            if event.instance_id in state.instances:
+                _go_on(state, state.instances[event.instance_id], event)
         case InstanceFailed():
-            pool = _pool(state, event.pool)
-            pool.failures, pool.failed_at = pool.failures + 1, event.at
-            state.instances.pop(event.instance_id)
+            _fail(state, event)
         case InstanceStopped():
-            state.instances.pop(event.instance_id)
+            _forget(state, event.instance_id)
+        case DemandNoted() | BudgetCrossed() | ObtainabilityNoted() | TaskNoted() | PoolAdvised():
+            _note(state, _pool(state, event.pool), event)
+        case WorkLost():
+            pass  # for whoever sums the costs
         case _:
             pass
     return state
@@ -55,3 +60,149 @@ def evolve(state: State, event: Event) -> State:
 
 def _pool(state: State, name: str) -> PoolState:
     return state.pools.setdefault(name, PoolState())
+
+
+def _appear(state: State, event: InstanceRequested | InstanceAdopted | InstanceDisowned) -> None:
+    pool, name = _pool(state, event.pool), event.instance_id
+    made = Instance(instance_id=name, pool=event.pool, slots=1, requested_at=event.at)
+    made.zone, made.spot = event.zone, event.spot
+    made.price, made.list_price = event.price, event.list_price
+    match event:
+        case InstanceDisowned():
+            made.state, made.metered_at = InstanceState.STOPPING, event.at
+        case InstanceAdopted():
+            made.state, made.metered_at = InstanceState.STARTED, event.at
+            made.slots, made.kind = event.slots, event.kind
+        case InstanceRequested():
+            made.slots, made.kind = event.slots, event.kind
+            if event.replaces in state.instances:
+                state.instances[event.replaces].replaced = True
+    pool.made = max(pool.made, number_of(event.pool, name) + 1)
+    state.instances[name] = made
+
+
+def number_of(pool: str, instance_id: str) -> int:
+    """The number in an id `<pool>-<number>`; -1: it is no such id."""
+    text = instance_id.removeprefix(f"{pool}-")
+    sound = text != instance_id and text.isascii() and text.isdecimal() and len(text) < 10
+    return int(text) if sound else -1
+
+
+def _go_on(
+    state: State,
+    instance: Instance,
+    event: InstanceStarted
+    | InstanceJoined
+    | InstanceIdled
+    | InstanceStopping
+    | InstancePreempted
+    | InstanceMetered
+    | WorkSaved,
+) -> None:
+    pool = _pool(state, instance.pool)
+    match event:
+        case InstanceStarted():
+            instance.state, instance.metered_at = InstanceState.STARTED, event.at
+            _past(pool, instance, failures=0)
+        case InstanceJoined():
+            instance.state, instance.idle_since = InstanceState.JOINED, event.at
+            instance.node_id = event.node_id
+            if instance.metered_at is None:
+                instance.metered_at = event.at
+            state.nodes[event.node_id] = instance.instance_id
+            pool.failures = 0
+            _past(pool, instance, failures=0)
+        case InstanceIdled():
+            instance.idle_since = event.at if event.idle else None
+            instance.busy_since = None if event.idle else event.at
+        case InstanceStopping():
+            instance.state = InstanceState.STOPPING
+        case InstancePreempted():
+            instance.preempted = True
+            past = aged(pool.offers.get(_key(instance), Past()), event.at)
+            _past(pool, instance, **{**dict(past), "preemptions": past.preemptions + 1})
+        case InstanceMetered():
+            _meter(pool, instance, event)
+        case WorkSaved():
+            instance.saved = {**instance.saved, event.allocation_id: event.at}
+
+
+def _key(instance: Instance) -> str:
+    return offer_key(instance.kind, instance.zone, instance.spot)
+
+
+def _past(pool: PoolState, instance: Instance, **fields: object) -> None:
+    past = pool.offers.get(_key(instance), Past()).model_copy(update=fields)
+    pool.offers = {**pool.offers, _key(instance): past}
+
+
+def _meter(pool: PoolState, instance: Instance, event: InstanceMetered) -> None:
+    instance.metered_at, instance.shares = event.at, dict(event.next_shares)
+    instance.saved = {name: instance.saved.get(name, event.at) for name in event.next_shares}
+    for name in SECONDS:
+        period = period_of(name, event.since)
+        spent = pool.spent.get(name, Spent(period=period))
+        if spent.period < period:
+            spent = Spent(period=period)
+        if spent.period == period:
+            more = spent.model_copy(update={"money": spent.money + event.cost})
+            pool.spent = {**pool.spent, name: more}
+    if instance.spot:
+        past = aged(pool.offers.get(_key(instance), Past()), event.at)
+        hours = past.hours + (event.at - event.since) / 3600
+        _past(pool, instance, **{**dict(past), "hours": hours})
+
+
+def _fail(state: State, event: InstanceFailed) -> None:
+    pool, instance = _pool(state, event.pool), state.instances.get(event.instance_id)
+    if instance is None:
+        return
+    if event.cause in FIRST_PAUSE:
+        past = pool.offers.get(_key(instance), Past())
+        # What was asked for before the last failure failed with it: that is no new attempt.
+        again = past.failures == 0 or instance.requested_at > past.failed_at
+        _past(pool, instance, failures=past.failures + again, failed_at=event.at, cause=event.cause)
+        if instance.spot and pool.short_since is None:
+            pool.short_since = event.at
+    elif pool.failures == 0 or instance.requested_at > pool.failed_at:
+        pool.failures, pool.failed_at = pool.failures + 1, event.at
+    _forget(state, event.instance_id)
+
+
+def _forget(state: State, instance_id: str) -> None:
+    gone = state.instances.pop(instance_id, None)
+    if gone is not None and gone.node_id is not None:
+        state.nodes.pop(gone.node_id, None)
+
+
+def _note(
+    state: State,
+    pool: PoolState,
+    event: DemandNoted | BudgetCrossed | ObtainabilityNoted | TaskNoted | PoolAdvised,
+) -> None:
+    match event:
+        case DemandNoted():
+            pool.missing = dict(event.by_type)
+            if event.missing_slots and not event.by_type:  # as it was said once
+                pool.missing = {"": event.missing_slots}
+            if event.missing_slots == 0:
+                pool.short_since = None
+            for machine in state.of(event.pool):
+                machine.busy_since = None
+        case BudgetCrossed():
+            spent = Spent(period=period_of(event.period, event.at), line=event.share)
+            old = pool.spent.get(event.period)
+            if old is not None and old.period == spent.period:
+                spent.money = old.money
+            pool.spent = {**pool.spent, event.period: spent}
+        case ObtainabilityNoted():
+            past = pool.offers.get(event.offer, Past())
+            fields = {"obtainability": event.obtainability, "uptime": event.uptime}
+            pool.offers = {**pool.offers, event.offer: past.model_copy(update=fields)}
+        case TaskNoted():
+            pool.tasks = {name: task for name, task in pool.tasks.items() if name != event.task_id}
+            if event.done < event.total:
+                fields = event.model_dump(exclude={"pool", "task_id", "at"})
+                pool.tasks[event.task_id] = TaskState(**fields, noted_at=event.at)
+        case PoolAdvised():
+            pool.advice = event.would

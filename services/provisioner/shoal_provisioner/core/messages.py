@@ -1,26 +1,64 @@
-"""What the provisioner's own shell tells its core: answers of the drivers."""
+"""What the provisioner's own shell tells its core: answers of the drivers, and what clouds say."""
 
 from pydantic import BaseModel
 
+from shoal_contract.events.instance import Cause
 
-class MachineStarted(BaseModel, frozen=True):
+
+class _OfMachine(BaseModel, frozen=True):
+    pool: str
+    instance_id: str
+
+
+class MachineStarted(_OfMachine, frozen=True):
     """The driver started a machine."""
 
-    pool: str
-    instance_id: str
 
-
-class MachineFailed(BaseModel, frozen=True):
+class MachineFailed(_OfMachine, frozen=True):
     """The driver could not start a machine."""
 
-    pool: str
-    instance_id: str
     reason: str
+    cause: Cause = "other"
 
 
-class MachineGone(BaseModel, frozen=True):
+class MachineGone(_OfMachine, frozen=True):
     """A machine does not run any more."""
 
-    pool: str
-    instance_id: str
     reason: str
+    preempted: bool = False
+
+
+class MachinePreempted(_OfMachine, frozen=True):
+    """The cloud takes a machine back. May be told by several ways, and often."""
+
+    source: str
+
+
+class MachineFound(_OfMachine, frozen=True):
+    """A machine with our mark runs and is in no record."""
+
+    kind: str = ""
+    zone: str = ""
+    spot: bool = False
+
+
+class Obtainability(BaseModel, frozen=True):
+    """What a cloud says of an offer. See ObtainabilityNoted."""
+
+    pool: str
+    offer: str
+    obtainability: float
+    uptime: float | None = None
+
+
+class TaskProgress(BaseModel, frozen=True):
+    """How far work with a deadline is, as of now. See TaskNoted."""
+
+    pool: str
+    task_id: str
+    slots: int
+    total: float
+    done: float
+    begun_at: float
+    deadline_at: float
+    allocation_id: str | None = None

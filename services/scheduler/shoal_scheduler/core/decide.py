@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from shoal_contract.events import (
     AllocationQueued,
+    AllocationWidened,
+    CheckpointSaved,
     Event,
     ExtendOrdered,
     NodeAdmitted,
@@ -13,27 +15,33 @@ from shoal_contract.events import (
     NodeLeft,
     NodeNoticed,
     RunExited,
+    ShareChangeRequested,
     TrialCancelled,
     TrialCompleted,
     TrialExtended,
     TrialFailed,
+    TrialMoveRequested,
     TrialPaused,
     TrialRequested,
     TrialStopped,
+    ValidationReported,
 )
 from shoal_contract.ids import allocation_id
 from shoal_contract.states import AllocationState, NodeState, Outcome, StopReason
-from shoal_decider import Message
+from shoal_decider import Message, Tick
+from shoal_scheduler.core import people, progress
 from shoal_scheduler.core.draft import GRACE, Draft
 from shoal_scheduler.core.messages import NodeSilent
-from shoal_scheduler.core.policies import Policy
+from shoal_scheduler.core.models import Allocation
 from shoal_scheduler.core.schedule import schedule
-from shoal_scheduler.core.state import Allocation, State
+from shoal_scheduler.core.state import State
 
+MOST_WIDENED = 100
+"""Allocations that one Tick lets into a further pool."""
 Ended = TrialPaused | TrialCompleted | TrialStopped | TrialCancelled | TrialFailed
 
 
-def decide(state: State, message: Message, policy: Policy) -> Sequence[Event]:
+def decide(state: State, message: Message) -> Sequence[Event]:
     """What follows from one message. What is unknown, over or old has no effect.
 
     What is freed comes first, then what is granted, then what is missing.
@@ -69,17 +77,29 @@ def decide(state: State, message: Message, policy: Policy) -> Sequence[Event]:
             found = state.of_run(body.allocation_id, body.run_id)
             if found is not None and found[1].placement.node_id == body.node_id:
                 draft.settle(body.allocation_id, body.run_id, body.outcome, body.reason)
+        case ValidationReported() as body:
+            progress.reported(draft, body)
+        case CheckpointSaved() as body:
+            progress.saved(draft, body)
+        case ShareChangeRequested() as body:
+            people.change_share(draft, body)
+        case TrialMoveRequested() as body:
+            people.move(draft, body)
+        case Tick():
+            _widen(draft)
         case _:
             pass
-    if draft.events:
-        schedule(draft, policy)
+    everywhere = isinstance(message.body, Tick | ShareChangeRequested)
+    if draft.events or everywhere:
+        schedule(draft, everywhere)
     return draft.events
 
 
 def _requested(draft: Draft, body: TrialRequested) -> None:
-    if body.attempt <= draft.state.attempts.get(body.trial_id, 0):
+    before, past = draft.state.of_trial(body.trial_id), draft.state.past.get(body.trial_id)
+    newest = max(before.task.attempt if before else 0, past.attempt if past else 0)
+    if body.attempt <= newest:
         return
-    before = draft.state.of_trial(body.trial_id)
     if before is not None:
         draft.release(before.allocation_id, StopReason.PAUSED)
     name = allocation_id(body.trial_id, body.attempt)
@@ -90,12 +110,29 @@ def _requested(draft: Draft, body: TrialRequested) -> None:
             trial_id=body.trial_id,
             task=body.task.model_copy(update={"attempt": body.attempt}),
             resources=body.resources,
+            at=draft.now,
         )
     )
-    pool = body.resources.resource_pool
-    if not _is_name(pool):
+    pool = next((p for p in body.resources.pools if not _is_name(p)), None)
+    if pool is not None:
         why = f"{pool!r} is no name of a resource pool: use letters, digits, '-' and '_'"
         draft.end(draft.state.allocations[name], Outcome.FAILED, why)
+
+
+def _widen(draft: Draft) -> None:
+    """Let those who waited for `burst_after` be served by their next pool as well."""
+    for _ in range(MOST_WIDENED):
+        due = draft.state.index.bursts.first()
+        if due is None or due.rank > draft.now:
+            return
+        allocation = draft.state.allocations[due.allocation_id]
+        draft.emit(
+            AllocationWidened(
+                experiment_id=allocation.experiment_id,
+                allocation_id=allocation.allocation_id,
+                pool=allocation.resources.pools[len(allocation.pools)],
+            )
+        )
 
 
 def _is_name(pool: str) -> bool:
@@ -131,6 +168,7 @@ def _retarget(draft: Draft, allocation: Allocation, target: int) -> None:
             trial_id=allocation.trial_id,
             task=allocation.task.model_copy(update={"target": target}),
             resources=allocation.resources,
+            at=allocation.queued_at,
         )
     )
 

@@ -1,6 +1,5 @@
 """A draft: the decisions so far, and the state as it will be after them."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from shoal_contract.events import (
@@ -10,62 +9,60 @@ from shoal_contract.events import (
     NodeIdle,
     NodeRemoved,
     RunSettled,
+    SlotSetAside,
     StopOrdered,
 )
 from shoal_contract.states import AllocationState, NodeState, Outcome, StopReason
 from shoal_scheduler.core.evolve import evolve
+from shoal_scheduler.core.models import Allocation, Node
 from shoal_scheduler.core.outcomes import of_allocation, of_run
-from shoal_scheduler.core.state import Allocation, Node, State
+from shoal_scheduler.core.state import State
 
 GRACE = 30.0
 """Seconds that a run gets to checkpoint and leave."""
+STRIKES = 3
+"""So many different ones have to fail on a slot, with none completed between, to put it aside."""
 LINGER = 300.0
 """Seconds that the rest of a gang gets to finish after one of its runs completed."""
 
 
 @dataclass(slots=True)
 class Draft:
-    """Collects events, and applies each to a state of its own.
-
-    That state shares all nodes and allocations with the real one except those that an event
-    touches: they are copied first, so that the real state is only read.
-    """
+    """Collects events, and applies each to a fork of the state, so that the state is only read."""
 
     state: State
     now: float
     events: list[Event] = field(default_factory=list)
-    _own: set[str] = field(default_factory=set)
+    pools: dict[str, None] = field(default_factory=dict)
+    """The pools in which something changed."""
 
     @classmethod
     def of(cls, state: State, now: float) -> "Draft":
         """A draft that begins as `state` is."""
-        return cls(
-            State.model_construct(
-                nodes=dict(state.nodes),
-                allocations=dict(state.allocations),
-                attempts=dict(state.attempts),
-                current=dict(state.current),
-                demand=dict(state.demand),
-                gone=dict(state.gone),
-            ),
-            now,
-        )
+        return cls(state.fork(), now)
 
     def emit(self, event: Event) -> None:
         """Decide on an event."""
+        ends = isinstance(event, AllocationEnded | NodeRemoved)
+        if ends:
+            self._touch(event)
         self.events.append(event)
-        for node_id in _nodes_of(event):
-            node = self.state.nodes.get(node_id)
-            if node is not None and f"node {node_id}" not in self._own:
-                self._own.add(f"node {node_id}")
-                self.state.nodes[node_id] = node.model_copy(update={"held": dict(node.held)})
-        name = getattr(event, "allocation_id", "")
-        allocation = self.state.allocations.get(name)
-        if allocation is not None and name not in self._own:
-            self._own.add(name)
-            runs = {key: run.model_copy() for key, run in allocation.runs.items()}
-            self.state.allocations[name] = allocation.model_copy(update={"runs": runs})
         self.state = evolve(self.state, event)
+        if not ends:
+            self._touch(event)
+
+    def _touch(self, event: Event) -> None:
+        name = event.type
+        if name.startswith("allocation."):
+            allocation = self.state.allocations.get(event.key_values[-1])
+            if allocation is not None:
+                self.pools.update(dict.fromkeys(allocation.pools))
+                if allocation.pool:
+                    self.pools[allocation.pool] = None
+        elif name.startswith("pool."):
+            node = self.state.nodes.get(event.key_values[0])
+            if node is not None:
+                self.pools[node.pool] = None
 
     def release(self, allocation_id: str, reason: StopReason, grace: float = GRACE) -> None:
         """Take an allocation out of the queue, or tell its runs to checkpoint and leave.
@@ -116,6 +113,9 @@ class Draft:
             )
         )
         node = self.state.nodes.get(placement.node_id)
+        if node is not None and node.incarnation == placement.incarnation:
+            self._judge(node, placement.slots)
+            node = self.state.nodes[placement.node_id]
         if node is not None and node.incarnation == placement.incarnation and not node.held:
             self.emit(NodeIdle(node_id=node.node_id, instance_id=node.instance_id))
         allocation = self.state.allocations[allocation_id]
@@ -124,6 +124,20 @@ class Draft:
             self.release(allocation_id, StopReason.GANG_BROKEN, grace)
         else:
             self.end(allocation, *of_allocation(allocation))
+
+    def _judge(self, node: Node, slots: list[int]) -> None:
+        """Put slots aside on which several in a row failed that have nothing else in common."""
+        for number in slots:
+            strikes = node.strikes.get(number, [])
+            if len(strikes) >= STRIKES and number not in node.aside:
+                self.emit(
+                    SlotSetAside(
+                        node_id=node.node_id,
+                        incarnation=node.incarnation,
+                        slot=number,
+                        reason=f"runs of {', '.join(strikes)} failed on it, and none completed",
+                    )
+                )
 
     def end(self, allocation: Allocation, outcome: Outcome, reason: str) -> None:
         """An allocation holds nothing any more and waits for nothing."""
@@ -157,10 +171,3 @@ class Draft:
             for run_name, run in runs.items():
                 if run.placement.node_id == node.node_id:
                     self.settle(allocation_id, run_name, outcome, f"{node.node_id} left: {reason}")
-
-
-def _nodes_of(event: Event) -> Iterator[str]:
-    if hasattr(event, "node_id"):
-        yield event.node_id
-    for placement in getattr(event, "placements", ()):
-        yield placement.node_id

@@ -1,52 +1,72 @@
 """The effect of each event on the state."""
 
+from typing import TypeVar
+
 from shoal_contract.events import (
     AllocationEnded,
     AllocationGranted,
+    AllocationMoved,
+    AllocationProgressed,
     AllocationQueued,
     AllocationReleasing,
+    AllocationWaiting,
+    AllocationWidened,
     DemandChanged,
     Event,
     ExtendOrdered,
     NodeAdmitted,
+    NodeBusy,
     NodeDraining,
+    NodeIdle,
     NodeRemoved,
     RunSettled,
+    ShareChanged,
+    SlotSetAside,
+    StartOrdered,
     StopOrdered,
 )
 from shoal_contract.ids import run_id
-from shoal_contract.states import AllocationState, NodeState
-from shoal_scheduler.core.state import Allocation, Node, Run, State
+from shoal_contract.states import AllocationState, NodeState, Outcome
+from shoal_scheduler.core.models import Allocation, Node, Past, Progress, Run, Share
+from shoal_scheduler.core.speeds import Speeds, learn, program
+from shoal_scheduler.core.state import REMEMBERED, State
+from shoal_scheduler.core.tables import change
+
+V = TypeVar("V")
 
 
 def evolve(state: State, event: Event) -> State:
     """The state after an event; `state` is changed in place."""
     match event:
-        case NodeAdmitted() | NodeDraining() | NodeRemoved():
+        case StartOrdered() | NodeBusy() | NodeIdle():  # word to others
+            pass
+        case NodeAdmitted() | NodeDraining() | NodeRemoved() | SlotSetAside():
             _node(state, event)
         case AllocationQueued():
             _queue(state, event)
         case AllocationGranted():
             _grant(state, event)
         case AllocationReleasing():
-            allocation = state.allocations[event.allocation_id]
+            allocation = change(state.allocations, event.allocation_id)
             allocation.state, allocation.stop_reason = AllocationState.RELEASING, event.reason
+            state.index.leave(allocation)
         case RunSettled():
-            run = state.allocations[event.allocation_id].runs[event.run_id]
-            run.outcome, run.reason = event.outcome, event.reason
-            node = state.nodes.get(event.node_id)
-            if node is not None and node.incarnation == run.placement.incarnation:
-                for number in run.placement.slots:
-                    node.held.pop(number, None)
+            _settle(state, event)
         case AllocationEnded():
-            state.allocations.pop(event.allocation_id)
-            if state.current.get(event.trial_id) == event.allocation_id:
-                del state.current[event.trial_id]
+            _end(state, event)
         case StopOrdered():
-            state.allocations[event.allocation_id].grace = event.grace
+            change(state.allocations, event.allocation_id).grace = event.grace
         case ExtendOrdered():
-            allocation = state.allocations[event.allocation_id]
+            allocation = change(state.allocations, event.allocation_id)
             allocation.task = allocation.task.model_copy(update={"target": event.target})
+        case AllocationWaiting():
+            change(state.allocations, event.allocation_id).waiting = event.why
+        case AllocationWidened() | AllocationMoved():
+            _shift(state, event)
+        case AllocationProgressed():
+            _progress(state, event)
+        case ShareChanged():
+            _share(state, event)
         case DemandChanged():
             state.demand[event.pool] = event.wants
         case _:
@@ -54,10 +74,11 @@ def evolve(state: State, event: Event) -> State:
     return state
 
 
-def _node(state: State, event: NodeAdmitted | NodeDraining | NodeRemoved) -> None:
+def _node(state: State, event: NodeAdmitted | NodeDraining | NodeRemoved | SlotSetAside) -> None:
     match event:
         case NodeAdmitted():
-            state.nodes[event.node_id] = Node(
+            state.counter += 1
+            node = Node(
                 node_id=event.node_id,
                 incarnation=event.incarnation,
                 pool=event.pool,
@@ -65,34 +86,158 @@ def _node(state: State, event: NodeAdmitted | NodeDraining | NodeRemoved) -> Non
                 slots=event.slots,
                 ports=event.ports,
                 instance_id=event.instance_id,
+                number=state.counter,
             )
+            state.nodes[event.node_id] = node
+            state.index.see(node)
         case NodeDraining():
-            state.nodes[event.node_id].state = NodeState.DRAINING
+            node = change(state.nodes, event.node_id)
+            node.state = NodeState.DRAINING
+            state.index.see(node)
         case NodeRemoved():
-            state.nodes.pop(event.node_id)
-            state.gone[f"{event.node_id}/{event.incarnation}"] = event.reason
+            state.index.forget(state.nodes.pop(event.node_id))
+            _remember(state.gone, f"{event.node_id}/{event.incarnation}", event.reason)
+        case SlotSetAside():
+            node = change(state.nodes, event.node_id)
+            node.aside[event.slot] = event.reason
+            state.index.see(node)
 
 
 def _queue(state: State, event: AllocationQueued) -> None:
-    state.attempts[event.trial_id] = event.task.attempt
-    state.current[event.trial_id] = event.allocation_id
-    # An allocation that is queued already keeps its place: only its task is newer.
-    state.allocations[event.allocation_id] = Allocation(
+    before = state.allocations.get(event.allocation_id)
+    if before is not None:  # it keeps its place: only its task is newer
+        allocation = change(state.allocations, event.allocation_id)
+        allocation.task = event.task
+        return
+    past = state.past.get(event.trial_id)
+    state.counter += 1
+    kept = past is not None and past.kept
+    allocation = Allocation(
         allocation_id=event.allocation_id,
         experiment_id=event.experiment_id,
         trial_id=event.trial_id,
         task=event.task,
         resources=event.resources,
+        number=past.number if past is not None and kept else state.counter,
+        since=past.since if past is not None and kept else event.at,
+        queued_at=event.at,
+        pools=event.resources.pools[:1],
     )
+    state.allocations[event.allocation_id] = allocation
+    state.current[event.trial_id] = event.allocation_id
+    state.index.enqueue(allocation)
 
 
 def _grant(state: State, event: AllocationGranted) -> None:
-    allocation = state.allocations[event.allocation_id]
+    allocation = change(state.allocations, event.allocation_id)
+    state.index.dequeue(allocation)
     allocation.state, allocation.granted_at = AllocationState.GRANTED, event.at
-    allocation.rendezvous = event.rendezvous
+    allocation.rendezvous, allocation.waiting = event.rendezvous, None
     for rank, placement in enumerate(event.placements):
         allocation.runs[run_id(event.allocation_id, rank)] = Run(placement=placement)
-        held = state.nodes[placement.node_id].held
+        node = change(state.nodes, placement.node_id)
         for number in placement.slots:
-            held[number] = event.allocation_id
-    state.nodes[event.placements[0].node_id].port_uses += 1
+            node.held[number] = event.allocation_id
+        if rank == 0:
+            node.port_uses += 1
+            allocation.pool, allocation.model = node.pool, node.model_of(placement.slots[0])
+        state.index.see(node)
+    state.index.hold(allocation)
+
+
+def _settle(state: State, event: RunSettled) -> None:
+    run = change(state.allocations, event.allocation_id).runs[event.run_id]
+    run.outcome, run.reason = event.outcome, event.reason
+    if event.node_id not in state.nodes:
+        return
+    node = state.nodes[event.node_id]
+    if node.incarnation != run.placement.incarnation:
+        return
+    node = change(state.nodes, event.node_id)
+    allocation = state.allocations[event.allocation_id]
+    failed = {Outcome.FAILED: allocation.experiment_id, Outcome.LOST: allocation.trial_id}
+    for number in run.placement.slots:
+        node.held.pop(number, None)
+        if event.outcome in failed:
+            strikes = dict.fromkeys([*node.strikes.get(number, ()), failed[event.outcome]])
+            node.strikes[number] = list(strikes)
+        elif event.outcome is Outcome.COMPLETED:
+            node.strikes.pop(number, None)
+    state.index.see(node)
+
+
+def _end(state: State, event: AllocationEnded) -> None:
+    allocation = state.allocations[event.allocation_id]
+    if allocation.runs:
+        state.index.release(allocation)
+    else:
+        state.index.dequeue(allocation)
+    del state.allocations[event.allocation_id]
+    past = state.past.get(event.trial_id)
+    gain = 1.0
+    if allocation.runs:
+        speeds = Speeds(state.speeds, state.ratios, state.index.room, allocation.pool)
+        gain = speeds.gains(program(allocation)).get(allocation.model, 1.0)
+    if past is None or past.attempt <= event.attempt:
+        ended = Past(
+            attempt=event.attempt,
+            number=allocation.number,
+            since=allocation.since,
+            kept=event.outcome in (Outcome.PREEMPTED, Outcome.LOST),
+            used=(past.used if past else 0) + event.slots * event.seconds * gain,
+        )
+        _remember(state.past, event.trial_id, ended)
+    if state.current.get(event.trial_id) == event.allocation_id:
+        del state.current[event.trial_id]
+    following = state.of_trial(event.trial_id)
+    if allocation.runs and following is not None and not following.runs:
+        state.index.enqueue(following)
+
+
+def _shift(state: State, event: AllocationWidened | AllocationMoved) -> None:
+    allocation = change(state.allocations, event.allocation_id)
+    state.index.dequeue(allocation)
+    match event:
+        case AllocationWidened():
+            allocation.pools = [*allocation.pools, event.pool]
+        case AllocationMoved():
+            allocation.number, allocation.since = event.number, event.since
+    state.index.enqueue(allocation)
+
+
+def _progress(state: State, event: AllocationProgressed) -> None:
+    allocation = change(state.allocations, event.allocation_id)
+    allocation.progress = Progress(
+        at=event.at,
+        step=event.step,
+        time=event.time,
+        speed=event.speed,
+        pace=event.pace,
+        saved_at=event.saved_at,
+    )
+    if event.speed is not None and allocation.slots:
+        known = dict(state.speeds.get(program(allocation), {}))
+        known[allocation.model] = event.speed / allocation.slots
+        _remember(state.speeds, program(allocation), known)
+        learn(state.ratios, known, allocation.model)
+
+
+def _share(state: State, event: ShareChanged) -> None:
+    names = dict.fromkeys(state.index.queued(event.experiment_id))
+    waiting = [state.allocations[name] for name in names]
+    for allocation in waiting:
+        state.index.dequeue(allocation)
+    changed = Share(
+        weight=event.weight, priority=event.priority, max_slots=event.max_slots, hold=event.hold
+    )
+    _remember(state.shares, event.experiment_id, changed)
+    for allocation in waiting:
+        state.index.enqueue(allocation)
+
+
+def _remember(table: dict[str, V], key: str, value: V) -> None:
+    """Keep a value as the newest; the oldest beyond `REMEMBERED` is forgotten."""
+    table.pop(key, None)
+    table[key] = value
+    if len(table) > REMEMBERED:
+        del table[next(iter(table))]

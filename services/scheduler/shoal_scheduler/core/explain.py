@@ -1,45 +1,150 @@
 """Why a trial waits, in one sentence."""
 
-from shoal_contract.states import AllocationState, NodeState
-from shoal_scheduler.core.state import Allocation, State
+from itertools import islice, takewhile
+
+from shoal_contract.events import Waiting
+from shoal_contract.states import AllocationState
+from shoal_scheduler.core.index import batch_of
+from shoal_scheduler.core.models import Allocation
+from shoal_scheduler.core.placement import suits
+from shoal_scheduler.core.state import State
+
+COUNTED = 1000
+"""How many that wait ahead are counted one by one."""
 
 
-def explain(state: State, trial_id: str) -> str:
+def explain(state: State, trial_id: str, now: float | None = None) -> str:
     """One honest sentence on a trial's place in the queue."""
     allocation = state.of_trial(trial_id)
     if allocation is None:
         return f"{trial_id} asks for no slots."
     if allocation.state is not AllocationState.QUEUED:
         where = ", ".join(run.placement.node_id for run in allocation.runs.values())
-        return f"{trial_id} holds {allocation.slots} slots on {where} ({allocation.state})."
-    for other in state.allocations.values():
-        if other.trial_id == trial_id and other.state is not AllocationState.QUEUED:
-            return f"{trial_id} waits until its attempt {other.task.attempt} has left its slots."
-    resources = allocation.resources
-    need, pool = resources.slots_per_trial, resources.resource_pool
-    held = state.held_by(allocation.experiment_id)
-    if resources.max_slots is not None and held + need > resources.max_slots:
-        return (
-            f"{trial_id} waits: its experiment holds {held} of the {resources.max_slots} slots"
-            f" that it may hold, and this trial needs {need}."
-        )
-    members = [node for node in state.nodes.values() if node.pool == pool]
-    ready = [node for node in members if node.state is NodeState.READY]
-    total = sum(len(node.slots) for node in ready)
-    free = sum(len(node.free()) for node in ready)
-    if not members:
-        return f"{trial_id} waits for {need} slots: pool {pool} has no machine yet."
-    return (
-        f"{trial_id} waits for {need} slots of pool {pool}: {free} of {total} are free,"
-        f" and {_ahead(state, allocation)} trials are ahead of it."
+        return f"{trial_id} holds {_slots(allocation.slots)} on {where} ({allocation.state})."
+    return sentence(state, allocation, classify(state, allocation, allocation.waiting), None, now)
+
+
+def classify(state: State, allocation: Allocation, found: Waiting | None) -> Waiting:
+    """Why an allocation waits: what can be seen at once; else what the policy `found`."""
+    index = state.index
+    if allocation.trial_id in index.busy:
+        return "previous"
+    if index.share(allocation.experiment_id).hold:
+        return "held"
+    if found in ("leaving", "reserved"):
+        return found
+    batch = batch_of(allocation, allocation.pools[0])
+    limit = index.limit(allocation.experiment_id, allocation.resources.max_slots)
+    held = index.held.get(allocation.experiment_id, 0)
+    if limit is not None and held + allocation.least > limit:
+        return "max_slots"
+    if index.allowance(batch) < allocation.least:
+        return "quota"
+    if _largest(state, allocation) < allocation.least:
+        return "machines"
+    return "room" if found == "room" else "behind"
+
+
+def sentence(
+    state: State, allocation: Allocation, why: Waiting, until: float | None, now: float | None
+) -> str:
+    """The reason in words and numbers."""
+    index, resources, name = state.index, allocation.resources, allocation.trial_id
+    need = _slots(allocation.least, resources.slot_type)
+    pools = " or ".join(allocation.pools)
+    held = index.held.get(allocation.experiment_id, 0)
+    match why:
+        case "previous":
+            other = state.allocations[index.busy[name]]
+            return f"{name} waits until its attempt {other.task.attempt} has left its slots."
+        case "held":
+            return f"{name} waits: a person holds its experiment."
+        case "max_slots":
+            limit = index.limit(allocation.experiment_id, resources.max_slots)
+            return (
+                f"{name} waits: its experiment holds {held} of the {limit} slots that it may hold,"
+                f" and this trial needs {allocation.least}."
+            )
+        case "quota":
+            used = index.used.get(resources.workspace, 0)
+            quota = index.pools.quota(resources.workspace)
+            return (
+                f"{name} waits: workspace {resources.workspace} holds {used} of its {quota} slots,"
+                f" and this trial needs {allocation.least}."
+            )
+        case "machines":
+            most = _largest(state, allocation)
+            has = "has no machine yet" if not most else f"has {most} that could ever serve it"
+            return f"{name} waits for {need}: pool {pools} {has}."
+        case "leaving":
+            return f"{name} waits for {need} of pool {pools}: others were told to leave them."
+        case "reserved":
+            return (
+                f"{name} waits for {need} of pool {pools}: enough are free, but they are kept for"
+                " who is ahead of it."
+            )
+        case "room" | "behind":
+            return _room(state, allocation, need, pools, until, now)
+
+
+def _room(
+    state: State,
+    allocation: Allocation,
+    need: str,
+    pools: str,
+    until: float | None,
+    now: float | None,
+) -> str:
+    room, pool = state.index.room, allocation.pools[-1]
+    models = [m for m in room.models(pool) if suits(allocation.resources, m)]
+    free = sum(room.free(pool, model) for model in models)
+    total = sum(room.size(pool, model) for model in models)
+    ahead = _ahead(state, allocation, pool)
+    who = (
+        "it is first in line"
+        if not ahead
+        else f"{ahead} {'trial is' if ahead == 1 else 'trials are'} ahead of it"
     )
+    if ahead >= COUNTED:
+        who = f"{ahead} or more trials are ahead of it"
+    words = f"{allocation.trial_id} waits for {need} of pool {pools}: {free} of {total} are free"
+    if until is not None and now is not None:
+        return f"{words}, and enough should be in {_time(until - now)}."
+    return f"{words}, and {who}."
 
 
-def _ahead(state: State, allocation: Allocation) -> int:
+def _largest(state: State, allocation: Allocation) -> int:
+    """The most slots that one gang could have, were all free."""
+    room, resources = state.index.room, allocation.resources
+    sizes = [
+        room.size(pool, model)
+        for pool in allocation.pools
+        for model in room.models(pool)
+        if suits(resources, model)
+    ]
+    return (sum(sizes) if resources.mixed_types else max(sizes, default=0)) if sizes else 0
+
+
+def _ahead(state: State, allocation: Allocation, pool: str) -> int:
+    """Who waits in the pool, is older, and is in no line behind its own; up to `COUNTED`."""
+    index = state.index
+    own = batch_of(allocation, pool)
     count = 0
-    for other in state.allocations.values():
-        if other.allocation_id == allocation.allocation_id:
+    for entry in index.heads.get(pool, ()):
+        batch = batch_of(state.allocations[entry.allocation_id], pool)
+        older = takewhile(lambda other: other.number < allocation.number, index.queues[batch])
+        count += sum(1 for _ in islice(older, COUNTED - count))
+        if batch == own or count >= COUNTED:
             break
-        same_pool = other.resources.resource_pool == allocation.resources.resource_pool
-        count += other.state is AllocationState.QUEUED and same_pool
     return count
+
+
+def _time(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(0, seconds):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _slots(count: int, model: str | None = None) -> str:
+    word = "slot" if count == 1 else "slots"
+    return f"{count} {model} {word}" if model else f"{count} {word}"

@@ -1,7 +1,7 @@
 """How a run and a whole gang ended, as the trial is to see it."""
 
 from shoal_contract.states import Outcome, StopReason
-from shoal_scheduler.core.state import Allocation
+from shoal_scheduler.core.models import Allocation
 
 _WORST_FIRST = (
     Outcome.LOST,

@@ -1,54 +1,113 @@
 """Where a gang goes: on as few nodes as possible, leaving the fewest free slots behind."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from shoal_contract.states import NodeState
-from shoal_scheduler.core.state import Node
+from shoal_contract.resources import Resources
+from shoal_scheduler.core.room import Room, Share, Spot
 
-Free = Mapping[str, Sequence[int]]
-"""Node to the numbers of its free slots."""
+Able = Callable[[str], bool]
+"""Whether the ranks of a gang can meet at a node."""
 
 
-def place(nodes: Mapping[str, Node], free: Free, pool: str, slots: int) -> dict[str, list[int]]:
-    """Node to slot numbers for a gang of `slots`, in the order of ranks; empty if it fits nowhere.
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How a pool is filled."""
 
-    All slots of a gang are of one kind and model. A gang that fits on one node goes to the node
-    that is then left with the fewest free slots; a larger one takes the emptiest nodes first, whole
-    ones before others, and the rest goes where it fits best. Of equal nodes the one that joined
-    first is taken.
+    worst: bool = False
+    """One node: the emptiest instead of the one that is left with the fewest free slots."""
+    mixed: bool = True
+    """Whether gangs that accept slots of several models may get them."""
+
+
+def place(
+    room: Room, pool: str, resources: Resources, slots: int, able: Able, fit: Fit, model: str = ""
+) -> list[Share]:
+    """The nodes of a gang of `slots`, in the order of ranks; empty if it fits nowhere.
+
+    A gang has slots of one model (`model`, if given), unless it accepts a mix. One that fits on a
+    node goes to the node that is then left with the fewest free slots; a larger one takes the
+    emptiest nodes first, whole ones before others, and the rest goes where it fits best. Of equal
+    nodes the one that joined first is taken. The ranks meet at the first node, which must be able.
     """
-    rooms: dict[tuple[str, str], dict[str, list[int]]] = {}
-    for name, numbers in free.items():
-        node = nodes[name]
-        if node.pool != pool or node.state is not NodeState.READY or not numbers:
-            continue
-        open_slots = set(numbers)
-        for slot in node.slots:
-            if slot.number in open_slots:
-                room = rooms.setdefault((slot.kind, slot.model), {})
-                room.setdefault(name, []).append(slot.number)
-    best: dict[str, list[int]] = {}
-    for room in rooms.values():
-        found = _gang(nodes, room, slots)
-        if found and (not best or len(found) < len(best)):
-            best = found
+    avoid = frozenset(resources.avoid_nodes)
+    models = [m for m in room.models(pool) if suits(resources, m) and model in ("", m)]
+    best: list[Share] = []
+    rank: tuple[int, int, int] | None = None
+    for name in models:
+        found = _of_model(room, pool, name, resources, slots, avoid, able, fit)
+        if found:
+            last = room.at(*found[-1][:2]) - found[-1][2]
+            key = (len(found), -last if fit.worst else last, room.number(*found[0][:2]))
+            if rank is None or key < rank:
+                best, rank = found, key
+    if not best and resources.mixed_types and fit.mixed and len(models) > 1:
+        best = _mixed(room, pool, models, slots, avoid, able)
     return best
 
 
-def _gang(
-    nodes: Mapping[str, Node], room: Mapping[str, Sequence[int]], slots: int
-) -> dict[str, list[int]]:
+def suits(resources: Resources, model: str) -> bool:
+    """Whether slots of a model will do."""
+    wanted = resources.slot_type
+    return wanted is None or wanted == model or wanted.lower() in model.lower()
+
+
+def _of_model(
+    room: Room,
+    pool: str,
+    model: str,
+    resources: Resources,
+    slots: int,
+    avoid: frozenset[str],
+    able: Able,
+    fit: Fit,
+) -> list[Share]:
+    if room.free(pool, model) < slots:
+        return []
+    spot = _one(room, pool, model, slots, fit.worst, lambda n: n not in avoid and able(n))
+    if spot is not None:
+        return [(spot.node_id, model, slots)]
+    if resources.single_node:
+        return []
+    shares = _several(room, pool, model, slots, lambda n: n not in avoid)
+    for at, share in enumerate(shares):
+        if able(share[0]):
+            return [share, *shares[:at], *shares[at + 1 :]]
+    return _several(room, pool, model, slots, lambda n: n not in avoid and able(n))
+
+
+def _one(room: Room, pool: str, model: str, slots: int, worst: bool, may: Able) -> Spot | None:
+    return next(room.fitting(pool, model, slots, worst, may), None)
+
+
+def _several(room: Room, pool: str, model: str, slots: int, may: Able) -> list[Share]:
+    chosen: dict[str, int] = {}
     left = slots
-    if sum(len(numbers) for numbers in room.values()) < left:
-        return {}
-    chosen: dict[str, list[int]] = {}
-    emptiest = sorted(room, key=lambda n: (-len(room[n]), len(nodes[n].slots) - len(room[n])))
-    for large in emptiest:
-        if len(room[large]) >= left:
-            others = (name for name in room if name not in chosen and len(room[name]) >= left)
-            last = min(others, key=lambda name: len(room[name]))
-            chosen[last] = list(room[last][:left])
-            return chosen
-        chosen[large] = list(room[large])
-        left -= len(chosen[large])
-    return {}
+    for spot in room.largest(pool, model):
+        if not may(spot.node_id):
+            continue
+        if spot.free >= left:
+            last = _one(room, pool, model, left, False, lambda n: may(n) and n not in chosen)
+            if last is not None:
+                chosen[last.node_id] = left
+                return [(name, model, count) for name, count in chosen.items()]
+        chosen[spot.node_id] = spot.free
+        left -= spot.free
+    return []
+
+
+def _mixed(
+    room: Room, pool: str, models: list[str], slots: int, avoid: frozenset[str], able: Able
+) -> list[Share]:
+    shares: list[Share] = []
+    left = slots
+    spots = ((m, spot) for m in models for spot in room.largest(pool, m))
+    ranked = sorted(spots, key=lambda found: (-found[1].free, found[1].taken, found[1].number))
+    for model, spot in ranked:
+        if left and spot.node_id not in avoid:
+            shares.append((spot.node_id, model, min(left, spot.free)))
+            left -= shares[-1][2]
+    first = next((at for at, share in enumerate(shares) if able(share[0])), None)
+    if left or first is None:
+        return []
+    return [shares[first], *shares[:first], *shares[first + 1 :]]

@@ -1,90 +1,57 @@
 """A scheduling pass: what can be granted, and what is missing."""
 
-from collections.abc import Mapping, Sequence
-
 from shoal_contract.events import (
-    AllocationGranted,
+    AllocationQueued,
+    AllocationWaiting,
     DemandChanged,
-    NodeBusy,
-    Placement,
-    Rendezvous,
-    RunOrder,
-    StartOrdered,
+    Waiting,
     Want,
 )
-from shoal_contract.ids import run_id
+from shoal_contract.states import AllocationState
 from shoal_scheduler.core.draft import Draft
-from shoal_scheduler.core.policies import Policy
-from shoal_scheduler.core.ports import Ports
-from shoal_scheduler.core.state import Allocation
+from shoal_scheduler.core.explain import classify, sentence
+from shoal_scheduler.core.policies import POLICIES
+from shoal_scheduler.core.turn import Turn
 
 
-def schedule(draft: Draft, policy: Policy) -> None:
-    """Grant what can be granted in every pool, then say what is missing."""
-    state = draft.state
-    pools = [node.pool for node in state.nodes.values()]
-    pools += [allocation.resources.resource_pool for allocation in state.allocations.values()]
-    pools += list(state.demand)
-    missing: dict[str, list[Want]] = {}
-    for pool in dict.fromkeys(pools):
-        result = policy.schedule(draft.state, pool)
-        for allocation, chosen in result.grants:
-            _grant(draft, allocation, chosen)
-        missing[pool] = _wants(result.waiting)
-    for pool, wants in missing.items():
+def schedule(draft: Draft, everywhere: bool) -> None:
+    """Serve the pools in which something changed, or all, then say what is missing in them."""
+    index = draft.state.index
+    if everywhere:
+        draft.pools.update(dict.fromkeys((*index.heads, *index.running)))
+    for pool in sorted(draft.pools):
+        turn = Turn(draft, pool, index.pools.of(pool), thorough=everywhere)
+        POLICIES[turn.config.policy].run(turn)
+        for name, (why, until) in turn.why.items():
+            _tell(draft, name, why, until)
+    for event in list(draft.events):
+        if isinstance(event, AllocationQueued):
+            _tell(draft, event.allocation_id, None, None)
+    for pool in sorted(draft.pools):
+        wants = [
+            Want(slots=slots, slot_type=model or None, count=count)
+            for (slots, model), count in sorted(draft.state.index.wants.get(pool, {}).items())
+        ]
         if wants != draft.state.demand.get(pool, []):
             draft.emit(DemandChanged(pool=pool, wants=wants))
 
 
-def _wants(waiting: Sequence[Allocation]) -> list[Want]:
-    counts: dict[int, int] = {}
-    for allocation in waiting:
-        slots = allocation.resources.slots_per_trial
-        counts[slots] = counts.get(slots, 0) + 1
-    return [Want(slots=slots, count=count) for slots, count in sorted(counts.items())]
-
-
-def _grant(draft: Draft, allocation: Allocation, chosen: Mapping[str, Sequence[int]]) -> None:
-    nodes = draft.state.nodes
-    placements = [
-        Placement(node_id=name, incarnation=nodes[name].incarnation, slots=list(numbers))
-        for name, numbers in chosen.items()
-    ]
-    first = nodes[placements[0].node_id]
-    port = Ports(draft.state).free(first)
-    rendezvous = Rendezvous(host=first.host, port=port or 0)
-    idle = [nodes[name] for name in chosen if not nodes[name].held]
-    draft.emit(
-        AllocationGranted(
-            experiment_id=allocation.experiment_id,
-            allocation_id=allocation.allocation_id,
-            trial_id=allocation.trial_id,
-            attempt=allocation.task.attempt,
-            placements=placements,
-            rendezvous=rendezvous,
-            at=draft.now,
-        )
-    )
-    for node in idle:
-        draft.emit(NodeBusy(node_id=node.node_id, instance_id=node.instance_id))
-    first_rank = 0
-    for node_rank, placement in enumerate(placements):
-        order = RunOrder(
-            allocation_id=allocation.allocation_id,
-            run_id=run_id(allocation.allocation_id, node_rank),
-            node_rank=node_rank,
-            first_rank=first_rank,
-            slots=placement.slots,
-            world_size=allocation.resources.slots_per_trial,
-            rendezvous=rendezvous,
-            task=allocation.task,
-        )
-        first_rank += len(placement.slots)
+def _tell(draft: Draft, name: str, why: Waiting | None, until: float | None) -> None:
+    """Say why an allocation waits, if that was not said. What nobody looked at, index tells."""
+    allocation = draft.state.allocations.get(name)
+    if allocation is None or allocation.state is not AllocationState.QUEUED:
+        return
+    if why is None and allocation.waiting is not None:
+        return
+    why = classify(draft.state, allocation, why)
+    if why != allocation.waiting:
         draft.emit(
-            StartOrdered(
-                node_id=placement.node_id,
-                incarnation=placement.incarnation,
-                allocation_id=allocation.allocation_id,
-                run=order,
+            AllocationWaiting(
+                experiment_id=allocation.experiment_id,
+                allocation_id=name,
+                trial_id=allocation.trial_id,
+                why=why,
+                reason=sentence(draft.state, allocation, why, until, draft.now),
+                expected_at=until,
             )
         )

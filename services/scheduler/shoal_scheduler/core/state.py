@@ -1,84 +1,70 @@
 """What the scheduler knows. Plain models and dicts; only `evolve` changes them."""
 
-from pydantic import BaseModel, Field
+from dataclasses import dataclass, field
 
-from shoal_contract.config import Resources
-from shoal_contract.events import Placement, Rendezvous, Slot, Task, Want
-from shoal_contract.states import AllocationState, NodeState, Outcome, StopReason
+from shoal_contract.events import Want
+from shoal_scheduler.core.index import Index
+from shoal_scheduler.core.models import Allocation, Node, Past, Run, Share
+from shoal_scheduler.core.pools import Pools
+from shoal_scheduler.core.tables import Fork
 
-
-class Node(BaseModel):
-    """A machine with slots."""
-
-    node_id: str
-    incarnation: str
-    pool: str
-    host: str
-    slots: list[Slot]
-    ports: list[int]
-    instance_id: str | None
-    state: NodeState = NodeState.READY
-    held: dict[int, str] = Field(default_factory=dict)
-    """Slot number to the allocation that holds it."""
-    port_uses: int = 0
-    """How many rendezvous it has served: ports are taken in turn."""
-
-    def free(self) -> list[int]:
-        """Numbers of the slots that nobody holds."""
-        return [slot.number for slot in self.slots if slot.number not in self.held]
+REMEMBERED = 20_000
+"""Trials, nodes and experiments that are remembered after their end: more than messages about them
+can be under way (the bus remembers as many causes)."""
 
 
-class Run(BaseModel):
-    """An allocation's part on one node."""
+@dataclass(kw_only=True)
+class State:
+    """Everything. Order is by `number`, never by a table's own order."""
 
-    placement: Placement
-    outcome: Outcome | None = None
-    """None: not over yet."""
-    reason: str = ""
-
-
-class Allocation(BaseModel):
-    """One attempt's wish for slots, or its hold on them."""
-
-    allocation_id: str
-    experiment_id: str
-    trial_id: str
-    task: Task
-    resources: Resources
-    state: AllocationState = AllocationState.QUEUED
-    runs: dict[str, Run] = Field(default_factory=dict)
-    """Run id to run, in the order of ranks."""
-    rendezvous: Rendezvous | None = None
-    granted_at: float = 0
-    stop_reason: StopReason | None = None
-    """Why its runs were told to stop; None: they were not."""
-    grace: float = 0
-    """Seconds that its runs were given to leave."""
-
-    def open_runs(self) -> dict[str, Run]:
-        """The runs that are not over."""
-        return {name: run for name, run in self.runs.items() if run.outcome is None}
-
-    @property
-    def slots(self) -> int:
-        """Slots it holds."""
-        return sum(len(run.placement.slots) for run in self.runs.values())
-
-
-class State(BaseModel):
-    """Everything."""
-
-    nodes: dict[str, Node] = Field(default_factory=dict)
-    allocations: dict[str, Allocation] = Field(default_factory=dict)
-    """Those that have not ended, in the order of queueing."""
-    attempts: dict[str, int] = Field(default_factory=dict)
-    """Trial to the number of its last attempt, so that an old request is not queued again."""
-    current: dict[str, str] = Field(default_factory=dict)
+    nodes: dict[str, Node] = field(default_factory=dict)
+    allocations: dict[str, Allocation] = field(default_factory=dict)
+    """Those that have not ended."""
+    current: dict[str, str] = field(default_factory=dict)
     """Trial to its allocation."""
-    demand: dict[str, list[Want]] = Field(default_factory=dict)
+    past: dict[str, Past] = field(default_factory=dict)
+    """Trial to its last allocation, of the last `REMEMBERED` that ended."""
+    demand: dict[str, list[Want]] = field(default_factory=dict)
     """What was said last of each pool."""
-    gone: dict[str, str] = Field(default_factory=dict)
-    """`<node>/<incarnation>` of every node that was removed, to the reason: it never returns."""
+    gone: dict[str, str] = field(default_factory=dict)
+    """`<node>/<incarnation>` of the last nodes that were removed, to the reason: none returns."""
+    shares: dict[str, Share] = field(default_factory=dict)
+    """Experiment to what a person changed."""
+    speeds: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Program to model of slot to steps a second and slot, as measured last; see `speeds.py`."""
+    ratios: dict[str, float] = field(default_factory=dict)
+    """Two models to the logarithm of how much faster the first is."""
+    counter: int = 0
+    """Numbers that were given out."""
+
+    def __post_init__(self) -> None:
+        """What follows from the rest is kept for quick answers; it is no part of a dump."""
+        self.index = Index(shares=self.shares)
+
+    def reindex(self, pools: Pools) -> None:
+        """Build the index anew, under other settings."""
+        self.index = index = Index(pools, self.shares)
+        for node in self.nodes.values():
+            index.see(node)
+        for allocation in self.allocations.values():
+            if allocation.runs:
+                index.hold(allocation)
+        for allocation in self.allocations.values():
+            if not allocation.runs:
+                index.enqueue(allocation)
+
+    def fork(self) -> "State":
+        """A state that begins as this one is, to plan on. This one must not change meanwhile."""
+        fork = State.__new__(State)  # without an index of its own to be thrown away
+        fork.nodes = Fork(self.nodes, Node.copied)
+        fork.allocations = Fork(self.allocations, Allocation.copied)
+        fork.current, fork.past = Fork(self.current), Fork(self.past)
+        fork.demand, fork.gone = Fork(self.demand), Fork(self.gone)
+        fork.shares, fork.ratios = Fork(self.shares), Fork(self.ratios)
+        fork.speeds = Fork(self.speeds, dict)
+        fork.counter = self.counter
+        fork.index = self.index.fork(fork.shares)
+        return fork
 
     def of_trial(self, trial_id: str) -> Allocation | None:
         """The trial's allocation, if it has one that has not ended."""
@@ -92,4 +78,4 @@ class State(BaseModel):
 
     def held_by(self, experiment_id: str) -> int:
         """Slots that an experiment holds."""
-        return sum(a.slots for a in self.allocations.values() if a.experiment_id == experiment_id)
+        return self.index.held.get(experiment_id, 0)

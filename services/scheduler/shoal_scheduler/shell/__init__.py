@@ -1,1 +1,1 @@
-"""What touches the world: listening for heartbeats."""
+"""What touches the world: listening for heartbeats, reading how pools are shared."""

@@ -122,7 +122,7 @@ class Draft:
         )
         return experiment.trials[trial_id]
 
-    def start(self, trial: Trial, reason: str = "") -> None:
+    def start(self, trial: Trial, reason: str = "its first attempt") -> None:
         """Ask for slots for a trial up to where its next result is judged."""
         self.request(trial, self.method.next_target(self.experiment, trial), reason)
 
@@ -148,21 +148,18 @@ class Draft:
                 return
             if flying >= limit or trial.active or trial.holding or not ready(experiment):
                 continue
-            again = trial.held_by_user
-            self.start(
-                trial, "goes on after its experiment's pause" if again else "its first attempt"
-            )
+            if trial.held_by_user:
+                self.start(trial, "goes on after its experiment's pause")
+            else:
+                self.start(trial)
             flying += 1
         taken = self._widen(plans, limit, len(placed))
-        if taken == 0 and not self._full() and self._starts() and self.method.idle(experiment):
+        begun = bool(experiment.closing) or ready(experiment)
+        if taken == 0 and not self._full() and begun and self.method.idle(experiment):
             self._end()
 
     def _full(self) -> bool:
         return len(self.events) >= CHUNK
-
-    def _starts(self) -> bool:
-        """Whether trials may begin: what they start from was found, or nobody asked for it."""
-        return bool(self.experiment.closing) or ready(self.experiment)
 
     def _widen(self, plans: Sequence[Bracket], limit: int, taken: int) -> int:
         """Promote and create until `limit` places are taken; how many then are.
@@ -196,7 +193,7 @@ class Draft:
         """Let a trial that waits train on, unless its slots are not free yet, or replace it."""
         place = self.method.standing(self.experiment, trial)
         if isinstance(further, Proposal):
-            self.start(self.replace(trial, further, place), "its first attempt")
+            self.start(self.replace(trial, further, place))
         elif not trial.holding:
             self.request(trial, further, f"promoted to {further}: {place}")
 
@@ -215,7 +212,7 @@ class Draft:
         """Whether another trial may begin in a bracket."""
         states = self.experiment.brackets
         created = states[bracket].created if bracket < len(states) else 0
-        return created < most and self._starts()
+        return created < most and not self.experiment.closing and ready(self.experiment)
 
     def _end(self) -> None:
         """Close what is left, and the search once no attempt holds slots any more: until then

@@ -124,7 +124,7 @@ class Experiment(_Kept):
     max_concurrent_trials: int | None = None
     """As a person changed them; None: as in the config."""
     closing: str = ""
-    """Why no more trials are proposed or promoted; empty: they are."""
+    """Why no more trials are proposed; empty: they are."""
     closing_at_once: bool = False
     trials: dict[str, Trial] = Field(default_factory=dict)
     places: dict[str, int] = Field(default_factory=dict)

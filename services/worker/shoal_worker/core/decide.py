@@ -55,8 +55,9 @@ class Draft:
                 )
             )
 
-    def end(self, run: Run, outcome: Outcome, reason: str, exit_code: int | None = None) -> None:
-        """A run is over; the last one of a machine that drains ends the worker."""
+    def end(self, run: Run, outcome: Outcome, reason: str, last: RankEnded | None = None) -> None:
+        """A run is over, with its `last` rank; the last run of a machine that drains ends the
+        worker."""
         task = run.order.task
         self.emit(
             RunExited(
@@ -67,7 +68,9 @@ class Draft:
                 node_id=self.node_id,
                 outcome=outcome,
                 reason=reason,
-                exit_code=exit_code,
+                exit_code=run.failure_code,
+                last_step=last.last_step if last else None,
+                last_time=last.last_time if last else None,
             )
         )
         self.leave_if_done()
@@ -174,7 +177,7 @@ def _happened(draft: Draft, run: Run, body: RanksStarted | StartFailed | RankEnd
     run = draft.state.runs[body.run_id]
     if run.ended:
         outcome, reason = _outcome(run)
-        draft.end(run, outcome, reason, run.failure_code)
+        draft.end(run, outcome, reason, body)
     elif run.failure:
         draft.stop(run, StopReason.GANG_BROKEN, BROKEN_GRACE)
 

@@ -24,6 +24,9 @@ class RankEnded(BaseModel, frozen=True):
     rank: int
     exit_code: int
     tail: str
+    last_step: int | None = None
+    """Step of the last validation result of its run that is in the stream; None: there is none."""
+    last_time: int | None = None
 
 
 class DrainRequested(BaseModel, frozen=True):

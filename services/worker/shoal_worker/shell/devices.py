@@ -4,8 +4,10 @@ import contextlib
 import os
 import random
 import socket
+from types import ModuleType
 
 from shoal_contract.events import Slot
+from shoal_worker.shell.nvml import nvml
 
 PORTS = range(20000, 32000)
 """Below the range from which Linux takes ports for outgoing connections."""
@@ -23,30 +25,19 @@ def slots(cpu_slots: int) -> list[Slot]:
 
 def _gpus() -> list[Slot]:
     """NVML: https://docs.nvidia.com/deploy/nvml-api/. Empty without a driver."""
-    try:
-        import pynvml
-    except ImportError:
-        return []
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return []
-    try:
-        found = []
-        for number in range(pynvml.nvmlDeviceGetCount()):
-            handle = pynvml.nvmlDeviceGetHandleByIndex(number)
-            found.append(
-                Slot(
-                    number=number,
-                    kind="cuda",
-                    model=_text(pynvml.nvmlDeviceGetName(handle)),
-                    memory=pynvml.nvmlDeviceGetMemoryInfo(handle).total,
-                    uuid=_text(pynvml.nvmlDeviceGetUUID(handle)),
-                )
-            )
-        return found
-    finally:
-        pynvml.nvmlShutdown()
+    with nvml() as lib:
+        return [_gpu(lib, number) for number in range(lib.nvmlDeviceGetCount())] if lib else []
+
+
+def _gpu(lib: ModuleType, number: int) -> Slot:
+    handle = lib.nvmlDeviceGetHandleByIndex(number)
+    return Slot(
+        number=number,
+        kind="cuda",
+        model=_text(lib.nvmlDeviceGetName(handle)),
+        memory=lib.nvmlDeviceGetMemoryInfo(handle).total,
+        uuid=_text(lib.nvmlDeviceGetUUID(handle)),
+    )
 
 
 def _text(value: str | bytes) -> str:

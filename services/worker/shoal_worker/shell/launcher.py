@@ -6,19 +6,16 @@ import json
 import logging
 import os
 import signal
-import socket
 import sys
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from shoal_worker.shell import leash
+from shoal_worker.shell.warm import OnExit, WarmProcess
 
 log = logging.getLogger(__name__)
 
-OnExit = Callable[[str, int, int], None]
-"""Called with run id, rank and exit code (negative: the signal)."""
 PYTHON = ("python", "python3")
 """Commands that mean the worker's own interpreter."""
 
@@ -36,6 +33,8 @@ class Spawn:
     """The rank's whole environment."""
     stdout: str
     stderr: str
+    limits: dict[str, int] = field(default_factory=dict)
+    """See `isolation.limits`."""
 
 
 @dataclass(slots=True)
@@ -46,31 +45,63 @@ class Launcher:
     warm: bool = True
     env: dict[str, str] = field(default_factory=dict)
     """The warm process's own environment."""
-    _zygote: "_Zygote | None" = None
+    held: tuple[int, ...] = ()
+    """Files that every rank keeps open."""
+    preload: str = ""
+    """Further modules for the warm process, with commas between them."""
+    _warm: WarmProcess | None = None
+    _next: WarmProcess | None = None
+    """Warming up, to take its place."""
     _pids: dict[tuple[str, int], int] = field(default_factory=dict)
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
 
     async def open(self) -> None:
         """Begin to warm up, if so wished. Ranks can be started at once all the same."""
         if self.warm:
-            self._zygote = _Zygote(self._exited, self.env)
-            await self._zygote.open()
+            self._warm = await self._opened()
+
+    async def _opened(self) -> WarmProcess:
+        made = WarmProcess(self._exited, self.env, self.preload, self.held)
+        await made.open()
+        return made
 
     async def close(self) -> None:
         """Kill every rank and the warm process."""
         for run_id, _ in list(self._pids):
             self.kill(run_id)
-        if self._zygote is not None:
-            await self._zygote.close()
+        for process in (self._warm, self._next):
+            if process is not None:
+                await process.close()
 
     async def start(self, spawn: Spawn) -> int:
         """Start a rank; returns its process id."""
-        if self._zygote is not None and _forkable(spawn) and await self._zygote.usable():
-            pid = await self._zygote.start(spawn)
+        warm = await self._usable() if self.warm and _forkable(spawn) else None
+        if warm is not None:
+            order = {**asdict(spawn), "arguments": spawn.arguments[1:]}
+            pid = await warm.start(order)
         else:
             pid = await self._start_cold(spawn)
         self._pids[spawn.run_id, spawn.rank] = pid
         return pid
+
+    async def _usable(self) -> WarmProcess | None:
+        """The warm process to fork from; None: there is none now.
+
+        One that has grown serves until another is warm; one whose packages were changed does not
+        serve at all; one that died is replaced, and meanwhile ranks are started from nothing.
+        """
+        current = self._warm
+        if current is None:
+            return None
+        if self._next is None and (await current.gone() or current.grown() or current.outdated()):
+            log.info("the warm process is replaced")
+            self._next = await self._opened()
+        if self._next is not None and (self._next.ready or current.outdated()):
+            await self._next.gone()  # waits until it is warm
+            self._warm, self._next = self._next, None
+            current.retire()
+            current = self._warm
+        return None if await current.gone() else current
 
     async def _start_cold(self, spawn: Spawn) -> int:
         arguments = spawn.arguments
@@ -80,14 +111,15 @@ class Launcher:
         try:
             with _appending(spawn.stdout) as out, _appending(spawn.stderr) as err:
                 process = await asyncio.create_subprocess_exec(
-                    sys.executable, "-I", "-S", leash.__file__, str(reading), *arguments,
+                    sys.executable, "-I", "-S", leash.__file__, str(reading),
+                    json.dumps(spawn.limits), *arguments,
                     cwd=spawn.folder,
                     env=spawn.env,
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=out,
                     stderr=err,
                     start_new_session=True,
-                    pass_fds=(reading,),
+                    pass_fds=(reading, *self.held),
                 )  # fmt: skip
         except BaseException:
             os.close(held)
@@ -127,82 +159,3 @@ def _forkable(spawn: Spawn) -> bool:
 
 def _appending(path: str) -> BinaryIO:
     return Path(path).open("ab")
-
-
-class _Zygote:
-    """The worker's end of the warm process (`zygote.py`)."""
-
-    def __init__(self, on_exit: OnExit, env: dict[str, str]) -> None:
-        self._on_exit, self._env = on_exit, env
-        self._started: dict[tuple[str, int], asyncio.Future[int]] = {}
-        self._running: dict[tuple[str, int], None] = {}
-        self._ready = asyncio.Event()
-        self._gone = False
-        self._reader: asyncio.StreamReader | None = None
-        self._writer: asyncio.StreamWriter | None = None
-        self._task: asyncio.Task[None] | None = None
-
-    async def open(self) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-P", "-m", "shoal_worker.shell.zygote", str(theirs.fileno()),
-                pass_fds=(theirs.fileno(),),
-                env=self._env,
-                stdin=asyncio.subprocess.DEVNULL,
-            )  # fmt: skip
-        self._reader, self._writer = await asyncio.open_connection(sock=ours)
-        self._task = asyncio.create_task(self._listen(self._reader))
-
-    async def usable(self) -> bool:
-        """Whether it is there; waits while it warms up."""
-        await self._ready.wait()
-        return not self._gone
-
-    async def start(self, spawn: Spawn) -> int:
-        if self._writer is None:
-            raise RuntimeError("the warm launcher is not open")
-        key = (spawn.run_id, spawn.rank)
-        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._started[key] = future
-        order = {**asdict(spawn), "arguments": spawn.arguments[1:]}
-        self._writer.write(json.dumps(order).encode() + b"\n")
-        await self._writer.drain()
-        return await future
-
-    async def _listen(self, reader: asyncio.StreamReader) -> None:
-        while line := await reader.readline():
-            self._hear(json.loads(line))
-        self._gone = True
-        self._ready.set()
-        for future in self._started.values():
-            if not future.done():
-                future.set_exception(OSError("the warm launcher has ended"))
-        for run_id, rank in list(self._running):
-            self._on_exit(run_id, rank, -signal.SIGKILL)
-        self._running.clear()
-
-    def _hear(self, message: dict[str, Any]) -> None:
-        if "ready" in message:
-            self._ready.set()
-            return
-        key = (message["run_id"], message["rank"])
-        if "pid" in message:
-            self._running[key] = None
-            future = self._started.pop(key, None)
-            if future is not None and not future.done():
-                future.set_result(message["pid"])
-        else:
-            self._running.pop(key, None)
-            self._on_exit(*key, message["exit"])
-
-    async def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._process.wait(), 3)
-        if self._process.returncode is None:
-            self._process.kill()
-            await self._process.wait()
-        if self._task is not None:
-            self._task.cancel()

@@ -1,12 +1,14 @@
 """Holds one rank that was started from nothing, so that it ends when the worker does.
 
-Run as `python -I -S leash.py FD command…`, in a session of its own and with the rank's
+Run as `python -I -S leash.py FD LIMITS command…`, in a session of its own and with the rank's
 environment; nothing of ours can be imported here. FD is the reading end of a pipe whose other end
 the worker alone holds: when it closes, the whole session is killed. Ends as the command ended.
 """
 
 import ctypes
+import json
 import os
+import resource
 import select
 import signal
 import sys
@@ -14,10 +16,12 @@ import sys
 
 def main() -> None:
     """Run the command."""
-    pipe, command = int(sys.argv[1]), sys.argv[2:]
+    pipe, limits, command = int(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3:]
     child = os.fork()
     if child == 0:
         os.close(pipe)
+        for name, limit in limits.items():
+            resource.setrlimit(getattr(resource, f"RLIMIT_{name.upper()}"), (limit, limit))
         _become(command)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # meant for the worker, which tells the rank

@@ -1,9 +1,10 @@
 """The worker's end of the line to its ranks (see `shoal_contract.line`)."""
 
 import asyncio
+import contextlib
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,8 @@ from shoal_contract import line
 from shoal_contract.events import CheckpointSaved, RunOrder, TrainingReported, ValidationReported
 from shoal_contract.ids import event_id
 from shoal_worker.core.state import Run, State
+from shoal_worker.shell.keeper import Keeper
+from shoal_worker.shell.records import Records
 
 WORD_TIMEOUT = 60.0
 """Seconds that a rank at its target waits for the searcher; then it trains on."""
@@ -30,7 +33,18 @@ class Line:
     host: Host[State]
     path: str
     """Of the Unix socket."""
+    records: Records
+    """Hears what is reported."""
+    keeper: Keeper
+    """Hears of each checkpoint."""
+    last: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Of each run: step and time of the last validation result that is in its stream."""
     _tokens: dict[str, RunOrder] = field(default_factory=dict)
+    _at_work: dict[str, int] = field(default_factory=dict)
+    """Of each run: messages that are being published."""
+    _quiet: asyncio.Event = field(default_factory=asyncio.Event)
+    _over: set[str] = field(default_factory=set)
+    """Runs whose rank 0 has ended: what still lies in the socket is not taken any more."""
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _server: grpc.aio.Server | None = None
 
@@ -42,6 +56,11 @@ class Line:
             "Report": _handler(self._report, line.Report),
             "Saved": _handler(self._saved, line.Saved),
             "Ask": _handler(self._ask, line.Ask),
+            "Watch": grpc.unary_stream_rpc_method_handler(
+                self._watch,
+                request_deserializer=line.Watch.model_validate_json,
+                response_serializer=_bytes,
+            ),
         }
         generic = grpc.method_handlers_generic_handler(line.SERVICE, handlers)
         self._server.add_generic_rpc_handlers((generic,))
@@ -62,6 +81,29 @@ class Line:
     def dismiss(self, run_id: str) -> None:
         """A run is over: its token means nothing any more."""
         self._tokens = {t: o for t, o in self._tokens.items() if o.run_id != run_id}
+        self._over.discard(run_id)
+        self.last.pop(run_id, None)
+
+    async def settled(self, run_id: str) -> tuple[int, int] | None:
+        """Rank 0 has ended: take nothing more from it, and wait until what it said is in its
+        streams. Returns step and time of its last validation result."""
+        self._over.add(run_id)
+        while self._at_work.get(run_id):
+            await self._quiet.wait()
+        return self.last.get(run_id)
+
+    @contextlib.contextmanager
+    def _busy(self, order: RunOrder) -> Iterator[None]:
+        run_id = order.run_id
+        self._at_work[run_id] = self._at_work.get(run_id, 0) + 1
+        try:
+            yield
+        finally:
+            self._at_work[run_id] -= 1
+            if not self._at_work[run_id]:
+                del self._at_work[run_id]
+                self._quiet.set()
+                self._quiet = asyncio.Event()
 
     def wake(self) -> None:
         """Something was decided: whoever waits for a word should look again."""
@@ -75,6 +117,12 @@ class Line:
             raise PermissionError(token)
         return order
 
+    async def _teller(self, token: str, context: Any) -> RunOrder:
+        order = await self._order(token, context)
+        if order.run_id in self._over:
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "this run's rank 0 has ended")
+        return order
+
     async def _hello(self, hello: line.Hello, context: Any) -> line.Welcome:
         order = await self._order(hello.token, context)
         task = order.task
@@ -86,37 +134,34 @@ class Line:
         )
 
     async def _report(self, report: line.Report, context: Any) -> line.Done:
-        order = await self._order(report.token, context)
-        task = order.task
-        common: dict[str, Any] = {
-            "experiment_id": task.experiment_id,
-            "trial_id": task.trial_id,
-            "allocation_id": order.allocation_id,
-            "attempt": task.attempt,
-            "step": report.step,
-            "metrics": report.metrics,
-            "at": time.time(),
-        }
-        if task.metric in report.metrics:
-            at = report.step
-            if task.time_metric != "step":
-                if task.time_metric not in report.metrics:
-                    await context.abort(
-                        grpc.StatusCode.INVALID_ARGUMENT,
-                        f"the report has {task.metric!r} but not {task.time_metric!r}, which is"
-                        " the experiment's searcher.time_metric",
-                    )
-                at = int(report.metrics[task.time_metric])
-            id = event_id("validation", order.allocation_id, report.step)
-            await self.bus.publish(ValidationReported(**common, time=at), id=id)
-        else:
-            names = ",".join(sorted(report.metrics))
-            id = event_id(f"training:{names}", order.allocation_id, report.step)
-            await self.bus.publish(TrainingReported(**common), id=id)
+        order = await self._teller(report.token, context)
+        with self._busy(order):
+            training = []
+            for item in report.items:
+                if order.task.metric in item.metrics:
+                    await self._validation(order, item)
+                else:
+                    training.append(self._training(order, item))
+                self.records.add(order, item)
+            await asyncio.gather(*training)
         return line.Done()
 
+    async def _validation(self, order: RunOrder, item: line.Numbers) -> None:
+        metric = order.task.time_metric
+        place = item.step if metric == "step" else int(item.metrics.get(metric, item.step))
+        event = ValidationReported(**_common(order, item), time=place)
+        id = event_id("validation", order.allocation_id, item.step)
+        await self.bus.publish(event, id=id)
+        self.last[order.run_id] = (item.step, place)
+
+    async def _training(self, order: RunOrder, item: line.Numbers) -> None:
+        names = ",".join(sorted(item.metrics))
+        event = TrainingReported(**_common(order, item), group=item.group)
+        id = event_id(f"training:{names}", order.allocation_id, item.step)
+        await self.bus.publish(event, id=id)
+
     async def _saved(self, saved: line.Saved, context: Any) -> line.Done:
-        order = await self._order(saved.token, context)
+        order = await self._teller(saved.token, context)
         event = CheckpointSaved(
             experiment_id=order.task.experiment_id,
             trial_id=order.task.trial_id,
@@ -124,31 +169,58 @@ class Line:
             checkpoint=saved.checkpoint,
         )
         id = event_id("checkpoint", order.allocation_id, saved.checkpoint.step)
-        await self.bus.publish(event, id=id)
+        with self._busy(order):
+            await self.bus.publish(event, id=id)
+        self.keeper.saved(order.task.experiment_id)
         return line.Done()
 
     async def _ask(self, ask: line.Ask, context: Any) -> line.Word:
         order = await self._order(ask.token, context)
         end = asyncio.get_running_loop().time() + WORD_TIMEOUT
         while True:
-            run: Run | None = self.host.state.runs.get(order.run_id)
-            if run is None:
-                return line.Word(stop=True, target=order.task.target)
-            if run.stop_reason is not None:
-                return line.Word(stop=True, reason=run.stop_reason, target=run.target)
-            left = end - asyncio.get_running_loop().time()
-            if ask.time is None or ask.time < run.target or left <= 0:
-                return line.Word(stop=False, target=run.target)
             changed = self._changed
-            try:
+            word = self._word(order)
+            left = end - asyncio.get_running_loop().time()
+            if word.stop or ask.time is None or ask.time < word.target or left <= 0:
+                return word
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), left)
-            except TimeoutError:
-                continue
+
+    async def _watch(self, watch: line.Watch, context: Any) -> AsyncIterator[line.Word]:
+        order = await self._order(watch.token, context)
+        said = None
+        while True:
+            changed = self._changed
+            if (word := self._word(order)) != said:
+                said = word
+                yield word
+            await changed.wait()
+
+    def _word(self, order: RunOrder) -> line.Word:
+        run: Run | None = self.host.state.runs.get(order.run_id)
+        if run is None:
+            return line.Word(stop=True, target=order.task.target)
+        told = run.stop_reason is not None
+        return line.Word(stop=told, reason=run.stop_reason, target=run.target)
+
+
+def _common(order: RunOrder, item: line.Numbers) -> dict[str, Any]:
+    return {
+        "experiment_id": order.task.experiment_id,
+        "trial_id": order.task.trial_id,
+        "allocation_id": order.allocation_id,
+        "attempt": order.task.attempt,
+        "step": item.step,
+        "metrics": item.metrics,
+        "at": item.at or time.time(),
+    }
+
+
+def _bytes(answer: BaseModel) -> bytes:
+    return answer.model_dump_json().encode()
 
 
 def _handler(method: Callable[[Any, Any], Awaitable[BaseModel]], model: type[BaseModel]) -> Any:
     return grpc.unary_unary_rpc_method_handler(
-        method,
-        request_deserializer=model.model_validate_json,
-        response_serializer=lambda answer: answer.model_dump_json().encode(),
+        method, request_deserializer=model.model_validate_json, response_serializer=_bytes
     )

@@ -41,6 +41,8 @@ class Processes:
     base_env: Mapping[str, str]
     """What every rank's environment begins with."""
     host_address: str
+    limits: dict[str, int] = field(default_factory=dict)
+    """Of each rank; see `isolation.limits`."""
     left: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the worker has left the cluster."""
     host: Host[State] | None = None
@@ -51,6 +53,7 @@ class Processes:
     _done: dict[str, asyncio.Event] = field(default_factory=dict)
     _tails: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
+    _cleaning: set["asyncio.Task[None]"] = field(default_factory=set)
 
     async def committed(self, envelopes: Sequence[Envelope]) -> None:
         """React to what was decided."""
@@ -64,7 +67,7 @@ class Processes:
                 case RankExited() as event:
                     log.info("rank %d of %s: exit %d", event.rank, event.run_id, event.exit_code)
                 case RunExited() as event:
-                    self._do(self._clean(event.run_id))
+                    self._do(self._clean(event.run_id), cleaning=True)
                 case NodeNoticed() as event:
                     self._do(self._kill_all_at(envelope.time + event.seconds))
                 case NodeLeft():
@@ -75,19 +78,30 @@ class Processes:
 
     def exited(self, run_id: str, rank: int, code: int) -> None:
         """The launcher's word that a rank ended."""
+        self._do(self._ended(run_id, rank, code))
+
+    async def _ended(self, run_id: str, rank: int, code: int) -> None:
+        host, line, _ = self._parts()
         logs = self.state_dir / "runs" / run_id / "logs"
         tail = last_line(logs / f"rank-{rank}.stderr") if code else ""
-        self._parts()[0].tell(RankEnded(run_id=run_id, rank=rank, exit_code=code, tail=tail))
+        last = await line.settled(run_id) if rank == 0 else line.last.get(run_id)
+        step, place = last or (None, None)
+        host.tell(
+            RankEnded(
+                run_id=run_id, rank=rank, exit_code=code, tail=tail, last_step=step, last_time=place
+            )
+        )
 
     def _parts(self) -> tuple[Host[State], Line, Launcher]:
         if self.host is None or self.line is None or self.launcher is None:
             raise RuntimeError("the worker is not wired up")
         return self.host, self.line, self.launcher
 
-    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+    def _do(self, work: Coroutine[Any, Any, None], cleaning: bool = False) -> None:
         task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        tasks = self._cleaning if cleaning else self._tasks
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
     async def _start(self, order: RunOrder) -> None:
         host, line, launcher = self._parts()
@@ -95,6 +109,7 @@ class Processes:
             folder = await asyncio.to_thread(stage, self.state_dir, order.run_id, order.task.bundle)
             if order.run_id in self._until:
                 raise StagingError("it was told to stop before it was started")
+            line.records.open(order)
             token = line.admit(order)
             logs = folder.parent / "logs"
             pids = []
@@ -108,6 +123,7 @@ class Processes:
                     env=self._env(order, local, slot, token),
                     stdout=str(logs / f"rank-{rank}.stdout"),
                     stderr=str(logs / f"rank-{rank}.stderr"),
+                    limits=self.limits,
                 )
                 pids.append(await launcher.start(spawn))
         except Exception as error:  # whatever it is, the run must not be left hanging
@@ -136,6 +152,11 @@ class Processes:
             "WORLD_SIZE": str(order.world_size),
             "LOCAL_WORLD_SIZE": str(len(order.slots)),
             "GROUP_RANK": str(order.node_rank),
+            "GROUP_WORLD_SIZE": str(-(-order.world_size // len(order.slots))),
+            "ROLE_RANK": str(order.first_rank + local),
+            "ROLE_WORLD_SIZE": str(order.world_size),
+            "TORCHELASTIC_RESTART_COUNT": str(order.task.attempt - 1),
+            "TORCHELASTIC_RUN_ID": order.allocation_id,
             "MASTER_ADDR": order.rendezvous.host,
             "MASTER_PORT": str(order.rendezvous.port),
             SOCKET_VARIABLE: line.path,
@@ -163,14 +184,14 @@ class Processes:
 
     async def _clean(self, run_id: str) -> None:
         self._until.pop(run_id, None)
-        self._parts()[1].dismiss(run_id)
+        line = self._parts()[1]
+        line.dismiss(run_id)
         done = self._done.pop(run_id, None)
         if done is not None:
             done.set()
             await self._tails.pop(run_id)
+        await line.records.close(run_id)
 
     async def flush(self) -> None:
-        """Wait until the logs of what has ended are published."""
-        for run_id in list(self._done):
-            await self._clean(run_id)
-        await asyncio.gather(*(t for t in self._tails.values()), return_exceptions=True)
+        """Wait until the logs of what has ended are published and stored."""
+        await asyncio.gather(*self._cleaning, return_exceptions=True)

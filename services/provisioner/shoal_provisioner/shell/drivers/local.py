@@ -7,13 +7,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
-from shoal_provisioner.shell.drivers.base import StartError
+from shoal_provisioner.shell.drivers.base import Machine, Order, StartError
 
 
 @dataclass(slots=True)
@@ -26,8 +26,19 @@ class LocalDriver:
     """What a worker's environment begins with."""
     command: list[str] = field(default_factory=lambda: [sys.executable, "-m", "shoal_worker"])
 
-    async def start(self, pool: str, instance_id: str, slots: int) -> None:
-        """Start a worker."""
+    poll: float = 0.5
+
+    async def start(self, orders: Sequence[Order]) -> dict[str, StartError]:
+        """Start workers."""
+        failed: dict[str, StartError] = {}
+        for order in orders:
+            try:
+                await self._start(order.pool, order.instance_id, order.slots)
+            except StartError as error:
+                failed[order.instance_id] = error
+        return failed
+
+    async def _start(self, pool: str, instance_id: str, slots: int) -> None:
         folder = self.state_dir / "machines" / instance_id
         if (folder / "machine.json").exists():
             if self._process(instance_id) is None:
@@ -84,7 +95,7 @@ class LocalDriver:
             start_new_session=True,
         )
 
-    async def stop(self, instance_id: str, grace: float) -> None:
+    async def stop(self, instance_id: str, zone: str, grace: float, *, told: bool = False) -> None:
         """SIGTERM, then SIGKILL after the grace, to the worker and what it left behind."""
         process = self._process(instance_id)
         if process is not None:
@@ -106,10 +117,20 @@ class LocalDriver:
         with contextlib.suppress(OSError, ValueError):
             _replace(file, {**json.loads(file.read_text()), "ended": True})
 
-    async def running(self) -> set[str]:
-        """Machines whose process lives."""
-        files = (self.state_dir / "machines").glob("*/machine.json")
-        return {f.parent.name for f in files if self._process(f.parent.name) is not None}
+    async def machines(self) -> list[Machine]:
+        """Workers whose process lives."""
+        found: list[Machine] = []
+        for file in sorted((self.state_dir / "machines").glob("*/machine.json")):
+            name = file.parent.name
+            if self._process(name) is not None:
+                with contextlib.suppress(OSError, ValueError, KeyError):
+                    pool = str(json.loads(file.read_text())["pool"])
+                    found.append(Machine(pool, name, kind="local", zone="local"))
+        return found
+
+    async def was_preempted(self, instance_id: str, zone: str) -> bool:
+        """Nobody takes a process back."""
+        return False
 
     def _process(self, instance_id: str) -> psutil.Process | None:
         try:

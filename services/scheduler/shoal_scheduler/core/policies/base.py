@@ -1,24 +1,13 @@
-"""What a policy is: it says who is next, and what is missing."""
+"""What a policy is: in its turn, it says who starts in a pool and who yields."""
 
-from dataclasses import dataclass
 from typing import Protocol
 
-from shoal_scheduler.core.state import Allocation, State
-
-
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """The result of one scheduling pass over one pool."""
-
-    grants: list[tuple[Allocation, dict[str, list[int]]]]
-    """Allocations that start now, and where (node to slot numbers)."""
-    waiting: list[Allocation]
-    """Those that may run now and find no place."""
+from shoal_scheduler.core.turn import Turn
 
 
 class Policy(Protocol):
-    """Decides, for one pool, which queued allocations get slots."""
+    """Shares the slots of one pool."""
 
-    def schedule(self, state: State, pool: str) -> Pass:
-        """One pass. Only reads."""
+    def run(self, turn: Turn) -> None:
+        """One pass. The same again, at the same time, must change nothing."""
         ...

@@ -1,0 +1,1 @@
+"""Search methods of Shoal and its peers on the same recorded learning curves and virtual clock."""

@@ -1,0 +1,73 @@
+"""The search benchmark: `python -m benchmarks.search` from the repository's root."""
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from benchmarks.search import measure, report, tables
+from benchmarks.search.contenders import CONTENDERS
+from benchmarks.search.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+
+
+def main() -> None:
+    """Play every contender over every seed; print and write the report."""
+    options = parse()
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")  # for the pool's processes: one thread each
+    table = measure.load(options.table)
+    names = [name for name in CONTENDERS if not options.only or name in options.only]
+    tasks = [
+        measure.Task(name, Settings(seed, options.workers, divisor, table.points), options.table)
+        for divisor in options.divisor
+        for seed in range(options.seeds)
+        for name in names
+    ]
+    runs = measure.play_all(measure.play, tasks, options.processes)
+    text = [f"# Search\n\n{report.machine()}\n\n{report.settings(table, options)}"]
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    for divisor in options.divisor:
+        groups = {
+            name: [run for run in runs if (run["contender"], run["divisor"]) == (name, divisor)]
+            for name in names
+        }
+        rows = [measure.summary(group, table.units) for group in groups.values()]
+        plot = options.json.with_suffix(f".{divisor}.png")
+        report.plot(groups, table, plot)
+        text += [f"## Divisor {divisor}", report.curves_table(rows), f"![{plot.stem}]({plot.name})"]
+    finals: list[dict[str, Any]] = []
+    if options.tables:
+        asked = [
+            tables.Task(proposer, name, seed)
+            for name in tables.TABLES
+            for proposer in tables.PROPOSERS
+            for seed in range(options.seeds)
+        ]
+        finals = measure.play_all(tables.play, asked, options.processes)
+        text += ["## Tables of final results", report.tables_table(finals)]
+    options.json.with_suffix(".md").write_text("\n\n".join(text) + "\n")
+    raw = {"machine": report.machine(), "runs": runs, "tables": finals}
+    options.json.write_text(json.dumps(raw, separators=(",", ":")) + "\n")
+    print("\n\n".join(text))
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser("python -m benchmarks.search", description=__doc__)
+    add = parser.add_argument
+    add("--seeds", type=int, default=20)
+    add("--workers", type=int, default=8, help="of the virtual cluster")
+    add("--divisor", type=int, nargs="+", default=[4], help="the halving methods' reduction factor")
+    add("--only", nargs="+", metavar="NAME", choices=list(CONTENDERS), help="these contenders")
+    add("--processes", type=int, default=2, help="runs at a time")
+    add("--tables", action="store_true", help="also proposals on tables of final results")
+    add("--table", type=Path, default=ROOT / "curves" / "digits-cnn.json.gz")
+    add("--json", type=Path, default=ROOT / "results" / "search.json", help=".md, .png beside it")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

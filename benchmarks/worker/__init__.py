@@ -1,0 +1,1 @@
+"""How fast runs start, report, save and come back, beside torchrun and Ray."""

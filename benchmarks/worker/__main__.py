@@ -1,0 +1,97 @@
+"""`python -m benchmarks.worker [PART...]` prints a table; with all parts it is also written to
+`benchmarks/results/worker.md`.
+
+Parts: starts, trials, speed, stalls, points, kills; all when none is named. Ray's rows need Ray
+(`benchmarks/requirements.txt`); where it is missing they are left out, and the table says so.
+"""
+
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+
+from benchmarks.worker import kills, speed, starts, trials
+from benchmarks.worker.stand import Stand, stand
+
+RESULT = Path(__file__).parents[1] / "results" / "worker.md"
+Rows = Iterator[tuple[str, str]]
+
+
+def main(wanted: Sequence[str]) -> None:
+    """Measure, and write the table if it is whole."""
+    folder = Path(tempfile.mkdtemp(prefix="shoal-bench-"))
+    try:
+        rows = list(_rows(folder, set(wanted)))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if wanted:
+        return
+    machine = f"{os.cpu_count()} cores ({platform.processor() or platform.machine()})"
+    head = (
+        f"# Worker\n`python -m benchmarks.worker` on {machine}, load {os.getloadavg()[0]:.1f} at"
+        f" the end, Python {platform.python_version()}, torch {torch.__version__}. Medians, with"
+        " the range and the number of runs.\n\n| what | measured |\n|---|---|\n"
+    )
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(head + "".join(f"| {what} | {value} |\n" for what, value in rows))
+    print(f"written to {RESULT}")
+
+
+def _rows(folder: Path, wanted: set[str]) -> Rows:
+    def on(part: str) -> bool:
+        return not wanted or part in wanted
+
+    if on("stalls"):
+        yield from _shown(speed.stalls(folder))
+    parts: dict[str, Callable[[Stand], Rows]] = {
+        "starts": lambda s: starts.measure(s, folder),
+        "trials": trials.measure,
+        "speed": lambda s: speed.overhead(s, folder),
+        "points": speed.points,
+    }
+    if any(on(part) for part in parts):
+        with stand(folder / "one") as one:
+            for part, measure in parts.items():
+                if on(part):
+                    yield from _shown(measure(one))
+    if on("kills"):
+        with stand(folder / "two", slots=1, machines=2) as two:
+            yield from _shown(kills.measure(two))
+        yield from _shown(kills.torchrun_restart(folder))
+    if on("starts") or on("trials"):
+        yield from _shown(_ray(folder, on))
+
+
+def _ray(folder: Path, on: Callable[[str], bool]) -> Rows:
+    try:
+        import ray
+        import ray.train
+        import ray.tune
+    except ImportError:
+        yield "Ray Train, Ray Tune", "not installed here"
+        return
+
+    os.environ["RAY_TRAIN_V2_ENABLED"] = "1"
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        if on("trials"):
+            yield from trials.ray_tune(folder)
+        if on("starts"):
+            yield from starts.ray_train(folder)
+    finally:
+        ray.shutdown()
+
+
+def _shown(rows: Rows) -> Rows:
+    for what, value in rows:
+        print(f"{what:75} {value}", flush=True)
+        yield what, value
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

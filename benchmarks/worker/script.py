@@ -1,0 +1,147 @@
+"""What the benchmarks train. `python script.py WHAT FILE [N]`; each line that it writes to FILE is
+a JSON object. It runs under Shoal, and as it is under torchrun's environment."""
+
+import json
+import os
+import sys
+import time
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+FILE = sys.argv[2]
+
+
+def say(**row: object) -> None:
+    with open(FILE, "a") as file:
+        file.write(json.dumps({"time": time.time(), **row}) + "\n")
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 16, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16 * 26 * 26, 10))
+
+
+class Training:
+    """A model and one batch."""
+
+    def __init__(self, batch: int = 32) -> None:
+        torch.set_num_threads(1)
+        self.model = network()
+        self.replica: nn.Module = self.model
+        if dist.is_initialized():
+            self.replica = nn.parallel.DistributedDataParallel(self.model)
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01)
+        self.batch = torch.rand(batch, 1, 28, 28)
+
+    def step(self) -> torch.Tensor:
+        """One optimizer step; its loss."""
+        self.optimizer.zero_grad()
+        loss = self.replica(self.batch).square().mean()
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach()
+
+
+def first() -> None:
+    """The first step, of one or more ranks; torchrun's way or Shoal's."""
+    if "SHOAL_SOCKET" in os.environ:
+        import shoal
+
+        run = shoal.init()
+        Training().step()
+        say(rank=run.rank)
+        run.report(step=1, loss=0.0)
+        return
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        dist.init_process_group("gloo")
+    Training().step()
+    say(rank=int(os.environ.get("RANK", "0")))
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def three() -> None:
+    """Three numbers, and nothing else."""
+    import shoal
+
+    run = shoal.init()
+    for step in (1, 2, 3):
+        run.report(step=step, loss=1.0 / step)
+
+
+def speed(steps: int) -> None:
+    """Steps a second, of some 15 ms; under Shoal each is reported and asks whether to stop."""
+    run = None
+    if "SHOAL_SOCKET" in os.environ:
+        import shoal
+
+        run = shoal.init()
+    training = Training(batch=256)
+    for _ in range(20):
+        training.step()
+    began = time.perf_counter()
+    for step in range(1, steps + 1):
+        loss = training.step()
+        value = float(loss)
+        if run is not None:
+            run.report(step=step, training_loss=value)
+            run.should_stop()
+    say(rate=steps / (time.perf_counter() - began))
+    if run is not None:
+        run.report(step=steps, loss=value)
+
+
+def forever() -> None:
+    """Steps of 50 ms, each saved; each attempt goes on where the last one was."""
+    if "SHOAL_SOCKET" in os.environ:
+        import shoal
+
+        run = shoal.init()
+        training = Training()
+        step = run.restore(model=training.model, optimizer=training.optimizer)
+        while not run.should_stop():
+            training.step()
+            step += 1
+            time.sleep(0.05)
+            say(step=step, pid=os.getppid())
+            run.checkpoint(step=step, model=training.model, optimizer=training.optimizer)
+            run.report(step=step, loss=1.0)
+        return
+    state = FILE + ".pt"
+    training = Training()
+    step = 0
+    if os.path.exists(state):
+        content = torch.load(state, weights_only=True)
+        step = content.pop("step")
+        training.model.load_state_dict(content)
+    while True:
+        training.step()
+        step += 1
+        time.sleep(0.05)
+        say(step=step, pid=os.getpid())
+        torch.save({**training.model.state_dict(), "step": step}, state + ".draft")
+        os.replace(state + ".draft", state)
+
+
+def points(reports: int) -> None:
+    """Reports of ten numbers, as fast as they go; the time until all are safe."""
+    import shoal
+
+    run = shoal.init()
+    began = time.perf_counter()
+    for step in range(1, reports + 1):
+        run.report(step=step, **{f"m{k}": step * k for k in range(10)})
+    said = time.perf_counter() - began
+    run.finish()
+    say(said=said, safe=time.perf_counter() - began, points=10 * reports)
+    run.report(step=1, loss=0.0)
+
+
+if __name__ == "__main__":
+    work = {"first": first, "three": three, "forever": forever}
+    if sys.argv[1] in work:
+        work[sys.argv[1]]()
+    else:
+        {"speed": speed, "points": points}[sys.argv[1]](int(sys.argv[3]))

@@ -1,0 +1,69 @@
+"""What Shoal costs a training: steps a second beside plain torchrun; stalls; points a second."""
+
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from benchmarks.worker.stand import Stand, rows, shown, torchrun
+from shoal.training.saver import Figures, Saver
+
+STEPS, PAIRS = 250, 7
+STATE = 100_000_000
+"""Bytes."""
+
+
+def overhead(stand: Stand, folder: Path) -> Iterator[tuple[str, str]]:
+    """The same script, in turns."""
+    plain, ours = [], []
+    for k in range(PAIRS):
+        file = folder / f"speed-{k}.jsonl"
+        torchrun(file, 1, "speed", str(STEPS)).wait()
+        plain.append(rows(file)[0]["rate"])
+        experiment, file = stand.submit("speed", str(STEPS))
+        stand.ended(experiment)
+        ours.append(rows(file)[0]["rate"])
+    yield "steps/s, one rank: torchrun", shown(plain, "steps/s")
+    yield "steps/s, one rank: Shoal, each step reported", shown(ours, "steps/s")
+    each = [100 * (1 - b / a) for a, b in zip(plain, ours, strict=True)]
+    middle = statistics.median(each)
+    yield "overhead (median of pairs)", f"{middle:.1f} % ({min(each):.1f} to {max(each):.1f})"
+
+
+def stalls(folder: Path) -> Iterator[tuple[str, str]]:
+    """How long training waits for a checkpoint of 100 MB."""
+    state = {f"layer{n}": torch.rand(STATE // 40) for n in range(10)}
+    for wait in (True, False):
+        found: list[Figures] = []
+        saver = Saver(
+            f"file://{folder}/stall-{wait}",
+            1,
+            0,
+            lambda _, figures, found=found: found.append(figures),
+        )
+        for step in range(6):
+            saver.save(step, {"model": state}, wait=wait)
+            saver.finish()  # training would take longer than the write
+        told = found[1:]  # the first one makes the buffers
+        if wait:
+            total = [(f.stall + f.write) * 1000 for f in told]
+            yield "checkpoint of 100 MB: stall, synchronous", shown(total, "ms")
+        else:
+            yield (
+                "checkpoint of 100 MB: stall, asynchronous",
+                shown([f.stall * 1000 for f in told], "ms"),
+            )
+
+
+def points(stand: Stand) -> Iterator[tuple[str, str]]:
+    """From the training process to the stream."""
+    found, said = [], []
+    for _ in range(3):
+        experiment, file = stand.submit("points", "3000")
+        stand.ended(experiment)
+        row = rows(file)[0]
+        found.append(row["points"] / row["safe"])
+        said.append(row["said"] / row["points"] * 10 * 1e6)
+    yield "metric points/s from training to the stream (ten a report)", shown(found, "points/s")
+    yield "what one report costs the training", shown(said, "µs")

@@ -1,0 +1,119 @@
+"""A platform of this machine's own for the benchmarks, and torchrun beside it."""
+
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from shoal.client import Client
+from shoal_local.supervisor import Supervisor
+
+SCRIPT = Path(__file__).parent / "script.py"
+WAIT = 120.0
+Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Stand:
+    """A platform with warm machines."""
+
+    client: Client
+    folder: Path
+    count: int = 0
+
+    def submit(self, *arguments: str, cold: bool = False, **config: Any) -> tuple[str, Path]:
+        """Submit an experiment that runs `script.py`; its id, and the file that it writes."""
+        self.count += 1
+        file = self.folder / f"{self.count}.jsonl"
+        what, *rest = arguments
+        python = ["python", "-u"] if cold else ["python"]  # a flag for Python needs a new process
+        searcher = {"name": "single", "metric": "loss", "smaller_is_better": True, "max_time": 1}
+        found = self.client.submit(
+            {
+                "name": what,
+                "entrypoint": [*python, str(SCRIPT), what, str(file), *rest],
+                "searcher": {**searcher, **config.pop("searcher", {})},
+                **config,
+            }
+        )
+        return found["experiment_id"], file
+
+    def ended(self, experiment_id: str) -> Row:
+        """Wait for the end of an experiment."""
+        return until(
+            lambda: (
+                found
+                if (found := self.client.experiment(experiment_id))["state"]
+                not in ("active", "paused")
+                else None
+            ),
+            pause=0.02,
+        )
+
+
+@contextlib.contextmanager
+def stand(folder: Path, *, slots: int = 2, machines: int = 1) -> Iterator[Stand]:
+    """A platform whose machines are there and warm."""
+    folder.mkdir(parents=True)
+    made = Supervisor(folder / "platform", slots=slots, machines=machines, min_machines=machines)
+    with made as platform, Client(platform.url) as client:
+        until(lambda: len(client.nodes()) >= machines)
+        one = Stand(client, folder)
+        for _ in range(machines):
+            one.ended(one.submit("first")[0])
+        yield one
+
+
+def until(found: Callable[[], Any], pause: float = 0.05) -> Any:
+    """The first answer that is not empty. Raises TimeoutError."""
+    end = time.monotonic() + WAIT
+    while time.monotonic() < end:
+        if answer := found():
+            return answer
+        time.sleep(pause)
+    raise TimeoutError
+
+
+def rows(file: Path) -> list[Row]:
+    """What a script wrote so far."""
+    if not file.exists():
+        return []
+    return [json.loads(line) for line in file.read_text().splitlines() if line.endswith("}")]
+
+
+def torchrun(file: Path, ranks: int, *arguments: str, restarts: int = 0) -> "subprocess.Popen[str]":
+    """Start `script.py` as torchrun does."""
+    what, *rest = arguments
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}",
+        f"--max-restarts={restarts}", str(SCRIPT), what, str(file), *rest,
+    ]  # fmt: skip
+    env = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def end(process: "subprocess.Popen[str]") -> None:
+    """End what `torchrun` started; its ranks live in sessions of their own."""
+    with contextlib.suppress(psutil.Error):
+        for child in psutil.Process(process.pid).children(recursive=True):
+            child.kill()
+    process.kill()
+    process.wait()
+
+
+def shown(values: list[float], unit: str) -> str:
+    """Median and range."""
+    low, high = min(values), max(values)
+    return f"{statistics.median(values):.3g} {unit} ({low:.3g} to {high:.3g}, n={len(values)})"

@@ -1,0 +1,119 @@
+"""Saving in the background: a snapshot is taken at once, and written while training goes on."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shoal.training import ranks, sharded
+from shoal.training.checkpoints import CheckpointError, Folder
+from shoal.training.randomness import random_state
+from shoal.training.snapshot import Snapshots
+from shoal_contract.events import Checkpoint
+
+RANDOM = "_random"
+"""The part that holds every rank's random state."""
+PAUSES = (0.5, 2.0, 8.0)
+"""Seconds before storage that failed is tried again; after the last, the error is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What one checkpoint cost, on this rank."""
+
+    step: int
+    stall: float
+    """Seconds that training waited."""
+    write: float
+    """Seconds from the snapshot to the complete checkpoint."""
+    size: int
+    """Bytes."""
+
+
+class Saver:
+    """Saves one checkpoint after another; at most one is being written.
+
+    `saved` is called in the background with each complete one, on rank 0.
+    """
+
+    def __init__(
+        self, url: str, attempt: int, rank: int, saved: Callable[[Checkpoint, Figures], None]
+    ) -> None:
+        self._url, self._attempt, self._rank, self._saved = url.rstrip("/"), attempt, rank, saved
+        self._snapshots = Snapshots()
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+        self._last: int | None = None
+
+    def save(self, step: int, parts: Mapping[str, Any], *, wait: bool) -> None:
+        """Take a snapshot and begin to write it. Every rank must call it. A step that was saved
+        is not saved again.
+
+        Waits while an earlier one is being written. Raises CheckpointError if that failed, and,
+        with `wait`, if this one does.
+        """
+        began = time.monotonic()
+        self.finish()
+        if step == self._last:
+            return
+        self._last = step
+        states = ranks.gather(random_state())
+        whole, pieces = sharded.split(parts)
+        taken: dict[str, Any] = {}
+        if self._rank == 0:
+            content = {
+                name: part.state_dict() if hasattr(part, "state_dict") else part
+                for name, part in whole.items()
+            }
+            taken = self._snapshots.take({**content, RANDOM: states})
+        shards = sharded.snapshot(pieces) if pieces else None
+        if shards is not None:
+            sharded.group()
+        if self._rank != 0 and shards is None:
+            return
+        stall = time.monotonic() - began
+        self._thread = threading.Thread(
+            target=self._write, args=(step, taken, shards, stall), name="shoal-checkpoint"
+        )
+        self._thread.start()
+        if wait:
+            self.finish()
+
+    def finish(self) -> None:
+        """Wait for the one that is being written. Raises CheckpointError if it failed."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise CheckpointError(f"a checkpoint could not be written: {error}") from error
+
+    def _write(
+        self, step: int, taken: dict[str, Any], shards: dict[str, Any] | None, stall: float
+    ) -> None:
+        began = time.monotonic()
+        folder = Folder(f"{self._url}/step-{step}")
+        try:
+            files: dict[str, Any] = {}
+            if self._rank == 0:
+                files = self._whole(folder, taken)
+            if shards is not None:
+                files |= sharded.write(folder, shards, self._rank)
+            if self._rank == 0:
+                found = folder.finish(files, step, self._attempt)
+                self._saved(found, Figures(step, stall, time.monotonic() - began, found.size))
+        except BaseException as error:
+            self._error = error
+
+    @staticmethod
+    def _whole(folder: Folder, taken: Mapping[str, Any]) -> dict[str, Any]:
+        pauses = list(PAUSES)
+        while True:
+            try:
+                folder.begin()
+                return {f"{n}.pt": folder.write(f"{n}.pt", part) for n, part in taken.items()}
+            except OSError:
+                if not pauses:
+                    raise
+                time.sleep(pauses.pop(0))

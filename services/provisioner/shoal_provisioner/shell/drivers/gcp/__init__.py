@@ -1,0 +1,1 @@
+"""Google Cloud's machines, by its own client library."""

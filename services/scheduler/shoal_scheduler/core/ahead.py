@@ -1,0 +1,162 @@
+"""Looking ahead: what is free now, what will be once those who leave have left, and for whom."""
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
+from shoal_contract.states import AllocationState, NodeState
+from shoal_scheduler.core.models import Allocation
+from shoal_scheduler.core.placement import suits
+from shoal_scheduler.core.room import Share
+from shoal_scheduler.core.state import State
+from shoal_scheduler.core.turn import MOST, Turn
+
+
+def shares_of(state: State, allocation: Allocation) -> list[Share]:
+    """The slots that become free when an allocation ends."""
+    shares: dict[tuple[str, str], int] = {}
+    for run in allocation.open_runs().values():
+        node = state.nodes.get(run.placement.node_id)
+        if node is None or node.state is not NodeState.READY:
+            continue
+        for number in run.placement.slots:
+            if number not in node.aside:
+                key = (node.node_id, node.model_of(number))
+                shares[key] = shares.get(key, 0) + 1
+    return [(node_id, model, count) for (node_id, model), count in shares.items()]
+
+
+class Ahead:
+    """The rooms of one pass: `now`, and `later`, when all that was told to leave has left.
+
+    What is promised to somebody is gone from both, so that nobody else gets it meanwhile.
+    """
+
+    def __init__(self, turn: Turn) -> None:
+        self.turn = turn
+        self.now = turn.room.fork()
+        self.later = turn.room.fork()
+        for allocation in turn.leaving():
+            self.later.give(shares_of(turn.state, allocation))
+
+    def start(self, allocation: Allocation, shares: list[Share]) -> None:
+        """Grant what was found in `now`."""
+        self.now.take(shares)
+        self.later.take(shares)
+        self.turn.grant(allocation, shares)
+
+    def promise(self, shares: Sequence[Share]) -> None:
+        """Keep what was found in `later`."""
+        self.later.take(list(shares))
+        for node_id, model, _ in shares:
+            over = self.now.at(node_id, model) - self.later.at(node_id, model)
+            if over > 0:
+                self.now.shift(node_id, model, -over)
+
+    def release(self, victims: Iterable[Allocation]) -> None:
+        """Ask for slots back."""
+        for victim in victims:
+            self.later.give(shares_of(self.turn.state, victim))
+            self.turn.preempt(victim)
+
+    def make_room(
+        self, allocation: Allocation, candidates: Iterable[Allocation]
+    ) -> list[Allocation]:
+        """Who has to yield, of candidates in their order, so that an allocation fits; nobody, if
+        it would not fit even then, or too many would have to. Who is not needed is spared."""
+        turn, state = self.turn, self.turn.state
+        able = (c for c in candidates if suits(allocation.resources, c.model))
+        room = self.later.fork()
+        victims: list[Allocation] = []
+        events = 0
+        for victim in able:
+            events += 1 + len(victim.runs)
+            if events > MOST:
+                return []
+            room.give(shares_of(state, victim))
+            victims.append(victim)
+            if turn.find(allocation, room):
+                break
+        else:
+            return []
+        for victim in reversed(victims[:-1]):
+            shares = shares_of(state, victim)
+            room.take(shares)
+            if turn.find(allocation, room):
+                victims.remove(victim)
+            else:
+                room.give(shares)
+        return victims
+
+    def shrink(self, allocation: Allocation) -> list[Allocation]:
+        """Elastic allocations that have to come back smaller so that an allocation fits, and all
+        of them beside it; nobody, if that is not enough."""
+        turn = self.turn
+        elastic = [a for a in turn.elastic() if a.slots > a.least and may_yield(turn, a)]
+        elastic.sort(key=lambda a: (a.least - a.slots, -a.number))
+        victims = self.make_room(allocation, elastic)
+        room = self.later.fork()
+        for victim in victims:
+            room.give(shares_of(turn.state, victim))
+        room.take(turn.find(allocation, room))
+        for victim in victims:
+            shares = turn.find(victim, room)
+            if not shares:
+                return []
+            room.take(shares)
+        return victims
+
+    def reserve(self, allocation: Allocation) -> float | None:
+        """Keep the place that an allocation gets first, when running ones end as predicted (EASY:
+        Lifka, The ANL/IBM SP scheduling system, 1995). When: Unix seconds; None: nobody can tell.
+
+        Those whose end nobody can tell end after the others, the oldest first; but who started
+        since the allocation waits counts as never ending, so that it is not overtaken for ever. If
+        that leaves no place, nobody else gets slots that it could use.
+        """
+        turn, state = self.turn, self.turn.state
+        room = self.later.fork()
+        never: list[Allocation] = []
+        ends: list[tuple[float, float, Allocation]] = []
+        for other in islice(turn.running(), LOOK):
+            end = other.expected_end
+            if other.state is not AllocationState.GRANTED:
+                continue
+            if end is None and other.granted_at >= allocation.since:
+                never.append(other)
+            else:
+                at = _NEVER if end is None else max(turn.now, end)
+                ends.append((at, other.number, other))
+        for at, _, other in sorted(ends, key=lambda end: end[:2]):
+            room.give(shares_of(state, other))
+            shares = turn.find(allocation, room)
+            if shares:
+                self.later = room
+                self.promise(shares)
+                return None if at == _NEVER else at
+        for other in never:
+            room.give(shares_of(state, other))
+        if turn.find(allocation, room):
+            for model in room.models(turn.pool):
+                if suits(allocation.resources, model):
+                    self.now.close(turn.pool, model)
+        return None
+
+
+_NEVER = float("inf")
+LOOK = 1024
+"""How many that run are asked when they end."""
+
+
+def may_yield(turn: Turn, allocation: Allocation, after: float | None = None) -> bool:
+    """Whether an allocation's slots may be asked back: `after` it ran so long, or `min_run`."""
+    ran = turn.now - allocation.granted_at
+    return (
+        allocation.state is AllocationState.GRANTED
+        and allocation.resources.preemptible
+        and ran >= (turn.config.min_run if after is None else after)
+    )
+
+
+def loss(turn: Turn, allocation: Allocation) -> tuple[float, float]:
+    """What yielding costs, to sort by: work since the last checkpoint, then age."""
+    return (turn.now - allocation.saved_at) * allocation.slots, -allocation.number

@@ -1,0 +1,368 @@
+"""What follows from nodes and allocations, kept so that one event costs next to nothing."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, TypeVar
+
+from shoal_contract.states import AllocationState, NodeState
+from shoal_scheduler.core.models import Allocation, Node, Share
+from shoal_scheduler.core.pools import Pools
+from shoal_scheduler.core.room import Room, Spot
+from shoal_scheduler.core.tables import Fork, Line, change
+
+K = TypeVar("K")
+E = TypeVar("E", bound=tuple[Any, ...])
+
+
+class Batch(NamedTuple):
+    """Requests that are alike: they wait in one line, and only the first counts."""
+
+    pool: str
+    experiment_id: str
+    workspace: str
+    slots: int
+    slot_type: str
+    max_slots: int
+    """As the experiment's file says; 0: no limit."""
+    weight: float
+    """As the experiment's file says."""
+    single_node: bool
+    avoid: tuple[str, ...]
+    last: bool
+    """Whether it has been widened to no pool after this one: only there it counts as missing."""
+
+
+class Entry(NamedTuple):
+    """A place in a line."""
+
+    rank: float
+    """Decides first: what the pool's policy goes by."""
+    number: float
+    allocation_id: str
+
+
+Wants = dict[tuple[int, str], int]
+"""Slots and their model to the number of gangs."""
+
+
+class Index:
+    """Lines, counts and free slots. Equal states have equal indexes, however they came about."""
+
+    def __init__(self, pools: Pools | None = None, shares: dict[str, Share] | None = None) -> None:
+        self.pools = pools or Pools()
+        self.shares = {} if shares is None else shares
+        self.room = Room()
+        self.held: dict[str, int] = {}
+        """Experiment to the slots that it holds."""
+        self.used: dict[str, int] = {}
+        """Workspace to the slots that it holds."""
+        self.busy: dict[str, str] = {}
+        """Trial to its allocation that holds slots."""
+        self.ports: dict[tuple[str, int], str] = {}
+        """Host and port to the allocation that meets there."""
+        self.queues: dict[Batch, Line[Entry]] = {}
+        self.heads: dict[str, Line[Entry]] = {}
+        """Pool to the first of each batch that may start, for all that others do."""
+        self.running: dict[str, Line[Entry]] = {}
+        """Pool to the allocations that hold slots in it."""
+        self.members: dict[tuple[str, str], Line[Entry]] = {}
+        """Pool and who has a share in it to the allocations that hold slots."""
+        self.holders: dict[str, Line[tuple[str]]] = {}
+        """Pool to those who have such allocations."""
+        self.staying: dict[tuple[str, str], int] = {}
+        """Pool and who has a share in it to the slots held, less those being left."""
+        self.leaving: dict[str, Line[Entry]] = {}
+        """Pool to the allocations that were told to leave."""
+        self.elastic: dict[str, Line[Entry]] = {}
+        """Pool to the allocations that hold slots and can be resized."""
+        self.wants: dict[str, Wants] = {}
+        """Pool to what may start in it and has not."""
+        self.bursts: Line[Entry] = Line()
+        """Allocations that may be widened, ranked by when."""
+        self._batches: dict[tuple[str, str], dict[Batch, None]] = {}
+        """`e`xperiment or `w`orkspace, and its id, to the batches that wait."""
+        self._shown: dict[Batch, tuple[Entry | None, int]] = {}
+        """Batch to its head and its part of the wants."""
+
+    def fork(self, shares: dict[str, Share]) -> "Index":
+        """An index that begins as this one is. This one must not change meanwhile."""
+        index = Index.__new__(Index)
+        index.pools, index.shares, index.room = self.pools, shares, self.room.fork()
+        index.held, index.used, index.busy = Fork(self.held), Fork(self.used), Fork(self.busy)
+        index.ports = Fork(self.ports)
+        index.queues, index.heads = Fork(self.queues, Line.fork), Fork(self.heads, Line.fork)
+        index.running = Fork(self.running, Line.fork)
+        index.members = Fork(self.members, Line.fork)
+        index.holders = Fork(self.holders, Line.fork)
+        index.staying = Fork(self.staying)
+        index.leaving = Fork(self.leaving, Line.fork)
+        index.elastic = Fork(self.elastic, Line.fork)
+        index.wants = Fork(self.wants, dict)
+        index.bursts = self.bursts.fork()
+        index._batches = Fork(self._batches, dict)
+        index._shown = Fork(self._shown)
+        return index
+
+    def see(self, node: Node) -> None:
+        """A node is new or other than it was."""
+        models = dict.fromkeys(slot.model for slot in node.slots)
+        for model in models:
+            if node.state is not NodeState.READY:
+                self.room.drop(node.node_id, model)
+                continue
+            usable = sum(s.model == model and s.number not in node.aside for s in node.slots)
+            free = len(node.free(model))
+            spot = Spot(free, usable - free, node.number, node.node_id)
+            self.room.set(node.pool, model, spot)
+
+    def forget(self, node: Node) -> None:
+        """A node is gone."""
+        for model in dict.fromkeys(slot.model for slot in node.slots):
+            self.room.drop(node.node_id, model)
+
+    def enqueue(self, allocation: Allocation) -> None:
+        """It waits, in the pools that may serve it; not while its previous attempt has slots."""
+        if allocation.trial_id in self.busy:
+            return
+        for pool in allocation.pools:
+            batch = batch_of(allocation, pool)
+            if batch not in self.queues:
+                self.queues[batch] = Line()
+                for owner in _owners(batch):
+                    self._batches.setdefault(owner, {})
+                    change(self._batches, owner)[batch] = None
+            change(self.queues, batch).add(self._entry(allocation, pool))
+            self._show(batch)
+        more = len(allocation.resources.pools) > len(allocation.pools)
+        if more:
+            self.bursts.add(_due(allocation))
+
+    def dequeue(self, allocation: Allocation) -> None:
+        """It waits no more."""
+        if allocation.trial_id in self.busy:
+            return
+        for pool in allocation.pools:
+            batch = batch_of(allocation, pool)
+            line = change(self.queues, batch)
+            line.remove(self._entry(allocation, pool))
+            self._show(batch)
+            if not line:
+                del self.queues[batch]
+                for owner in _owners(batch):
+                    rest = change(self._batches, owner)
+                    del rest[batch]
+                    if not rest:
+                        del self._batches[owner]
+        if len(allocation.resources.pools) > len(allocation.pools):
+            self.bursts.remove(_due(allocation))
+
+    def hold(self, allocation: Allocation) -> None:
+        """It holds slots."""
+        self.busy[allocation.trial_id] = allocation.allocation_id
+        if allocation.rendezvous is not None:
+            meeting = allocation.rendezvous
+            self.ports[(meeting.host, meeting.port)] = allocation.allocation_id
+        entry, owner = self._running(allocation), (allocation.pool, self.owner(allocation))
+        if owner not in self.members:
+            _add(self.holders, allocation.pool, (owner[1],))
+        _add(self.members, owner, entry)
+        _add(self.running, allocation.pool, entry)
+        if allocation.least < allocation.resources.most:
+            _add(self.elastic, allocation.pool, entry)
+        self._stay(allocation, allocation.slots)
+        self._count(allocation, allocation.slots)
+        if allocation.state is AllocationState.RELEASING:
+            self.leave(allocation)
+
+    def leave(self, allocation: Allocation) -> None:
+        """It was told to leave."""
+        _add(self.leaving, allocation.pool, self._running(allocation))
+        self._stay(allocation, -allocation.slots)
+        self._refresh(allocation)
+
+    def release(self, allocation: Allocation) -> None:
+        """It holds slots no more."""
+        del self.busy[allocation.trial_id]
+        if allocation.rendezvous is not None:
+            del self.ports[(allocation.rendezvous.host, allocation.rendezvous.port)]
+        entry, owner = self._running(allocation), (allocation.pool, self.owner(allocation))
+        change(self.members, owner).remove(entry)
+        if not self.members[owner]:
+            del self.members[owner]
+            change(self.holders, allocation.pool).remove((owner[1],))
+        change(self.running, allocation.pool).remove(entry)
+        if allocation.least < allocation.resources.most:
+            change(self.elastic, allocation.pool).remove(entry)
+        if allocation.state is AllocationState.RELEASING:
+            change(self.leaving, allocation.pool).remove(entry)
+        else:
+            self._stay(allocation, -allocation.slots)
+        self._count(allocation, -allocation.slots)
+
+    def owner(self, allocation: Allocation) -> str:
+        """Who has a share in the pool that an allocation runs in."""
+        return self.owner_in(allocation.pool, allocation)
+
+    def owner_in(self, pool: str, allocation: Allocation) -> str:
+        """Who has a share in a pool: the allocation's experiment, or its workspace."""
+        by_experiment = self.pools.of(pool).share_by == "experiment"
+        return allocation.experiment_id if by_experiment else allocation.resources.workspace
+
+    def weight(self, batch: "Batch") -> float:
+        """The weight of who has a share in a batch's pool: as changed, or as its file says."""
+        if self.pools.of(batch.pool).share_by == "workspace":
+            found = self.pools.workspaces.get(batch.workspace)
+            return found.weight if found else 1.0
+        changed = self.share(batch.experiment_id).weight
+        return batch.weight if changed is None else changed
+
+    def priority(self, allocation: Allocation) -> int:
+        """An allocation's priority, as changed or as its file says."""
+        changed = self.share(allocation.experiment_id).priority
+        return allocation.resources.priority if changed is None else changed
+
+    def reshow(self, experiment_id: str) -> None:
+        """What a person changed about an experiment takes effect on who may start."""
+        for batch in list(self._batches.get(("e", experiment_id), ())):
+            self._show(batch)
+
+    def queued(self, experiment_id: str) -> Iterator[str]:
+        """The allocations of an experiment that wait; one may come up once for each pool."""
+        for batch in list(self._batches.get(("e", experiment_id), ())):
+            for entry in list(self.queues[batch]):
+                yield entry.allocation_id
+
+    def share(self, experiment_id: str) -> Share:
+        """What a person changed about an experiment."""
+        return self.shares.get(experiment_id, _AS_FILED)
+
+    def limit(self, experiment_id: str, filed: int | None) -> int | None:
+        """Slots that an experiment may hold at once: as changed, else as its file says."""
+        changed = self.share(experiment_id).max_slots
+        return (filed if changed is None else changed) or None
+
+    def allowance(self, batch: Batch) -> float:
+        """Slots that may be added to what the batch's experiment and its workspace hold."""
+        if self.share(batch.experiment_id).hold:
+            return 0
+        limit = self.limit(batch.experiment_id, batch.max_slots)
+        quota = self.pools.quota(batch.workspace)
+        return min(
+            float("inf") if limit is None else limit - self.held.get(batch.experiment_id, 0),
+            float("inf") if quota is None else quota - self.used.get(batch.workspace, 0),
+        )
+
+    def ranked(self, batch: Batch, entry: Entry, more: int = 0) -> Entry:
+        """A batch's entry among other batches; `more` slots count as held already."""
+        config = self.pools.of(batch.pool)
+        if config.policy != "fair_share":
+            return entry
+        owner = batch.experiment_id if config.share_by == "experiment" else batch.workspace
+        held = self.staying.get((batch.pool, owner), 0) + more
+        return entry._replace(rank=held / self.weight(batch))
+
+    def head(self, batch: Batch) -> Entry | None:
+        """The first of a batch, if it may start."""
+        return self._shown.get(batch, (None, 0))[0]
+
+    def asks(self, batch: Batch) -> int:
+        """Slots that a batch could use at once."""
+        return self._shown.get(batch, (None, 0))[1] * batch.slots
+
+    def _entry(self, allocation: Allocation, pool: str) -> Entry:
+        config = self.pools.of(pool)
+        rank = 0.0
+        if config.policy == "priority":
+            rank = float(self.priority(allocation))
+            if config.ageing:  # who waits gains on all later ones alike: their order stands
+                rank = rank * config.ageing + allocation.since
+        return Entry(rank, allocation.number, allocation.allocation_id)
+
+    def _running(self, allocation: Allocation) -> Entry:
+        rank = 0.0
+        if self.pools.of(allocation.pool).policy == "priority":
+            rank = -float(allocation.resources.priority)
+        return Entry(rank, allocation.number, allocation.allocation_id)
+
+    def _count(self, allocation: Allocation, slots: int) -> None:
+        for table, owner in (
+            (self.held, allocation.experiment_id),
+            (self.used, allocation.resources.workspace),
+        ):
+            table[owner] = table.get(owner, 0) + slots
+            if not table[owner]:
+                del table[owner]
+        self._refresh(allocation)
+
+    def _stay(self, allocation: Allocation, slots: int) -> None:
+        owner = (allocation.pool, self.owner(allocation))
+        self.staying[owner] = self.staying.get(owner, 0) + slots
+        if not self.staying[owner]:
+            del self.staying[owner]
+
+    def _refresh(self, allocation: Allocation) -> None:
+        """What the allocation's experiment and workspace hold is other than it was."""
+        self.reshow(allocation.experiment_id)
+        workspace = allocation.resources.workspace
+        shared = self.pools.of(allocation.pool).share_by == "workspace"
+        if shared or self.pools.quota(workspace) is not None:
+            for batch in list(self._batches.get(("w", workspace), ())):
+                self._show(batch)
+
+    def _show(self, batch: Batch) -> None:
+        """Bring a batch's head and its part of the wants up to date."""
+        head, count = self._shown.pop(batch, (None, 0))
+        key = (batch.slots, batch.slot_type)
+        if head is not None:
+            change(self.heads, batch.pool).remove(head)
+        if count and batch.last:
+            wants = change(self.wants, batch.pool)
+            wants[key] -= count
+            if not wants[key]:
+                del wants[key]
+        line = self.queues[batch]
+        count = int(min(len(line), self.allowance(batch) // batch.slots))
+        if count <= 0:
+            return
+        head = self.ranked(batch, next(iter(line)))
+        self.heads.setdefault(batch.pool, Line())
+        change(self.heads, batch.pool).add(head)
+        self._shown[batch] = (head, count)
+        if batch.last:
+            self.wants.setdefault(batch.pool, {})
+            wants = change(self.wants, batch.pool)
+            wants[key] = wants.get(key, 0) + count
+
+
+_AS_FILED = Share()
+
+
+def batch_of(allocation: Allocation, pool: str) -> Batch:
+    """The batch that an allocation waits in."""
+    resources = allocation.resources
+    return Batch(
+        pool,
+        allocation.experiment_id,
+        resources.workspace,
+        resources.least,
+        resources.slot_type or "",
+        resources.max_slots or 0,
+        resources.weight,
+        resources.single_node,
+        tuple(resources.avoid_nodes),
+        pool == allocation.pools[-1],
+    )
+
+
+def _owners(batch: Batch) -> tuple[tuple[str, str], tuple[str, str]]:
+    return ("e", batch.experiment_id), ("w", batch.workspace)
+
+
+def _due(allocation: Allocation) -> Entry:
+    waits = allocation.resources.burst_after * len(allocation.pools)
+    return Entry(allocation.queued_at + waits, allocation.number, allocation.allocation_id)
+
+
+def _add(lines: dict[K, Line[E]], key: K, entry: E) -> None:
+    if key not in lines:
+        lines[key] = Line()
+    change(lines, key).add(entry)

@@ -1,0 +1,170 @@
+"""The things that the scheduler knows of: nodes, allocations, and what people changed."""
+
+from dataclasses import dataclass, field, replace
+
+from shoal_contract.events import Placement, Rendezvous, Slot, Task, Waiting
+from shoal_contract.resources import Resources
+from shoal_contract.states import AllocationState, NodeState, Outcome, StopReason
+
+
+@dataclass(slots=True, kw_only=True)
+class Node:
+    """A machine with slots."""
+
+    node_id: str
+    incarnation: str
+    pool: str
+    host: str
+    slots: list[Slot]
+    ports: list[int]
+    instance_id: str | None
+    number: int = 0
+    """Nodes count up as they join."""
+    state: NodeState = NodeState.READY
+    held: dict[int, str] = field(default_factory=dict)
+    """Slot number to the allocation that holds it."""
+    port_uses: int = 0
+    """How many rendezvous it has served: ports are taken in turn."""
+    strikes: dict[int, list[str]] = field(default_factory=dict)
+    """Slot number to whose runs failed on it since one completed: experiments whose script ended
+    with an error, trials that the platform failed."""
+    aside: dict[int, str] = field(default_factory=dict)
+    """Slots on which nothing is placed any more, and why."""
+
+    def free(self, model: str | None = None) -> list[int]:
+        """Numbers of the slots (of a model) that are in use and that nobody holds."""
+        return [
+            slot.number
+            for slot in self.slots
+            if slot.number not in self.held
+            and slot.number not in self.aside
+            and model in (None, slot.model)
+        ]
+
+    def model_of(self, number: int) -> str:
+        """The model of a slot."""
+        return next(slot.model for slot in self.slots if slot.number == number)
+
+    def copied(self) -> "Node":
+        """A copy that can be changed in place."""
+        return replace(
+            self, held=dict(self.held), strikes=dict(self.strikes), aside=dict(self.aside)
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """An allocation's part on one node."""
+
+    placement: Placement
+    outcome: Outcome | None = None
+    """None: not over yet."""
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class Progress:
+    """What is known of how an allocation comes along."""
+
+    at: float
+    """Unix seconds of the report that `step` and `time` are from."""
+    step: int = 0
+    time: int = 0
+    speed: float | None = None
+    """Steps a second of the whole gang; None: not known yet."""
+    pace: float | None = None
+    """Units of the time metric a second."""
+    saved_at: float | None = None
+    """When its newest checkpoint was saved."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Allocation:
+    """One attempt's wish for slots, or its hold on them."""
+
+    allocation_id: str
+    experiment_id: str
+    trial_id: str
+    task: Task
+    resources: Resources
+    number: float = 0
+    """Its place by age: smaller is served first."""
+    since: float = 0
+    """Unix seconds since when it waits; an attempt after a preemption keeps those of the first."""
+    queued_at: float = 0
+    """Unix seconds."""
+    pools: list[str] = field(default_factory=list)
+    """The pools that may serve it now, in order of preference."""
+    state: AllocationState = AllocationState.QUEUED
+    runs: dict[str, Run] = field(default_factory=dict)
+    """Run id to run, in the order of ranks."""
+    pool: str = ""
+    """The pool that it is in, once granted."""
+    model: str = ""
+    """The model of its first slot, once granted."""
+    rendezvous: Rendezvous | None = None
+    granted_at: float = 0
+    progress: Progress | None = None
+    waiting: Waiting | None = None
+    """The reason why it waits that was said last."""
+    stop_reason: StopReason | None = None
+    """Why its runs were told to stop; None: they were not."""
+    grace: float = 0
+    """Seconds that its runs were given to leave."""
+
+    def open_runs(self) -> dict[str, Run]:
+        """The runs that are not over."""
+        return {name: run for name, run in self.runs.items() if run.outcome is None}
+
+    @property
+    def slots(self) -> int:
+        """Slots it holds, or held until its first run ended."""
+        return sum(len(run.placement.slots) for run in self.runs.values())
+
+    @property
+    def least(self) -> int:
+        """The fewest slots that it takes."""
+        return self.resources.least
+
+    @property
+    def expected_end(self) -> float | None:
+        """Unix seconds at which it reaches its target at its measured pace."""
+        if self.progress is None or not self.progress.pace:
+            return None
+        left = max(0, self.task.target - self.progress.time)
+        return self.progress.at + left / self.progress.pace
+
+    @property
+    def saved_at(self) -> float:
+        """Unix seconds up to which its work is safe: the last checkpoint, or its start."""
+        saved = self.progress.saved_at if self.progress else None
+        return self.granted_at if saved is None else saved
+
+    def copied(self) -> "Allocation":
+        """A copy that can be changed in place."""
+        return replace(self, runs={name: replace(run) for name, run in self.runs.items()})
+
+
+@dataclass(slots=True, kw_only=True)
+class Past:
+    """A trial's last allocation, after its end."""
+
+    attempt: int
+    """An older or equal attempt is not queued again."""
+    number: float = 0
+    since: float = 0
+    kept: bool = False
+    """Whether the next attempt takes this place: it was preempted, or its machine was lost."""
+    used: float = 0
+    """Slot-seconds so far, in units of an average slot (see the policy `throughput`)."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Share:
+    """What a person changed about an experiment's place among others."""
+
+    weight: float | None = None
+    priority: int | None = None
+    max_slots: int | None = None
+    """0: no limit."""
+    hold: bool = False

@@ -1,0 +1,190 @@
+"""Unlike slots: each trial gets the model on which it gains most, and all get their turn.
+
+As in Gavel (Narayanan et al., OSDI 2020) and Sia (Subramanya et al., SOSP 2023) a trial's service
+is counted by what it trained, not by the time it held slots: slot-seconds times its gain (its
+speed on that model over its mean speed in the pool). Who had least goes first, in levels, so that
+nobody is swapped for a hair's breadth (Tiresias: Gu et al., NSDI 2019); waiting raises a level. Of
+one level, free slots go to who gains most by them. Gains are learned, see `speeds.py`.
+"""
+
+from bisect import insort
+from collections.abc import Iterator
+from math import log
+
+from shoal_scheduler.core.ahead import Ahead, may_yield
+from shoal_scheduler.core.index import batch_of
+from shoal_scheduler.core.models import Allocation
+from shoal_scheduler.core.room import Room, Share
+from shoal_scheduler.core.speeds import LEAST, Speeds, program
+from shoal_scheduler.core.turn import Turn
+
+FIRST = 3600.0
+"""Service, in slot-seconds, up to which a trial is of level 0; each further level holds `STEP` as
+much."""
+STEP = 4.0
+PATIENCE = 30
+"""Rounds of waiting that raise a trial by one level."""
+STARVING = 10
+"""Rounds after which the first in line has its place reserved, so that a gang gets its turn."""
+WORTH = 1.25
+"""A running trial is moved for a gain so many times the one that it has; two are swapped for the
+square of it, taken together."""
+DEPTH = 64
+
+
+class Throughput:
+    """The model on which each gains most, in turns."""
+
+    def run(self, turn: Turn) -> None:
+        """One pass: free slots to who gains most, then slots back from who had more."""
+        if not turn.over:
+            _Pass(turn).run()
+
+
+class _Pass:
+    def __init__(self, turn: Turn) -> None:
+        self.turn = turn
+        self.speeds = Speeds(turn.state.speeds, turn.state.ratios, turn.room, turn.pool)
+        self.ahead = Ahead(turn)
+        self.line = [self._place(allocation) for allocation in turn.heads()]
+        self.line.sort()
+        able = (a for a in turn.running() if may_yield(turn, a, turn.config.round))
+        self.running = [(self.level(a), a.allocation_id) for a in able]
+
+    def run(self) -> None:
+        turn = self.turn
+        if not self.line:
+            self.move()
+            return
+        if turn.thorough and turn.config.preemption and not turn.leavers:
+            self.swap()
+            self.ahead = Ahead(turn)
+        first = turn.state.allocations[self.line[0][2]]
+        starving = turn.now - first.queued_at >= STARVING * turn.config.round
+        if starving and not turn.find(first, self.ahead.now):
+            self.displace(turn.state.allocations[self.line.pop(0)[2]], self.level(first))
+            if turn.why[first.allocation_id][0] != "leaving":
+                turn.expect(first, self.ahead.reserve(first))
+        while self.line and not turn.over and len(turn.why) < DEPTH:
+            level = self.line[0][0]
+            same = [place for place in self.line if place[0] == level]
+            found = self.match([turn.state.allocations[name] for _, _, name in same])
+            if found is None:
+                self.displace(turn.state.allocations[self.line.pop(0)[2]], level)
+                continue
+            self.line.remove(self._place(found[0]))
+            self.ahead.start(*found)
+            follower = turn.state.index.head(batch_of(found[0], turn.pool))
+            if follower is not None:
+                insort(self.line, self._place(turn.state.allocations[follower.allocation_id]))
+
+    def match(self, level: list[Allocation]) -> tuple[Allocation, list[Share]] | None:
+        """Who gains most by slots that are free, and where."""
+        room, pool = self.ahead.now, self.turn.pool
+        models = [model for model in room.models(pool) if room.free(pool, model)]
+        ways = sorted(
+            (-self.speeds.gains(program(a))[model], a.number, model, a.allocation_id)
+            for model in models
+            for a in level
+            if a.least <= room.free(pool, model)
+        )
+        for _, _, model, name in ways:
+            allocation = self.turn.state.allocations[name]
+            shares = self.find(allocation, room, model)
+            if shares:
+                return allocation, shares
+        return None
+
+    def displace(self, allocation: Allocation, level: int) -> None:
+        """Promise it slots that are being left, or ask those of a higher level for theirs."""
+        turn, ahead = self.turn, self.ahead
+        shares = turn.find(allocation, ahead.later)
+        if not shares and turn.config.preemption:
+            gains = self.speeds.gains(program(allocation))
+            found = [
+                (-gains.get(a.model, 1), -high, -a.number, a.allocation_id)
+                for high, a in self.able()
+                if high > level
+            ]
+            victims = ahead.make_room(
+                allocation, [turn.state.allocations[one[3]] for one in sorted(found)]
+            )
+            ahead.release(victims)
+            shares = turn.find(allocation, ahead.later) if victims else []
+        if shares:
+            ahead.promise(shares)
+            turn.promise(allocation)
+        else:
+            turn.passed(allocation, "reserved" if turn.find(allocation, turn.room) else "room")
+
+    def able(self) -> Iterator[tuple[int, Allocation]]:
+        """Those that may still be asked to yield, and their levels."""
+        for level, name in self.running:
+            allocation = self.turn.state.allocations[name]
+            if allocation.stop_reason is None:
+                yield level, allocation
+
+    def _place(self, allocation: Allocation) -> tuple[int, float, str]:
+        return self.level(allocation), allocation.number, allocation.allocation_id
+
+    def move(self) -> None:
+        """Nobody waits: the one who would gain most by a move to idle slots moves."""
+        turn = self.turn
+        best: tuple[float, float, Allocation] | None = None
+        if next(turn.leaving(), None) is not None or not turn.config.preemption:
+            return
+        for _, allocation in self.able():
+            for model in self.speeds.gains(program(allocation)):
+                times = self._times(allocation, model)
+                if times < WORTH or (best is not None and times <= best[0]):
+                    continue
+                if self.find(allocation, self.ahead.now, model):
+                    best = (times, allocation.number, allocation)
+        if best is not None:
+            turn.preempt(best[2])
+
+    def swap(self) -> None:
+        """The two of one size, on unlike slots, that would gain most by each other's yield."""
+        turn = self.turn
+        best: tuple[float, float, Allocation, Allocation] | None = None
+        for one, other in self._unlike():
+            times = self._times(one, other.model) * self._times(other, one.model)
+            if times >= WORTH**2 and (best is None or (-times, one.number) < best[:2]):
+                best = (-times, one.number, one, other)
+        for allocation in best[2:] if best is not None else ():
+            turn.preempt(allocation)
+
+    def _unlike(self) -> Iterator[tuple[Allocation, Allocation]]:
+        """For each size and two models: who would gain most by the other, both ways."""
+        groups: dict[tuple[int, str], list[Allocation]] = {}
+        for _, allocation in self.able():
+            groups.setdefault((allocation.slots, allocation.model), []).append(allocation)
+        for (size, model), ones in groups.items():
+            for (other_size, other), others in groups.items():
+                if size == other_size and model < other:
+                    yield self._most(ones, other), self._most(others, model)
+
+    def _most(self, allocations: list[Allocation], model: str) -> Allocation:
+        return max(allocations, key=lambda a: self._times(a, model))
+
+    def _times(self, allocation: Allocation, model: str) -> float:
+        gains = self.speeds.gains(program(allocation))
+        return gains.get(model, 1.0) / max(gains.get(allocation.model, 1.0), LEAST)
+
+    def find(self, allocation: Allocation, room: Room, model: str) -> list[Share]:
+        return self.turn.find(allocation, room, model=model)
+
+    def level(self, allocation: Allocation) -> int:
+        """0 for who had least; a weight counts as so much less service."""
+        turn, state = self.turn, self.turn.state
+        past = state.past.get(allocation.trial_id)
+        had = past.used if past else 0.0
+        waited = 0.0
+        if allocation.runs:
+            gain = self.speeds.gains(program(allocation)).get(allocation.model, 1)
+            had += (turn.now - allocation.granted_at) * allocation.slots * gain
+        else:
+            waited = turn.now - allocation.queued_at
+        had /= allocation.resources.weight
+        level = 0 if had < FIRST else 1 + int(log(had / FIRST, STEP))
+        return max(0, level - int(waited / (PATIENCE * turn.config.round)))

@@ -1,0 +1,207 @@
+"""Tables and sorted lines that fork cheaply: a draft plans on forks, the state is only read."""
+
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+E = TypeVar("E", bound=tuple[Any, ...])
+
+_ABSENT: Any = object()
+
+
+class Fork(dict[K, V]):
+    """Reads through to another table, and keeps what is changed to itself.
+
+    What the base changes later shows, except for keys that were changed here before.
+    `copy` makes a value's copy before it is changed in place; see `change`.
+    """
+
+    def __init__(self, base: dict[K, V], copy: Callable[[V], V] = lambda value: value) -> None:
+        super().__init__()
+        self._base, self._copy = base, copy
+        self._gone: dict[K, None] = {}
+        self._size = len(base)
+
+    def __missing__(self, key: K) -> V:
+        if key in self._gone:
+            raise KeyError(key)
+        return self._base[key]
+
+    def __contains__(self, key: object) -> bool:
+        return super().__contains__(key) or (key not in self._gone and key in self._base)
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """As in a dict."""
+        found = super().get(key, _ABSENT)
+        if found is not _ABSENT:
+            return found
+        return default if key in self._gone else self._base.get(key, default)
+
+    def __setitem__(self, key: K, value: V) -> None:
+        self._size += key not in self
+        super().__setitem__(key, value)
+
+    def __delitem__(self, key: K) -> None:
+        if key not in self:
+            raise KeyError(key)
+        self._size -= 1
+        super().pop(key, None)
+        if key in self._base:
+            self._gone[key] = None
+
+    def pop(self, key: Any, *default: Any) -> Any:
+        """As in a dict."""
+        if key not in self and default:
+            return default[0]
+        value = self[key]
+        del self[key]
+        return value
+
+    def setdefault(self, key: K, default: Any = None) -> Any:
+        """As in a dict."""
+        if key not in self:
+            self[key] = default
+        return self.own(key)
+
+    def own(self, key: K) -> V:
+        """The fork's own copy of a value, to be changed in place."""
+        if not super().__contains__(key):
+            super().__setitem__(key, self._copy(self[key]))
+        return super().__getitem__(key)
+
+    def __iter__(self) -> Iterator[K]:
+        """First the base's keys that are left, then new ones."""
+        for key in self._base:
+            if super().__contains__(key) or key not in self._gone:
+                yield key
+        for key in super().__iter__():
+            if key not in self._base:
+                yield key
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __bool__(self) -> bool:
+        return self._size > 0
+
+    def keys(self) -> Any:
+        """As an iterator."""
+        return iter(self)
+
+    def values(self) -> Any:
+        """As an iterator."""
+        return (self[key] for key in self)
+
+    def items(self) -> Any:
+        """As an iterator."""
+        return ((key, self[key]) for key in self)
+
+
+def change(table: dict[K, V], key: K) -> V:
+    """The value of a key, to be changed in place: in a fork, a copy of its own."""
+    return table.own(key) if isinstance(table, Fork) else table[key]
+
+
+CHUNK = 256
+"""A line's chunks have at most twice as many entries."""
+
+
+class Line(Generic[E]):
+    """Entries in ascending order, in chunks: changes and forks cost next to nothing.
+
+    A fork shares its chunks with the line until either changes one.
+    """
+
+    __slots__ = ("_chunks", "_count", "_mine")
+
+    def __init__(self) -> None:
+        self._chunks: list[list[E]] = []
+        self._mine: list[bool] = []
+        self._count = 0
+
+    def fork(self) -> "Line[E]":
+        """A line that begins as this one is."""
+        line = Line[E]()
+        self._mine = [False] * len(self._chunks)
+        line._chunks, line._mine = list(self._chunks), list(self._mine)
+        line._count = self._count
+        return line
+
+    def add(self, entry: E) -> None:
+        """Put an entry in its place."""
+        self._count += 1
+        if not self._chunks:
+            self._chunks, self._mine = [[entry]], [True]
+            return
+        at = min(self._chunk(entry), len(self._chunks) - 1)
+        chunk = self._write(at)
+        insort(chunk, entry)
+        if len(chunk) > 2 * CHUNK:
+            self._chunks[at : at + 1] = [chunk[:CHUNK], chunk[CHUNK:]]
+            self._mine[at : at + 1] = [True, True]
+
+    def remove(self, entry: E) -> None:
+        """Take an entry out. Raises KeyError if it is not in the line."""
+        at = self._chunk(entry)
+        place = bisect_left(self._chunks[at], entry) if at < len(self._chunks) else 0
+        if at == len(self._chunks) or self._chunks[at][place] != entry:
+            raise KeyError(entry)
+        self._count -= 1
+        if len(self._chunks[at]) == 1:
+            del self._chunks[at], self._mine[at]
+        else:
+            del self._write(at)[place]
+
+    def since(self, entry: tuple[Any, ...]) -> Iterator[E]:
+        """Entries from `entry` on, ascending. A shorter tuple comes before what it begins."""
+        at = self._chunk(entry)
+        if at < len(self._chunks):
+            chunk = self._chunks[at]
+            yield from chunk[bisect_left(chunk, entry) :]
+            for chunk in self._chunks[at + 1 :]:
+                yield from chunk
+
+    def before(self, entry: tuple[Any, ...]) -> E | None:
+        """The greatest entry that is less than `entry`."""
+        at = self._chunk(entry)
+        place = bisect_left(self._chunks[at], entry) if at < len(self._chunks) else 0
+        if place:
+            return self._chunks[at][place - 1]
+        return self._chunks[at - 1][-1] if at else None
+
+    def first(self) -> E | None:
+        """The least entry."""
+        return self._chunks[0][0] if self._chunks else None
+
+    def last(self) -> E | None:
+        """The greatest entry."""
+        return self._chunks[-1][-1] if self._chunks else None
+
+    def __iter__(self) -> Iterator[E]:
+        for chunk in list(self._chunks):
+            yield from chunk
+
+    def __reversed__(self) -> Iterator[E]:
+        for chunk in reversed(list(self._chunks)):
+            yield from reversed(chunk)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def _chunk(self, entry: tuple[Any, ...]) -> int:
+        """The first chunk whose last entry is not less than `entry`."""
+        chunks, low, high = self._chunks, 0, len(self._chunks)
+        while low < high:
+            middle = (low + high) // 2
+            if chunks[middle][-1] < entry:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def _write(self, at: int) -> list[E]:
+        if not self._mine[at]:
+            self._chunks[at], self._mine[at] = list(self._chunks[at]), True
+        return self._chunks[at]

@@ -1,0 +1,242 @@
+"""A policy's turn at one pool: what it may look at, and what it may do."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from shoal_contract.events import (
+    AllocationGranted,
+    NodeBusy,
+    Placement,
+    Rendezvous,
+    RunOrder,
+    StartOrdered,
+    Waiting,
+)
+from shoal_contract.ids import run_id
+from shoal_contract.states import StopReason
+from shoal_scheduler.core.draft import Draft
+from shoal_scheduler.core.index import Batch, Entry, batch_of
+from shoal_scheduler.core.models import Allocation, Node
+from shoal_scheduler.core.placement import place
+from shoal_scheduler.core.pools import PoolConfig
+from shoal_scheduler.core.room import Room, Share
+from shoal_scheduler.core.state import State
+from shoal_scheduler.core.tables import Line
+
+MOST = 400
+"""Events after which a message's passes end; the next message, or Tick, goes on. The last step may
+lead to as many again: a host takes no more than 1,000 at once."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """One pass over one pool."""
+
+    draft: Draft
+    pool: str
+    config: PoolConfig
+    thorough: bool = True
+    """Whether to look at who has to yield even if nothing is free: at each Tick."""
+    why: dict[str, tuple[Waiting, float | None]] = field(default_factory=dict)
+    """Allocations that the pass looked at and left waiting, why, and until when."""
+    _promised: dict[Batch, Entry] = field(default_factory=dict)
+    _slots: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def state(self) -> State:
+        """The state as the draft has it."""
+        return self.draft.state
+
+    @property
+    def now(self) -> float:
+        """Unix seconds."""
+        return self.draft.now
+
+    @property
+    def room(self) -> Room:
+        """The slots that are free. To be forked, not changed."""
+        return self.state.index.room
+
+    @property
+    def over(self) -> bool:
+        """Whether to leave the rest to the next pass: this message has led to enough, or nothing is
+        free, and who has to yield is looked at with the next Tick."""
+        if len(self.draft.events) >= MOST:
+            return True
+        room = self.room
+        return not self.thorough and not any(
+            room.free(self.pool, model) for model in room.models(self.pool)
+        )
+
+    def leaving(self) -> Iterator[Allocation]:
+        """Those in the pool that were told to leave."""
+        return self._all(self.state.index.leaving)
+
+    @property
+    def leavers(self) -> int:
+        """How many of the pool were told to leave."""
+        return len(self.state.index.leaving.get(self.pool, ()))
+
+    def elastic(self) -> Iterator[Allocation]:
+        """Those in the pool that hold slots and can be resized."""
+        return self._all(self.state.index.elastic)
+
+    def running(self) -> Iterator[Allocation]:
+        """Those that hold slots in the pool: the least important first, then the oldest."""
+        return self._all(self.state.index.running)
+
+    def _all(self, lines: Mapping[str, Line[Entry]]) -> Iterator[Allocation]:
+        return (self.state.allocations[entry.allocation_id] for entry in lines.get(self.pool, ()))
+
+    def heads(self) -> Iterator[Allocation]:
+        """Those that may start, in line; of requests that are alike only the first."""
+        return self._all(self.state.index.heads)
+
+    def next(self) -> Allocation | None:
+        """The next in line, of those that may start and were not passed over in this turn. Who
+        waits behind one that is like it and was passed over has to wait as well; behind one that
+        a place was promised to, not."""
+        index = self.state.index
+        line = index.heads.get(self.pool, ())
+        best = next((entry for entry in line if entry.allocation_id not in self.why), None)
+        for batch, entry in self._promised.items():
+            more = self.promised(self.owner_of(batch))
+            if index.allowance(batch) < batch.slots + more:
+                continue
+            follower = next((e for e in index.queues[batch].since(entry) if e > entry), None)
+            if follower is not None and follower.allocation_id not in self.why:
+                ranked = index.ranked(batch, follower, more)
+                best = ranked if best is None else min(best, ranked)
+        return None if best is None else self.state.allocations[best.allocation_id]
+
+    def passed(self, allocation: Allocation, why: Waiting) -> None:
+        """It finds no place in this turn."""
+        self.why[allocation.allocation_id] = (why, None)
+
+    def expect(self, allocation: Allocation, at: float | None) -> None:
+        """One that was passed over is to start then."""
+        self.why[allocation.allocation_id] = (self.why[allocation.allocation_id][0], at)
+
+    def promise(self, allocation: Allocation) -> None:
+        """It starts when others have left."""
+        self.passed(allocation, "leaving")
+        batch = batch_of(allocation, self.pool)
+        line = self.state.index.queues[batch]
+        self._promised[batch] = next(e for e in line if e.allocation_id == allocation.allocation_id)
+        owner = self.owner(allocation)
+        self._slots[owner] = self._slots.get(owner, 0) + allocation.least
+
+    def promised(self, owner: str) -> int:
+        """Slots that were promised to an owner in this turn."""
+        return self._slots.get(owner, 0)
+
+    def owner(self, allocation: Allocation) -> str:
+        """Who has a share in the pool: an allocation's experiment or workspace."""
+        return self.state.index.owner_in(self.pool, allocation)
+
+    def owner_of(self, batch: Batch) -> str:
+        """Who has a share in the pool: a batch's experiment or workspace."""
+        by_experiment = self.config.share_by == "experiment"
+        return batch.experiment_id if by_experiment else batch.workspace
+
+    def find(
+        self, allocation: Allocation, room: Room, slots: int = 0, model: str = ""
+    ) -> list[Share]:
+        """Where an allocation would go; empty: nowhere. It asks for its least, if not told."""
+        return place(
+            room,
+            self.pool,
+            allocation.resources,
+            slots or allocation.least,
+            self.able,
+            self.config.fitting,
+            model,
+        )
+
+    def best(self, allocation: Allocation, room: Room) -> list[Share]:
+        """Where an allocation would go, with as many slots as it can use if nobody else waits."""
+        shares = self.find(allocation, room)
+        if not shares or allocation.least == allocation.resources.most:
+            return shares
+        if len(self.state.index.heads.get(self.pool, ())) > 1:
+            return shares
+        size = int(min(allocation.resources.most, self.allowance(allocation)))
+        for slots in range(size, allocation.least, -1):
+            larger = self.find(allocation, room, slots)
+            if larger:
+                return larger
+        return shares
+
+    def allowance(self, allocation: Allocation) -> float:
+        """Slots that its experiment and workspace may hold besides what they do."""
+        return self.state.index.allowance(batch_of(allocation, self.pool))
+
+    def able(self, node_id: str) -> bool:
+        """Whether a node has a port left to meet at."""
+        node = self.state.nodes.get(node_id)
+        return node is not None and self._port(node) is not None
+
+    def grant(self, allocation: Allocation, shares: list[Share]) -> None:
+        """Give an allocation the first free slots of these shares of nodes, and order its runs."""
+        nodes = self.state.nodes
+        numbers: dict[str, list[int]] = {}
+        for node_id, model, count in shares:
+            numbers.setdefault(node_id, []).extend(nodes[node_id].free(model)[:count])
+        placements = [
+            Placement(node_id=name, incarnation=nodes[name].incarnation, slots=slots)
+            for name, slots in numbers.items()
+        ]
+        first = nodes[placements[0].node_id]
+        rendezvous = Rendezvous(host=first.host, port=self._port(first) or 0)
+        idle = [nodes[name] for name in numbers if not nodes[name].held]
+        self.draft.emit(
+            AllocationGranted(
+                experiment_id=allocation.experiment_id,
+                allocation_id=allocation.allocation_id,
+                trial_id=allocation.trial_id,
+                attempt=allocation.task.attempt,
+                placements=placements,
+                rendezvous=rendezvous,
+                at=self.now,
+            )
+        )
+        for node in idle:
+            self.draft.emit(NodeBusy(node_id=node.node_id, instance_id=node.instance_id))
+        self._order(allocation, placements, rendezvous)
+
+    def preempt(self, allocation: Allocation) -> None:
+        """Ask for an allocation's slots back. They are free when its runs have ended."""
+        self.draft.release(allocation.allocation_id, StopReason.PREEMPTED)
+
+    def _order(
+        self, allocation: Allocation, placements: list[Placement], rendezvous: Rendezvous
+    ) -> None:
+        first_rank = 0
+        world_size = sum(len(placement.slots) for placement in placements)
+        for node_rank, placement in enumerate(placements):
+            order = RunOrder(
+                allocation_id=allocation.allocation_id,
+                run_id=run_id(allocation.allocation_id, node_rank),
+                node_rank=node_rank,
+                first_rank=first_rank,
+                slots=placement.slots,
+                world_size=world_size,
+                rendezvous=rendezvous,
+                task=allocation.task,
+            )
+            first_rank += len(placement.slots)
+            self.draft.emit(
+                StartOrdered(
+                    node_id=placement.node_id,
+                    incarnation=placement.incarnation,
+                    allocation_id=allocation.allocation_id,
+                    run=order,
+                )
+            )
+
+    def _port(self, node: Node) -> int | None:
+        """A port that a node offers and nobody uses, taken in turn; None: there is none."""
+        used: Mapping[tuple[str, int], str] = self.state.index.ports
+        count = len(node.ports)
+        turn = (node.ports[(node.port_uses + step) % count] for step in range(count))
+        return next((port for port in turn if (node.host, port) not in used), None)

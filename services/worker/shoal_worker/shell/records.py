@@ -1,0 +1,104 @@
+"""What a run leaves in storage besides checkpoints: TensorBoard's files and the ranks' output."""
+
+import asyncio
+import logging
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import fsspec
+
+from shoal_contract.events import RunOrder
+from shoal_contract.line import Numbers
+from shoal_worker.shell.tensorboard import EventFile
+
+log = logging.getLogger(__name__)
+
+INTERVAL = 30.0
+"""Seconds between two copies of the TensorBoard files of a run that goes on."""
+DESTINATION = "destination"
+"""The file in a run's folder that says where its records go, for a worker that died."""
+
+
+@dataclass(slots=True)
+class Records:
+    """Keeps the records of the runs of this machine, and brings them to storage."""
+
+    state_dir: Path
+    steps: dict[str, int] = field(default_factory=dict)
+    """Of each run: the last step that it reported."""
+    _files: dict[str, EventFile] = field(default_factory=dict)
+
+    def open(self, order: RunOrder) -> None:
+        """A run begins; its folder exists."""
+        task = order.task
+        folder = self.folder(order.run_id)
+        where = f"{task.storage_url.rstrip('/')}/{task.trial_id}"
+        (folder / DESTINATION).write_text(f"{where}\n{where}/a{task.attempt}/logs\n")
+        if order.first_rank == 0:
+            step = task.checkpoint.step if task.checkpoint and task.inherits != "weights" else 0
+            self.steps[order.run_id] = step
+            self._files[order.run_id] = EventFile(folder / "tensorboard", order.run_id, step)
+
+    def folder(self, run_id: str) -> Path:
+        """The folder of a run."""
+        return self.state_dir / "runs" / run_id
+
+    def add(self, order: RunOrder, item: Numbers) -> None:
+        """Numbers were reported."""
+        file = self._files.get(order.run_id)
+        if file is None:
+            return
+        if item.group != "system":
+            self.steps[order.run_id] = item.step
+        names = {f"{item.group}/{name}": value for name, value in item.metrics.items()}
+        file.add(item.step, names, item.at)
+
+    async def follow(self) -> None:
+        """Copy TensorBoard's files of runs that go on, for ever."""
+        while True:
+            await asyncio.sleep(INTERVAL)
+            for run_id, file in list(self._files.items()):
+                file.flush()
+                await asyncio.to_thread(_copied, self.folder(run_id), ("tensorboard",))
+
+    async def close(self, run_id: str) -> None:
+        """A run is over: everything goes to storage, and its folder goes away. What storage does
+        not take stays, for the next start of this worker."""
+        self.steps.pop(run_id, None)
+        if (file := self._files.pop(run_id, None)) is not None:
+            file.close()
+        await asyncio.to_thread(_moved, self.folder(run_id))
+
+    async def left_behind(self) -> None:
+        """Bring to storage what an earlier life of this worker could not."""
+        runs = self.state_dir / "runs"
+        for folder in sorted(runs.iterdir()) if runs.exists() else []:
+            await asyncio.to_thread(_moved, folder)
+
+
+def _moved(folder: Path) -> None:
+    if _copied(folder, ("tensorboard", "logs")):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _copied(folder: Path, parts: tuple[str, ...]) -> bool:
+    """Copy the files of these sub-folders; whether all are in storage."""
+    try:
+        trial, logs = (folder / DESTINATION).read_text().split("\n")[:2]
+    except OSError:
+        return True  # it never began
+    targets = {"tensorboard": f"{trial}/tensorboard", "logs": logs}
+    try:
+        for part in parts:
+            files = [f for f in (folder / part).glob("*") if f.is_file() and f.stat().st_size]
+            if not files:
+                continue
+            fs, path = fsspec.core.url_to_fs(targets[part])
+            fs.makedirs(path, exist_ok=True)
+            for file in files:
+                fs.put_file(str(file), f"{path}/{file.name}")
+    except Exception as error:  # each kind of storage has errors of its own
+        log.warning("the records of %s could not be stored: %r", folder.name, error)
+        return False
+    return True

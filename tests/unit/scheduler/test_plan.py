@@ -1,0 +1,221 @@
+"""Passes over described clusters: what starts, what yields."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from shoal_simulator.plan import PlanError, Scenario, plan, read
+
+
+def nodes(*slots, **more):
+    return [{"id": f"n{n}", "slots": count, **more} for n, count in enumerate(slots, 1)]
+
+
+def groups(*ids, **more):
+    return [{"id": name, **more} for name in ids]
+
+
+def task(id, slots, group="g", **more):
+    return {"id": id, "slots": slots, "group": group, **more}
+
+
+def tasks(ids, slots, group="g", **more):
+    return [task(id, slots, group, **more) for id in ids.split()]
+
+
+TWO = groups("g", "h")
+RANKED = [{"id": "low", "priority": 50}, {"id": "high", "priority": 10}]
+
+# name: scenario, who starts (and where, if that matters), who yields
+CASES = {
+    "two groups of equal weight share alike": (
+        {"policy": "fair_share", "nodes": nodes(4, 4), "groups": TWO,
+         "tasks": tasks("a b c", 2) + tasks("x y z", 2, "h")},
+        ["a", "b", "x", "y"], [],
+    ),
+    "a gang takes whole nodes first": (
+        {"policy": "fifo", "nodes": nodes(4, 4), "groups": TWO,
+         "tasks": [task("a", 6), task("b", 4)]},
+        {"a": {"n1": 4, "n2": 2}}, [],
+    ),
+    "nobody is disturbed in vain": (
+        {"policy": "priority", "nodes": nodes(4), "groups": RANKED,
+         "tasks": [task("a", 2, "low", on={"n1": 2}, preemptible=False),
+                   task("b", 1, "low", on={"n1": 1}), task("w", 3, "high")]},
+        [], [],
+    ),
+    "the least important and youngest yield, as many as it takes": (
+        {"policy": "priority", "nodes": nodes(4), "groups": [*RANKED, *groups("mid", priority=30)],
+         "tasks": [task("m", 1, "mid", on={"n1": 1}), *tasks("a b c", 1, "low", on={"n1": 1}),
+                   task("w", 2, "high")]},
+        [], ["b", "c"],
+    ),
+    "who does not preempt waits, and keeps lower ones from the slots it could use": (
+        {"policy": "priority", "preemption": False, "nodes": nodes(4), "groups": RANKED,
+         "tasks": [task("a", 2, "low", on={"n1": 2}), task("w", 4, "high"), task("b", 1, "low")]},
+        [], [],
+    ),
+    "a lower one starts beside the place of the first in line": (
+        {"policy": "priority", "preemption": False, "nodes": nodes(4, 4), "groups": RANKED,
+         "tasks": [task("a", 4, "low", on={"n1": 4}), task("b", 1, "low", on={"n2": 1}),
+                   task("w", 6, "high"), task("c", 2, "low"), task("d", 1, "low")]},
+        {"d": {"n2": 1}}, [],
+    ),
+    "a lower one may have slots that a higher one cannot use": (
+        {"policy": "priority", "preemption": False, "groups": RANKED,
+         "nodes": [{"id": "v", "slots": 2}, {"id": "p", "slots": 2, "gpu": "P100"}],
+         "tasks": [task("a", 1, "low", on={"v": 1}), task("w", 2, "high", gpu="V100"),
+                   task("b", 2, "low")]},
+        {"b": {"p": 2}}, [],
+    ),
+    "the smaller number first, then the older": (
+        {"policy": "priority", "nodes": nodes(2), "groups": RANKED,
+         "tasks": [task("a", 1, "low", submitted=1), task("b", 1, "low", submitted=0),
+                   task("c", 1, "high", submitted=9)]},
+        ["b", "c"], [],
+    ),
+    "weights": (
+        {"policy": "fair_share", "nodes": nodes(8),
+         "groups": [{"id": "g", "weight": 3}, {"id": "h"}],
+         "tasks": tasks("a b c d e f g", 1) + tasks("s t u v w", 1, "h")},
+        [*"abcdef", "s", "t"], [],
+    ),
+    "what max_slots leaves goes to others": (
+        {"policy": "fair_share", "nodes": nodes(8),
+         "groups": [{"id": "g", "max_slots": 2}, {"id": "h"}],
+         "tasks": tasks("a b c", 1) + tasks("r s t u v w x", 1, "h")},
+        ["a", "b", *"rstuvw"], [],
+    ),
+    "what one does not ask for goes to others": (
+        {"policy": "fair_share", "nodes": nodes(4, 4), "groups": TWO,
+         "tasks": [task("a", 1), *tasks("x y z", 2, "h")]},
+        ["a", "x", "y", "z"], [],
+    ),
+    "a group above its share gives back the youngest": (
+        {"policy": "fair_share", "nodes": nodes(4, 4), "groups": TWO,
+         "tasks": [*tasks("a b", 2, on={"n1": 2}), *tasks("c d", 2, on={"n2": 2}),
+                   *tasks("x y z", 2, "h")]},
+        [], ["c", "d"],
+    ),
+    "what does not yield stays": (
+        {"policy": "fair_share", "nodes": nodes(4), "groups": TWO,
+         "tasks": [task("a", 2, on={"n1": 2}), task("b", 2, on={"n1": 2}, preemptible=False),
+                   task("x", 2, "h")]},
+        [], ["a"],
+    ),
+    "nobody yields for a gang above its own share": (
+        {"policy": "fair_share", "nodes": nodes(8), "groups": TWO,
+         "tasks": [*tasks("a b", 2, on={"n1": 2}), task("x", 6, "h")]},
+        [], [],
+    ),
+    "a gang above its share starts when slots lie idle": (
+        {"policy": "fair_share", "nodes": nodes(8), "groups": TWO,
+         "tasks": [task("a", 6), task("x", 6, "h")]},
+        ["a"], [],
+    ),
+    "a gang that holds all yields to a group below its share": (
+        {"policy": "fair_share", "nodes": nodes(8), "groups": TWO,
+         "tasks": [task("a", 8, on={"n1": 8}), task("x", 2, "h")]},
+        [], ["a"],
+    ),
+    "slots that are being left are not given away": (
+        {"policy": "priority", "nodes": nodes(4), "groups": RANKED,
+         "tasks": [task("a", 3, "low", on={"n1": 3}), task("w", 4, "high"), task("b", 1, "low")]},
+        [], ["a"],
+    ),
+    "best fit leaves the fewest free": (
+        {"policy": "fifo", "nodes": nodes(4, 3), "groups": TWO, "tasks": [task("a", 2)]},
+        {"a": {"n2": 2}}, [],
+    ),
+    "worst fit takes the emptiest": (
+        {"policy": "fifo", "fit": "worst", "nodes": nodes(3, 4, 4), "groups": TWO,
+         "tasks": [task("a", 2), task("b", 2)]},
+        {"a": {"n2": 2}, "b": {"n3": 2}}, [],
+    ),
+    "of equal nodes the first": (
+        {"policy": "fifo", "nodes": nodes(4, 4), "groups": TWO, "tasks": [task("a", 2)]},
+        {"a": {"n1": 2}}, [],
+    ),
+    "nodes to avoid, and disabled ones, are not used": (
+        {"policy": "fifo", "groups": TWO,
+         "nodes": [*nodes(2, 2, 2), {"id": "off", "slots": 1, "enabled": False}],
+         "tasks": [task("a", 1, avoid=["n1", "n3"])]},
+        {"a": {"n2": 1}}, [],
+    ),
+    "only one type": (
+        {"policy": "fifo", "groups": TWO,
+         "nodes": [{"id": "v", "slots": 2}, {"id": "v32", "slots": 2, "gpu": "V100-32"}],
+         "tasks": [task("a", 3), task("b", 1, gpu="V100-32")]},
+        [], [],
+    ),
+    "a gang for one node waits for one": (
+        {"policy": "priority", "preemption": False, "nodes": nodes(2, 2), "groups": TWO,
+         "tasks": [task("a", 3, single_node=True), task("b", 2, "h")]},
+        {"b": {"n1": 2}}, [],
+    ),
+    "tasks without slots have places of their own": (
+        {"policy": "fifo", "nodes": nodes(1, 1, max_cpu_tasks=1), "groups": TWO,
+         "tasks": [task("a", 0, on={"n1": 0}), task("b", 0), task("c", 0), task("d", 1)]},
+        {"b": {"n2": 0}, "d": {"n1": 1}}, [],
+    ),
+    "fifo: the head blocks": (
+        {"policy": "fifo", "nodes": nodes(2), "groups": TWO,
+         "tasks": [task("a", 1), task("b", 2), task("c", 1)]},
+        ["a"], [],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_pass(name):
+    scenario, starts, yields = CASES[name]
+    answer = plan(Scenario.model_validate(scenario))
+    if isinstance(starts, dict):
+        assert answer.allocate == starts
+    assert sorted(answer.allocate) == sorted(starts)
+    assert sorted(answer.release) == sorted(yields)
+    waiting = {t["id"] for t in scenario["tasks"] if "on" not in t} - set(starts)
+    assert set(answer.pending) == waiting
+    for id, sentence in answer.pending.items():
+        assert sentence.startswith(f"{id} waits")
+        assert sentence.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"nodes": nodes(1) + nodes(2)}, "two have the same id"),
+        ({"tasks": [task("a", 1, "nobody")]}, "no group 'nobody'"),
+        ({"tasks": [task("a", 1, on={"x": 1})]}, "no node 'x'"),
+        ({"tasks": [task("a", 2, on={"n1": 1})]}, "other than its 2 slots"),
+        ({"tasks": [task("a", 9, on={"n1": 9})]}, "has not so many slots"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(change, words):
+    scenario = {"nodes": nodes(2), "groups": TWO, "tasks": [], **change}
+    with pytest.raises(PlanError, match=words):
+        plan(Scenario.model_validate(scenario))
+
+
+def test_a_file_that_is_no_scenario(tmp_path):
+    (tmp_path / "s.json").write_text('{"nodes": [{"id": "n", "slots": -1}]}')
+    with pytest.raises(PlanError, match=r"nodes\.0\.slots"):
+        read(tmp_path / "s.json")
+    with pytest.raises(PlanError, match="cannot be read"):
+        read(tmp_path / "none.json")
+
+
+def test_the_command_prints_the_answer(tmp_path):
+    scenario, _, _ = CASES["a gang takes whole nodes first"]
+    file = tmp_path / "s.json"
+    file.write_text(json.dumps(scenario))
+    done = subprocess.run(
+        [sys.executable, "-m", "shoal_simulator", "plan", str(file), "--json"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    answer = json.loads(done.stdout)
+    assert answer["allocated_tasks"] == ["a"]
+    assert answer["allocate"] == {"a": {"n1": 4, "n2": 2}}
+    assert list(answer["pending"]) == ["b"]

@@ -1,0 +1,89 @@
+"""Unlike slots: who gains most by which, in turns."""
+
+from unit.scheduler.desk import Desk, exited, join, of, report, want
+
+from shoal_contract.events import AllocationReleasing
+from shoal_contract.states import Outcome
+from shoal_decider import Tick
+from shoal_scheduler.core.pools import PoolConfig, Pools
+from shoal_scheduler.core.speeds import Speeds, program
+
+POOLS = Pools(pools={"default": PoolConfig(policy="throughput", round=100)})
+
+
+def nodes():
+    return join("k", 1, model="K80"), join("v", 1, model="V100")
+
+
+def learned(fast, slow, **more):
+    """A desk that saw `program` at these steps a second on V100 and on K80."""
+    desk = Desk(pools=POOLS)
+    for node, speed in zip(reversed(nodes()), (fast, slow), strict=True):
+        desk.tell(node)
+        trial = f"old-{node.node_id}"
+        desk.tell(want(trial, experiment="e", **more))
+        for step in (speed * 10, speed * 20):
+            at = desk.now + 10
+            desk.tell(report(trial, 1, step, at), after=10)
+        desk.tell(exited(trial, 0, node.node_id))
+        desk.tell(leave_of(node))
+    return desk
+
+
+def leave_of(node):
+    from unit.scheduler.desk import leave
+
+    return leave(node.node_id, node.incarnation)
+
+
+def back(node):
+    return node.model_copy(update={"incarnation": "i2"})
+
+
+def test_a_trial_starts_where_it_gains_most():
+    desk = learned(50, 5)
+    for node in nodes():
+        desk.tell(back(node))
+    desk.tell(want("t"))
+    assert list(desk.where("t")) == ["v"]
+
+
+def test_it_moves_to_where_it_gains_more_once_nobody_waits():
+    desk = learned(50, 5)
+    slow, fast = (back(node) for node in nodes())
+    desk.tell(slow)
+    desk.tell(want("t"))
+    desk.tell(fast)
+    assert not of(desk.tell(Tick()), AllocationReleasing), "it has just begun"
+    assert of(desk.tell(Tick(), after=200), AllocationReleasing)
+    desk.tell(exited("t", 0, "k", Outcome.PREEMPTED))
+    desk.tell(want("t", attempt=2))
+    assert list(desk.where("t", 2)) == ["v"]
+
+
+def test_it_stays_where_it_gains_little():
+    desk = learned(6, 5)
+    slow, fast = (back(node) for node in nodes())
+    for body in (slow, want("t"), fast):
+        desk.tell(body)
+    assert not of(desk.tell(Tick(), after=200), AllocationReleasing)
+
+
+def test_who_had_less_gets_its_turn_after_a_round():
+    desk = Desk(join("v", 1, model="V100"), want("a"), want("b", experiment="f"), pools=POOLS)
+    assert not of(desk.tell(Tick(), after=200), AllocationReleasing), "both are of level 0"
+    (yielding,) = of(desk.tell(Tick(), after=4000), AllocationReleasing)
+    assert yielding.allocation_id == "a-a1"
+
+
+def test_what_was_not_measured_is_guessed_from_others():
+    desk = learned(50, 5)
+    for node in nodes():
+        desk.tell(back(node))
+    known = {**desk.state.speeds, "2 other": {"K80": 1.0}}
+    speeds = Speeds(known, desk.state.ratios, desk.state.index.room, "default")
+    gains = speeds.gains("2 other")
+    assert gains["V100"] > 5 * gains["K80"]
+    assert speeds.gains("nobody knows") == {"K80": 1.0, "V100": 1.0}
+    desk.tell(want("t", 1))
+    assert program(desk.state.of_trial("t")) == "1 true"

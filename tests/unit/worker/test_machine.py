@@ -1,0 +1,114 @@
+"""What the machine says of itself: faults of GPUs, a full disk, the cloud's notice, its use."""
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from shoal_worker.shell import health, isolation, notices, usage
+from shoal_worker.shell.health import Health
+
+
+class NVMLError(Exception):
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+
+class Library:
+    """NVML, as far as it is asked: GPU 1 is told of."""
+
+    NVMLError = NVMLError
+    NVML_ERROR_TIMEOUT, NVML_TEMPERATURE_GPU = 10, 0
+    nvmlEventTypeDoubleBitEccError = 2  # noqa: N815
+
+    def __init__(self, kind: int = 8, data: int = 0, error: int | None = None) -> None:
+        self._event = SimpleNamespace(device="gpu", eventType=kind, eventData=data)
+        self._error = error
+
+    def nvmlEventSetWait_v2(self, events: Any, wait: int) -> Any:  # noqa: N802
+        if self._error is not None:
+            raise NVMLError(self._error)
+        return self._event
+
+    def nvmlDeviceGetIndex(self, device: Any) -> int:  # noqa: N802
+        return 1
+
+    def nvmlDeviceGetHandleByIndex(self, number: int) -> int:  # noqa: N802
+        return number
+
+    def nvmlDeviceGetUtilizationRates(self, handle: int) -> Any:  # noqa: N802
+        return SimpleNamespace(gpu=50)
+
+    def nvmlDeviceGetMemoryInfo(self, handle: int) -> Any:  # noqa: N802
+        return SimpleNamespace(used=7)
+
+    def nvmlDeviceGetTemperature(self, handle: int, sensor: int) -> int:  # noqa: N802
+        return 61
+
+    def nvmlDeviceGetPowerUsage(self, handle: int) -> int:  # noqa: N802
+        raise NVMLError(3)  # not supported
+
+
+@pytest.mark.parametrize(
+    ("library", "words"),
+    [
+        (Library(data=79), "GPU 1 has a critical error (XID 79)"),
+        (Library(data=13), None),
+        (Library(kind=2), "GPU 1 has an ECC error that it cannot correct"),
+        (Library(error=10), None),
+        (Library(error=999), "NVML does not answer"),
+    ],
+)
+def test_which_events_of_a_gpu_are_faults(library: Any, words: str | None) -> None:
+    why = health.next_fault(library, None)
+    assert why == words or (words is not None and why is not None and words in why)
+
+
+async def test_a_disk_that_fills_up_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "INTERVAL", 0.01)
+    free = iter([10, 10, 3])
+    monkeypatch.setattr(
+        health.shutil, "disk_usage", lambda _: SimpleNamespace(free=next(free, 3) * 10**9)
+    )
+    told: list[str] = []
+    await asyncio.wait_for(Health(tmp_path, 5 * 10**9, told.append).watch(), 5)
+    assert len(told) == 1
+    assert told[0].endswith("3.00 GB free; 5.00 GB are needed")
+
+
+async def test_the_clouds_notice_is_heard_when_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notices, "PAUSE", 0.01)
+    asked: list[str] = []
+    answers = ["503", "FALSE", "FALSE", "TRUE"]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        asked.append(head.split()[1])
+        assert "Metadata-Flavor: Google" in head
+        answer = answers.pop(0)
+        status = "200 OK" if answer.isalpha() else f"{answer} No"
+        writer.write(f"HTTP/1.0 {status}\r\n\r\n{answer}\n".encode())
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        await asyncio.wait_for(notices.preempted(f"http://127.0.0.1:{port}"), 5)
+    hanging = "/computeMetadata/v1/instance/preempted?wait_for_change=true&timeout_sec=60"
+    assert asked == [notices.PATH, notices.PATH, hanging, hanging]
+
+
+def test_use_is_told_as_far_as_it_is_known() -> None:
+    assert usage.of_gpus(Library(), [1]) == {  # type: ignore[arg-type]
+        "gpu1_use": 0.5, "gpu1_memory_bytes": 7.0, "gpu1_temperature": 61.0,
+    }  # fmt: skip
+    assert 0 < usage.host()["host_memory"] < 1
+
+
+def test_limits_of_a_rank() -> None:
+    assert isolation.limits(0)["core"] == 0
+    assert "data" not in isolation.limits(0)
+    assert isolation.limits(10)["data"] == 10
