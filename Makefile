@@ -26,7 +26,7 @@ demo: setup  ## the main job, for real, on this machine: a search over images, w
 	$(BIN)/shoal demo
 
 test: setup  ## all tests: unit, integration (real NATS and Redis), system (real processes)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 test-unit: setup  ## the pure part, in seconds
 	$(BIN)/python -m pytest tests/unit tests/architecture
@@ -61,7 +61,7 @@ bench-scheduler: setup  ## decisions a second and latency of the scheduler's cor
 	$(BIN)/python -m benchmarks.scheduler
 
 bench-heterogeneous: setup  ## the policies on unlike GPUs, over measured job traces
-	$(BIN)/python -m benchmarks.heterogeneous
+	$(BIN)/python -m benchmarks.heterogeneous $(DATA)
 
 bench-worker: setup  ## starts, overhead, recovery and checkpoints of a worker
 	$(BIN)/python -m benchmarks.worker

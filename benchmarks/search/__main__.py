@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.search import measure, report, tables
-from benchmarks.search.contenders import CONTENDERS
+from benchmarks.search.contenders import CONTENDERS, SLOW
 from benchmarks.search.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -19,7 +19,8 @@ def main() -> None:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # for the pool's processes: one thread each
     table = measure.load(options.table)
-    names = [name for name in CONTENDERS if not options.only or name in options.only]
+    chosen = options.only or [n for n in CONTENDERS if options.slow or n not in SLOW]
+    names = [name for name in CONTENDERS if name in chosen]
     tasks = [
         measure.Task(name, Settings(seed, options.workers, divisor, table.points), options.table)
         for divisor in options.divisor
@@ -63,6 +64,7 @@ def parse() -> argparse.Namespace:
     add("--divisor", type=int, nargs="+", default=[4], help="the halving methods' reduction factor")
     add("--only", nargs="+", metavar="NAME", choices=list(CONTENDERS), help="these contenders")
     add("--processes", type=int, default=2, help="runs at a time")
+    add("--slow", action="store_true", help="also those that think for minutes a seed")
     add("--tables", action="store_true", help="also proposals on tables of final results")
     add("--table", type=Path, default=ROOT / "curves" / "digits-cnn.json.gz")
     add("--json", type=Path, default=ROOT / "results" / "search.json", help=".md, .png beside it")

@@ -50,3 +50,5 @@ CONTENDERS: dict[str, Callable[[Table, Settings], Contender]] = {
     **peer_optuna.CONTENDERS,
     **shoal.CONTENDERS,
 }
+SLOW = tuple(name for name in CONTENDERS if any(word in name for word in ("MOBSTER", "BOHB", "GP")))
+"""Those that think for minutes a seed; they take part only when asked to."""
