@@ -81,14 +81,15 @@ def speed(steps: int) -> None:
     training = Training(batch=256)
     for _ in range(20):
         training.step()
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     for step in range(1, steps + 1):
         loss = training.step()
         value = float(loss)
         if run is not None:
             run.report(step=step, training_loss=value)
             run.should_stop()
-    say(rate=steps / (time.perf_counter() - began))
+    cpu = (time.process_time() - busy) / steps
+    say(rate=steps / (time.perf_counter() - began), cpu=cpu)
     if run is not None:
         run.report(step=steps, loss=value)
 

@@ -20,15 +20,22 @@ def overhead(stand: Stand, folder: Path) -> Iterator[tuple[str, str]]:
     for k in range(PAIRS):
         file = folder / f"speed-{k}.jsonl"
         torchrun(file, 1, "speed", str(STEPS)).wait()
-        plain.append(rows(file)[0]["rate"])
+        plain.append(rows(file)[0])
         experiment, file = stand.submit("speed", str(STEPS))
         stand.ended(experiment)
-        ours.append(rows(file)[0]["rate"])
-    yield "steps/s, one rank: torchrun", shown(plain, "steps/s")
-    yield "steps/s, one rank: Shoal, each step reported", shown(ours, "steps/s")
-    each = [100 * (1 - b / a) for a, b in zip(plain, ours, strict=True)]
-    middle = statistics.median(each)
-    yield "overhead (median of pairs)", f"{middle:.1f} % ({min(each):.1f} to {max(each):.1f})"
+        ours.append(rows(file)[0])
+    names = {"torchrun": plain, "Shoal, each step reported": ours}
+    for name, found in names.items():
+        yield f"steps/s, one rank: {name}", shown([row["rate"] for row in found], "steps/s")
+    for name, found in names.items():
+        values = [row["cpu"] * 1000 for row in found]
+        yield f"CPU time a step, one rank: {name}", shown(values, "ms")
+    for what, sign in (("rate", -1), ("cpu", 1)):
+        each = [sign * 100 * (b[what] / a[what] - 1) for a, b in zip(plain, ours, strict=True)]
+        middle = statistics.median(each)
+        label = "wall clock" if what == "rate" else "CPU time of the training process"
+        found_here = f"{middle:.1f} % ({min(each):.1f} to {max(each):.1f})"
+        yield f"overhead, {label} (median of pairs)", found_here
 
 
 def stalls(folder: Path) -> Iterator[tuple[str, str]]:
