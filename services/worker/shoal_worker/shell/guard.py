@@ -7,6 +7,7 @@ that leaves in order writes a byte first.
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -56,7 +57,8 @@ def main() -> None:
     pipe, node, incarnation = int(sys.argv[1]), sys.argv[2], sys.argv[3]
     settings = BusSettings.model_validate_json(sys.stdin.read())
     if os.read(pipe, 1) == b"":
-        asyncio.run(asyncio.wait_for(_say(node, incarnation, settings), LIMIT))
+        with contextlib.suppress(TimeoutError):
+            asyncio.run(asyncio.wait_for(_say(node, incarnation, settings), LIMIT))
 
 
 async def _say(node: str, incarnation: str, settings: BusSettings) -> None:
