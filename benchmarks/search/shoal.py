@@ -22,7 +22,6 @@ from shoal_contract.ids import allocation_id
 from shoal_contract.states import Outcome
 from shoal_decider import Message, Runner
 from shoal_searcher.core.decider import SearcherDecider
-from shoal_searcher.core.messages import Proposals
 from shoal_searcher.shell.samplers import answer
 from shoal_searcher.shell.sampling import asks
 
@@ -89,14 +88,7 @@ class Shoal:
         while (experiment := self._runner.state.experiments.get("e")) is not None:
             if (question := asks(experiment)) is None:
                 break
-            self._decide(
-                Proposals(
-                    experiment_id="e",
-                    ask=question.number,
-                    known=question.known,
-                    proposals=answer(question),
-                )
-            )
+            self._decide(question.reply(answer(question)))
 
     def _decide(self, body: BaseModel) -> None:
         self._count += 1

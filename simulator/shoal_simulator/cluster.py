@@ -29,7 +29,7 @@ from shoal_scheduler.core.decider import SchedulerDecider
 from shoal_scheduler.core.messages import NodeSilent
 from shoal_scheduler.core.pools import Pools
 from shoal_searcher.core.decider import SearcherDecider
-from shoal_searcher.core.messages import Found, Proposals
+from shoal_searcher.core.messages import Found
 from shoal_searcher.core.sampling import sources
 from shoal_searcher.shell.samplers import answer
 from shoal_searcher.shell.sampling import asks
@@ -210,14 +210,7 @@ class Simulation:
             if sources(experiment) and not experiment.warmed:
                 self.searcher.tell(Found(experiment_id=experiment.experiment_id))
             elif (question := asks(experiment)) is not None:
-                self.searcher.tell(
-                    Proposals(
-                        experiment_id=question.experiment_id,
-                        ask=question.number,
-                        known=question.known,
-                        proposals=answer(question),
-                    )
-                )
+                self.searcher.tell(question.reply(answer(question)))
 
     def _may_crash(self, service: Service[Any]) -> None:
         faults, rng = self.scenario.faults, self._rng

@@ -31,7 +31,6 @@ from shoal_contract.searchers import Sampled
 from shoal_contract.states import Outcome
 from shoal_decider import Message, Runner
 from shoal_searcher.core.decider import SearcherDecider
-from shoal_searcher.core.messages import Proposals
 from shoal_searcher.core.state import State
 from shoal_searcher.shell.samplers import answer
 from shoal_searcher.shell.sampling import asks
@@ -109,14 +108,7 @@ class _World:
         told = self._decide(body)
         experiment = self.runner.state.experiments.get(ID)
         while experiment is not None and (question := asks(experiment)) is not None:
-            told += self._decide(
-                Proposals(
-                    experiment_id=ID,
-                    ask=question.number,
-                    known=question.known,
-                    proposals=answer(question),
-                )
-            )
+            told += self._decide(question.reply(answer(question)))
             experiment = self.runner.state.experiments.get(ID)
         self.deciding += time.perf_counter() - began
         for event in told:

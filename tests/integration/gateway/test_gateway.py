@@ -218,8 +218,15 @@ async def test_logs_are_read_from_where_one_was(gateway: Gateway) -> None:
     assert [p["lines"] for p in one["items"]] == [["line 1"]]
 
 
-async def read(gateway: Gateway, count: int, last: str | None = None, **params: Any) -> Any:
-    """The first `count` events of a stream of them, and the id of the last."""
+async def read(
+    gateway: Gateway,
+    count: int,
+    last: str | None = None,
+    begun: asyncio.Event | None = None,
+    **params: Any,
+) -> Any:
+    """The first `count` events of a stream of them, and the id of the last. Sets `begun` when the
+    gateway has said from where on it tells."""
     headers = {"Last-Event-ID": last} if last else {}
     found: list[dict[str, Any]] = []
     async with (
@@ -230,6 +237,8 @@ async def read(gateway: Gateway, count: int, last: str | None = None, **params: 
         async for line in response.aiter_lines():
             if line.startswith("id: "):
                 last = line[4:]
+                if begun is not None:
+                    begun.set()
             elif line.startswith("data: "):
                 found.append(json.loads(line[6:]))
                 if len(found) == count:
@@ -254,8 +263,9 @@ async def test_a_broken_event_stream_goes_on_where_it_broke(gateway: Gateway) ->
 
 
 async def test_events_come_as_they_happen(gateway: Gateway) -> None:
-    reading = asyncio.create_task(read(gateway, 1))
-    await asyncio.sleep(1.0)
+    begun = asyncio.Event()
+    reading = asyncio.create_task(read(gateway, 1, begun=begun))
+    await asyncio.wait_for(begun.wait(), 10)
     e = await gateway.submit()
     found, _ = await reading
     assert found[0]["data"]["experiment_id"] == e

@@ -82,6 +82,15 @@ def test_an_end_counts_slots_and_seconds():
     assert (ended.trial_id, ended.attempt) == ("a", 1)
 
 
+def test_an_end_says_where_the_last_result_is_whichever_run_reported_it():
+    desk = Desk(join("n", 1), join("m", 1), want("a", 2))
+    runs = {node: rank for rank, node in enumerate(desk.where("a"))}
+    first, other = exited("a", runs["n"], "n"), exited("a", runs["m"], "m")
+    desk.tell(first.model_copy(update={"last_time": 7}))
+    (ended,) = of(desk.tell(other), AllocationEnded)
+    assert ended.last_time == 7
+
+
 def test_an_older_or_equal_attempt_is_not_queued_again():
     desk = Desk(want("t", attempt=2))
     assert desk.tell(want("t", attempt=2)) == []

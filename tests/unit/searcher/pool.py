@@ -61,14 +61,11 @@ def config(name: str = "single", **changes: Any) -> ExperimentConfig:
 
 def drawn(question: Ask) -> Proposals:
     """The answer of a sampler that draws, each time something else."""
-    return Proposals(
-        experiment_id=question.experiment_id,
-        ask=question.number,
-        known=question.known,
-        proposals=[
+    return question.reply(
+        [
             flatten(sample(question.space, 1000 + question.number, n, question.constraints))
             for n in range(question.count)
-        ],
+        ]
     )
 
 
@@ -155,12 +152,13 @@ class Pool:
         return self.tell(self._granted(n, at))
 
     def _granted(self, n: int, at: float) -> AllocationGranted:
+        slots = list(range(self.experiment.config.resources.least))
         return AllocationGranted(
             experiment_id="e",
             trial_id=f"e-{n}",
             allocation_id=allocation_id(f"e-{n}", self.attempt(n)),
             attempt=self.attempt(n),
-            placements=[Placement(node_id="n", incarnation="i", slots=[0])],
+            placements=[Placement(node_id="n", incarnation="i", slots=slots)],
             rendezvous=Rendezvous(host="h", port=1),
             at=at,
         )
@@ -184,7 +182,13 @@ class Pool:
         )
 
     def end(
-        self, n: int, outcome: str, reason: str = "", attempt: int = 0, seconds: float = 1.0
+        self,
+        n: int,
+        outcome: str,
+        reason: str = "",
+        attempt: int = 0,
+        seconds: float = 1.0,
+        last_time: int | None = None,
     ) -> list[str]:
         attempt = attempt or self.attempt(n)
         return self.tell(
@@ -197,6 +201,7 @@ class Pool:
                 reason=reason,
                 slots=1,
                 seconds=seconds,
+                last_time=last_time,
             )
         )
 

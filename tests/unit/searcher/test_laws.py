@@ -94,10 +94,10 @@ SAVED = st.builds(
     TRIALS, st.integers(0, 70),
 )  # fmt: skip
 ENDED = st.builds(
-    lambda t, outcome: AllocationEnded(
-        **of(*t), attempt=t[2], outcome=outcome, reason="r", slots=1, seconds=1.0
+    lambda t, outcome, last: AllocationEnded(
+        **of(*t), attempt=t[2], outcome=outcome, reason="r", slots=1, seconds=1.0, last_time=last
     ),
-    TRIALS, st.sampled_from(Outcome),
+    TRIALS, st.sampled_from(Outcome), st.sampled_from([None, None, 1, 16, 70]),
 )  # fmt: skip
 GRANTED = st.builds(
     lambda t, at: AllocationGranted(
@@ -143,7 +143,7 @@ def check(state: State) -> None:
             sum(t.bracket == n for t in trials) for n in range(len(experiment.brackets))
         ]
         for trial in trials:
-            assert not trial.active or trial.holding
+            assert not trial.active or trial.holding or trial.awaits is not None
             assert not trial.active or trial.target > trial.time
             assert experiment.state == "active" or not trial.active
             rungs = experiment.brackets[trial.bracket].rungs
@@ -157,7 +157,7 @@ def check(state: State) -> None:
                 assert rung.waiting == [p for p in waits if experiment.trial(p[1]).rung == number]
         begun = ready(experiment) and experiment.config.searcher.name != "custom"
         if experiment.state == "active" and begun:  # somebody is always under way: it will end
-            assert any(t.holding for t in trials)
+            assert any(t.holding or (t.active and t.awaits is not None) for t in trials)
 
 
 class TestSearcher(DeciderLaws):

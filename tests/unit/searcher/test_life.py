@@ -130,6 +130,27 @@ def test_a_script_that_ends_by_itself_with_a_result_is_complete() -> None:
     assert pool.end(0, "completed") == ["trial.completed", "trial.released", "search.completed"]
 
 
+def test_an_end_that_overtook_the_last_result_waits_for_it() -> None:
+    pool = Pool(config(max_restarts=0))
+    assert pool.end(0, "completed", last_time=20) == ["trial.released"]
+    assert pool.tick() == []
+    assert pool.report(0, 10, 3.0) == ["trial.measured"]
+    assert pool.report(0, 20, 2.0) == ["trial.measured", "trial.completed", "search.completed"]
+    assert pool.said(SearchCompleted)[0].best.metric == 2.0
+    pool = Pool(config(max_restarts=0))
+    pool.report(0, 20, 2.0)
+    assert pool.end(0, "completed", last_time=20)[0] == "trial.completed"
+
+
+def test_a_pause_while_the_last_result_is_awaited_goes_on_after_it() -> None:
+    pool = Pool(config())
+    pool.end(0, "completed", last_time=20)
+    pool.ask("pause")
+    assert pool.report(0, 20, 2.0) == ["trial.measured"]
+    assert pool.ask("resume") == ["search.resumed", "trial.requested"]
+    pool.check_replay()
+
+
 def test_the_end_of_an_old_attempt_or_a_second_end_changes_nothing() -> None:
     pool = Pool(config())
     pool.end(0, "preempted")

@@ -129,6 +129,9 @@ class RunSettled(Event, type="allocation.run_settled", key=_ALLOCATION):
     node_id: Id
     outcome: Outcome
     reason: str
+    last_time: int | None = None
+    """As in `run.exited`: where the run's last validation result is, in units of the time metric;
+    None: it reported none, or it is not known."""
 
 
 class AllocationEnded(Event, type="allocation.ended", key=_ALLOCATION):
@@ -144,6 +147,9 @@ class AllocationEnded(Event, type="allocation.ended", key=_ALLOCATION):
     """Slots it held; 0 if it never left the queue."""
     seconds: float
     """From grant to end."""
+    last_time: int | None = None
+    """Where its last validation result is, which may be heard later than this; None: there is
+    none, or it is not known."""
 
 
 class StartOrdered(Event, type="order.start", key=_ORDER):

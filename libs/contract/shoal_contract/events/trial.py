@@ -153,6 +153,8 @@ class TrialReleased(Event, type="trial.released", key=_TRIAL):
     attempt: int
     slot_seconds: float = 0.0
     """What the attempt used: seconds times slots."""
+    awaits: int | None = None
+    """The script ended by itself, and its last result, at this time, is still to be heard."""
 
 
 class TrialInterrupted(Event, type="trial.interrupted", key=_TRIAL):

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from shoal.cli import control, events, explain, local, plan, read, run, search, simulate
+from shoal.cli import control, events, explain, local, plan, read, run, search
 from shoal.client import ShoalError
 
 app = typer.Typer(
     name="shoal", add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
 )
-for _part in (local, run, read, control, plan, simulate):
+for _part in (local, run, read, control, plan):
     _part.add(app)
 for _name, _group in (
     ("explain", explain.group),

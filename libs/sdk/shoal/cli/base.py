@@ -32,6 +32,12 @@ def hand_over(module: str, missing: str, *arguments: str) -> None:
     os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606
 
 
+def simulator(*arguments: str) -> None:
+    """Become the simulator, with these arguments."""
+    missing = "The simulator is not installed: pip install shoal-simulator."
+    hand_over("shoal_simulator", missing, *arguments)
+
+
 def client() -> Client:
     """A line to the platform at hand."""
     return Client()

@@ -1,16 +1,21 @@
-"""`shoal plan`: what the scheduler would do with a described cluster."""
+"""`shoal plan` and `shoal simulate`: a described cluster, in virtual time."""
 
 import typer
 
-from shoal.cli.base import PASS_THROUGH, hand_over
+from shoal.cli.base import PASS_THROUGH, simulator
 
 
 def add(app: typer.Typer) -> None:
-    """Put the command into `app`."""
+    """Add these commands to an application."""
     app.command(context_settings=PASS_THROUGH)(plan)
+    app.command(context_settings=PASS_THROUGH)(simulate)
 
 
 def plan(context: typer.Context) -> None:
     """Tell who starts, yields and waits on the cluster in FILE. `plan --help` says more."""
-    missing = "The simulator is not installed: pip install shoal-simulator."
-    hand_over("shoal_simulator", missing, "plan", *context.args)
+    simulator("plan", *context.args)
+
+
+def simulate(context: typer.Context) -> None:
+    """Play the cluster in FILE through in virtual time. `simulate --help` says more."""
+    simulator("cluster", *context.args)

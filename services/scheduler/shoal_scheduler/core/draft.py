@@ -95,7 +95,14 @@ class Draft:
                 )
             )
 
-    def settle(self, allocation_id: str, run_name: str, outcome: Outcome, reason: str) -> None:
+    def settle(
+        self,
+        allocation_id: str,
+        run_name: str,
+        outcome: Outcome,
+        reason: str,
+        last_time: int | None = None,
+    ) -> None:
         """A run is over: free its slots, tell the rest of its gang; the last one ends it all."""
         allocation = self.state.allocations[allocation_id]
         placement = allocation.runs[run_name].placement
@@ -110,6 +117,7 @@ class Draft:
                 node_id=placement.node_id,
                 outcome=outcome,
                 reason=reason,
+                last_time=last_time,
             )
         )
         node = self.state.nodes.get(placement.node_id)
@@ -150,6 +158,10 @@ class Draft:
                 attempt=allocation.task.attempt,
                 outcome=outcome,
                 reason=reason,
+                last_time=max(
+                    (r.last_time for r in allocation.runs.values() if r.last_time is not None),
+                    default=None,
+                ),
                 slots=allocation.slots,
                 seconds=0.0 if waited else max(0.0, self.now - allocation.granted_at),
             )

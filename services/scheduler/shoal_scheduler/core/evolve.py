@@ -147,7 +147,7 @@ def _grant(state: State, event: AllocationGranted) -> None:
 
 def _settle(state: State, event: RunSettled) -> None:
     run = change(state.allocations, event.allocation_id).runs[event.run_id]
-    run.outcome, run.reason = event.outcome, event.reason
+    run.outcome, run.reason, run.last_time = event.outcome, event.reason, event.last_time
     if event.node_id not in state.nodes:
         return
     node = state.nodes[event.node_id]

@@ -60,6 +60,8 @@ class Run:
     outcome: Outcome | None = None
     """None: not over yet."""
     reason: str = ""
+    last_time: int | None = None
+    """Where its last validation result is."""
 
 
 @dataclass(slots=True)

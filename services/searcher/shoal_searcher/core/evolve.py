@@ -165,11 +165,12 @@ def _changes(experiment: Experiment, trial: Trial, event: Event) -> dict[str, An
                 "attempt": event.attempt,
                 "holding": True,
                 "started_at": None,
+                "awaits": None,
                 "target": event.task.target,
                 "held_by_user": False,
             }
         case TrialStarted():
-            changes["started_at"] = event.at
+            changes |= {"started_at": event.at, "slots": event.slots}
         case TrialExtended():
             changes["target"] = event.target
         case TrialMeasured():
@@ -181,7 +182,7 @@ def _changes(experiment: Experiment, trial: Trial, event: Event) -> dict[str, An
         case TrialPaused():
             changes |= {"held_by_user": event.by_user, "reason": event.reason}
         case TrialReleased():
-            changes |= {"holding": False, "started_at": None}
+            changes |= {"holding": False, "started_at": None, "awaits": event.awaits}
             experiment.slot_seconds += event.slot_seconds
         case TrialInterrupted():
             experiment.slot_seconds += event.slot_seconds

@@ -11,6 +11,7 @@ from typing import Any
 
 from shoal_contract.ranges import flatten
 from shoal_contract.searchers import Sampled, Sampler
+from shoal_searcher.core.messages import Proposals
 from shoal_searcher.core.methods.base import concurrent
 from shoal_searcher.core.state import Experiment
 
@@ -53,6 +54,15 @@ class Ask:
     told: tuple[tuple[int, tuple[float, ...]], ...]
     """And the results in their order: the number of the proposal (-1: it was none of the
     sampler's), and its costs."""
+
+    def reply(self, proposals: list[dict[str, Any]]) -> Proposals:
+        """The message that answers it."""
+        return Proposals(
+            experiment_id=self.experiment_id,
+            ask=self.number,
+            known=self.known,
+            proposals=proposals,
+        )
 
 
 def counts_on_each(experiment: Experiment) -> bool:

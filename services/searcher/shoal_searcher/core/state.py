@@ -33,6 +33,10 @@ class Trial(_Kept):
     """Of the last request for slots; 0: none yet."""
     holding: bool = False
     """Whether that attempt's allocation may still hold slots."""
+    awaits: int | None = None
+    """Its script ended by itself, and a result at this time is still to be heard."""
+    slots: int = 0
+    """That its last attempt was granted."""
     started_at: float | None = None
     """Since when it does, Unix seconds; None: it does not, or only waits for them."""
     target: int = 0

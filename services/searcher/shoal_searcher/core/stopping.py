@@ -1,5 +1,7 @@
 """Ending early: a trial that has no hope, a search whose budget is spent."""
 
+from collections.abc import Callable
+
 from shoal_contract.events import SearchClosing
 from shoal_contract.searchers import Many
 from shoal_searcher.core.ranking import above_median
@@ -27,14 +29,14 @@ def spent(experiment: Experiment, now: float) -> SearchClosing | None:
     budget = experiment.config.searcher.budget
     if budget is None or experiment.closing_at_once:
         return None
-    used = {
-        "hours": (now - experiment.accepted_at) / 3600,
-        "slot_hours": slot_seconds(experiment, now) / 3600,
-        "units": experiment.units,
+    used: dict[str, Callable[[], float]] = {
+        "hours": lambda: (now - experiment.accepted_at) / 3600,
+        "slot_hours": lambda: slot_seconds(experiment, now) / 3600,
+        "units": lambda: experiment.units,
     }
     for name, amount in used.items():
         limit = getattr(budget, name)
-        if limit is not None and amount >= limit:
+        if limit is not None and amount() >= limit:
             return SearchClosing(
                 experiment_id=experiment.experiment_id,
                 reason=f"the budget of {limit:g} {name.replace('_', ' ')} is spent",
@@ -45,7 +47,8 @@ def spent(experiment: Experiment, now: float) -> SearchClosing | None:
 
 def slot_seconds(experiment: Experiment, now: float) -> float:
     """Seconds times slots that the experiment has used so far."""
-    slots = experiment.config.resources.slots_per_trial
-    running = (experiment.trials[trial_id].started_at for trial_id in experiment.trials)
-    since = sum(max(0.0, now - at) for at in running if at is not None)
-    return experiment.slot_seconds + slots * since
+    return experiment.slot_seconds + sum(
+        trial.slots * max(0.0, now - trial.started_at)
+        for trial in experiment.trials.values()
+        if trial.started_at is not None
+    )

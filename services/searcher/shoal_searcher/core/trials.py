@@ -58,13 +58,22 @@ def reported(
     if rung is not None:
         _judge(draft, trial.trial_id, rung)
     trial = draft.experiment.trials[trial.trial_id]
-    if trial.active and (why := stopping.hopeless(draft.experiment, trial)) is not None:
+    if trial.state is TrialState.WANTED and trial.awaits is not None and trial.time >= trial.awaits:
+        _complete(draft, trial.trial_id)
+    elif trial.active and (why := stopping.hopeless(draft.experiment, trial)) is not None:
         draft.emit(TrialStopped(**_ids(experiment, trial.trial_id), reason=why))
     if (closing := stopping.spent(draft.experiment, now)) is not None:
         draft.emit(closing)
     if len(draft.events) > 1:
         draft.fill()
     return draft.events
+
+
+def _complete(draft: Draft, trial_id: str) -> None:
+    """A trial whose script ended by itself, with a result."""
+    place = draft.method.standing(draft.experiment, draft.experiment.trials[trial_id])
+    reason = f"the script ended by itself: {place}"
+    draft.emit(TrialCompleted(**_ids(draft.experiment, trial_id), reason=reason))
 
 
 def _finite(value: float | None) -> float | None:
@@ -127,11 +136,13 @@ def ended(experiment: Experiment, trial: Trial, body: AllocationEnded) -> Sequen
     draft = Draft.of(experiment)
     ids, used = _ids(experiment, trial.trial_id), body.slots * body.seconds
     released = TrialReleased(**ids, attempt=body.attempt, slot_seconds=used)
+    last = -1 if body.last_time is None else body.last_time
     if trial.state is not TrialState.WANTED:
         draft.emit(released)
+    elif body.outcome is Outcome.COMPLETED and trial.time < last:
+        draft.emit(released.model_copy(update={"awaits": last}))
     elif body.outcome is Outcome.COMPLETED and trial.time >= 0:
-        place = draft.method.standing(experiment, trial)
-        draft.emit(TrialCompleted(**ids, reason=f"the script ended by itself: {place}"))
+        _complete(draft, trial.trial_id)
         draft.emit(released)
     else:
         _interrupted(draft, trial.trial_id, body, used)

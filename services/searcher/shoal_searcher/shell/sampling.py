@@ -15,7 +15,6 @@ from typing import Any
 from shoal_bus.bus import AWAY
 from shoal_bus.host import Host
 from shoal_contract.envelope import Envelope
-from shoal_searcher.core.messages import Proposals
 from shoal_searcher.core.methods import METHODS
 from shoal_searcher.core.sampling import Ask, ask
 from shoal_searcher.core.state import Experiment, State
@@ -86,13 +85,7 @@ class Sampling:
         experiment = _current(host, experiment_id)
         if experiment is None or (question := asks(experiment)) is None:
             return
-        answer = Proposals(
-            experiment_id=experiment_id,
-            ask=question.number,
-            known=question.known,
-            proposals=await self._sampler.answer(question),
-        )
-        await host.told(answer)
+        await host.told(question.reply(await self._sampler.answer(question)))
 
 
 def _current(host: Host[State], experiment_id: str) -> Experiment | None:
