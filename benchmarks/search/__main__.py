@@ -27,7 +27,7 @@ def main() -> None:
         for seed in range(options.seeds)
         for name in names
     ]
-    runs = measure.play_all(measure.play, tasks, options.processes)
+    runs = measure.play_all(measure.play, tasks, options.processes, options.resume)
     text = [f"# Search\n\n{report.machine()}\n\n{report.settings(table, options)}"]
     options.json.parent.mkdir(parents=True, exist_ok=True)
     for divisor in options.divisor:
@@ -47,7 +47,7 @@ def main() -> None:
             for proposer in tables.PROPOSERS
             for seed in range(options.seeds)
         ]
-        finals = measure.play_all(tables.play, asked, options.processes)
+        finals = measure.play_all(tables.play, asked, options.processes, options.resume)
         text += ["## Tables of final results", report.tables_table(finals)]
     options.json.with_suffix(".md").write_text("\n\n".join(text) + "\n")
     raw = {"machine": report.machine(), "runs": runs, "tables": finals}
@@ -66,6 +66,7 @@ def parse() -> argparse.Namespace:
     add("--processes", type=int, default=2, help="runs at a time")
     add("--slow", action="store_true", help="also those that think for minutes a seed")
     add("--tables", action="store_true", help="also proposals on tables of final results")
+    add("--resume", type=Path, metavar="FILE", help="keep each run here; go on where it ended")
     add("--table", type=Path, default=ROOT / "curves" / "digits-cnn.json.gz")
     add("--json", type=Path, default=ROOT / "results" / "search.json", help=".md, .png beside it")
     return parser.parse_args()

@@ -50,8 +50,8 @@ class Outcome:
     resumed: int = 0
     decisions: int = 0
     """Suggestions made and reports heard."""
-    wall: float = 0.0
-    """Real seconds inside the contender."""
+    cpu: float = 0.0
+    """Seconds of processor time inside the contender."""
     best: list[tuple[int, float, float]] = field(default_factory=list)
     """Each time a better result came: units, seconds, result."""
 
@@ -84,9 +84,9 @@ class Clock:
                 out.best.append((out.units, now, value))
             if out.units_to_target is None and value >= self._table.target:
                 out.units_to_target, out.seconds_to_target = out.units, now
-            began = time.perf_counter()
+            began = time.process_time()
             answer = self._contender.report(trial, epoch, value, now)
-            out.wall += time.perf_counter() - began
+            out.cpu += time.process_time() - began
             out.decisions += 1
             last = epoch == self._table.max_time
             out.full += last
@@ -101,9 +101,9 @@ class Clock:
     def _staff(self, now: float) -> None:
         """Ask for work for each idle worker."""
         while self._idle:
-            began = time.perf_counter()
+            began = time.process_time()
             job = self._contender.next(now)
-            self.outcome.wall += time.perf_counter() - began
+            self.outcome.cpu += time.process_time() - began
             if job is None:
                 return
             self.outcome.decisions += 1

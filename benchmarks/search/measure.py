@@ -1,5 +1,6 @@
 """Run contenders over seeds, in a pool of processes, and summarise."""
 
+import json
 import logging
 import math
 import multiprocessing
@@ -32,7 +33,8 @@ class Task:
     table: Path
 
     def __str__(self) -> str:
-        return f"{self.contender}, divisor {self.settings.divisor}, seed {self.settings.seed}"
+        s = self.settings
+        return f"{self.contender}, {s.workers} workers, divisor {s.divisor}, seed {s.seed}"
 
 
 @lru_cache
@@ -55,15 +57,34 @@ def play(task: Task) -> dict[str, Any]:
 
 
 def play_all(
-    play: Callable[[Any], dict[str, Any]], tasks: Sequence[Any], processes: int = 2
+    play: Callable[[Any], dict[str, Any]],
+    tasks: Sequence[Any],
+    processes: int = 2,
+    kept: Path | None = None,
 ) -> list[dict[str, Any]]:
-    """All runs, in the order of the tasks. Fresh processes, which import only what they need."""
+    """All runs, in the order of the tasks. Fresh processes, which import only what they need.
+
+    Each run that ends is appended to the file `kept`, and one that is there is not played again.
+    """
+    done = recorded(kept) if kept and kept.exists() else {}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        futures = {pool.submit(play, task): task for task in tasks}
-        for number, future in enumerate(as_completed(futures), 1):
-            print(f"{number}/{len(tasks)} {futures[future]}", file=sys.stderr, flush=True)
-        return [future.result() for future in futures]
+        futures = {pool.submit(play, task): task for task in tasks if str(task) not in done}
+        for number, future in enumerate(as_completed(futures), len(tasks) - len(futures) + 1):
+            task = str(futures[future])
+            print(f"{number}/{len(tasks)} {task}", file=sys.stderr, flush=True)
+            done[task] = future.result()
+            if kept:
+                with kept.open("a") as file:
+                    file.write(json.dumps([task, done[task]]) + "\n")
+    return [done[str(task)] for task in tasks]
+
+
+def recorded(kept: Path) -> dict[str, dict[str, Any]]:
+    """The runs of such a file, by task; a last line that was cut short counts for nothing."""
+    whole = kept.read_text().rpartition("\n")[0]
+    kept.write_text(whole + "\n" if whole else "")
+    return dict(json.loads(line) for line in whole.splitlines())
 
 
 def quantile(values: list[float | None], share: float) -> float:
@@ -101,7 +122,7 @@ def summary(runs: list[dict[str, Any]], grid_units: int) -> dict[str, Any]:
         "share": median / grid_units,
         "seconds": quantile([run["seconds_to_target"] for run in runs], 0.5),
         "area": statistics.median(run["area"] for run in runs),
-        "per_second": sum(run["decisions"] for run in runs) / sum(run["wall"] for run in runs),
+        "per_second": sum(run["decisions"] for run in runs) / sum(run["cpu"] for run in runs),
         "reached": sum(value is not None for value in units),
         "seeds": len(runs),
     }

@@ -45,8 +45,8 @@ def settings(table: Table, options: Any) -> str:
         "Units to target: median [quartiles], and where the true median lies with 95 % confidence;"
         " a run that did not reach the target counts as infinite (∞)."
         f" Area: mean distance to the best over the first {HORIZON * grid:.2f} virtual seconds,"
-        " median. Decisions: suggestions and reports, per real second inside the contender, with"
-        " two runs at a time on this machine."
+        " median. Decisions: suggestions and reports, per second of processor time inside the"
+        " contender."
     )
 
 

@@ -126,6 +126,9 @@ class Task:
     table: str
     seed: int
 
+    def __str__(self) -> str:
+        return f"{self.table}, {self.proposer}, seed {self.seed}"
+
 
 @lru_cache(maxsize=1)
 def load(name: str) -> Final:

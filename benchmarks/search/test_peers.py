@@ -3,11 +3,12 @@
 benchmark's environment."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.search import peer_optuna, peer_ray, peer_syne
+from benchmarks.search import measure, peer_optuna, peer_ray, peer_syne
 from benchmarks.search.clock import Answer, Clock, Job, Outcome
 from benchmarks.search.contenders import CONTENDERS
 from benchmarks.search.settings import Settings
@@ -120,7 +121,7 @@ def test_mobster_proposes_by_its_model(form: str, monkeypatch: pytest.MonkeyPatc
 
 def run(name: str, seed: int, t: Table) -> Outcome:
     outcome = Clock(t, CONTENDERS[name](t, Settings(seed, 4, 4, 40)), 4).run(200, 2000)
-    outcome.wall = 0
+    outcome.cpu = 0
     return outcome
 
 
@@ -157,3 +158,17 @@ def test_lookup_is_nearest_in_the_exponent() -> None:
     })  # fmt: skip
     assert t.row({"lr": 0.09}).metric == [0.01]
     assert t.row({"lr": 0.11}).metric == [1.0]
+
+
+def test_a_run_that_is_on_record_is_not_played_again(tmp_path: Path) -> None:
+    """Nor is one that was cut short taken for a result."""
+    kept = tmp_path / "runs"
+    assert measure.play_all(doubled, [1, 2], 1, kept) == [{"value": 2}, {"value": 4}]
+    kept.write_text(kept.read_text().replace("4}", "5}") + '["3", {"val')
+    after = measure.play_all(doubled, [1, 2, 3], 1, kept)
+    assert after == [{"value": 2}, {"value": 5}, {"value": 6}]
+    assert len(measure.recorded(kept)) == 3
+
+
+def doubled(task: int) -> dict[str, int]:
+    return {"value": 2 * task}
