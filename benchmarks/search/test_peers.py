@@ -162,13 +162,8 @@ def test_lookup_is_nearest_in_the_exponent() -> None:
 
 def test_a_run_that_is_on_record_is_not_played_again(tmp_path: Path) -> None:
     """Nor is one that was cut short taken for a result."""
-    kept = tmp_path / "runs"
-    assert measure.play_all(doubled, [1, 2], 1, kept) == [{"value": 2}, {"value": 4}]
-    kept.write_text(kept.read_text().replace("4}", "5}") + '["3", {"val')
-    after = measure.play_all(doubled, [1, 2, 3], 1, kept)
-    assert after == [{"value": 2}, {"value": 5}, {"value": 6}]
+    kept, one, two, three = tmp_path / "runs", [("a", 1)], [("b", 2)], [("c", 3)]
+    assert measure.play_all(dict, [one, two], 1, kept) == [{"a": 1}, {"b": 2}]
+    kept.write_text(kept.read_text().replace('"b": 2', '"b": 5') + '["three", {"val')
+    assert measure.play_all(dict, [one, two, three], 1, kept) == [{"a": 1}, {"b": 5}, {"c": 3}]
     assert len(measure.recorded(kept)) == 3
-
-
-def doubled(task: int) -> dict[str, int]:
-    return {"value": 2 * task}
