@@ -7,8 +7,8 @@ STAMP  := $(VENV)/.ready
 DISTS  := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml local/pyproject.toml simulator/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit test-seeds check format docs clean
-.PHONY: bench-search bench-scheduler bench-heterogeneous bench-worker bench-cost
+.PHONY: help setup demo test test-unit test-seeds check audit format docs clean
+.PHONY: bench-search bench-scheduler bench-path bench-heterogeneous bench-worker bench-cost bench-gateway
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,18 +34,23 @@ test-unit: setup  ## the pure part, in seconds
 test-seeds: setup  ## thousands of simulated clusters that go wrong in drawn ways
 	SHOAL_SEEDS=2000 $(BIN)/python -m pytest -n auto tests/unit/simulator/test_cluster.py
 
-check: setup  ## what CI runs first: format, lint, types, import rules
+check: setup  ## what CI runs first: format, lint, types, import rules, dangerous calls
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit -q -ll -r libs services local simulator
+
+audit: setup  ## known holes in what is installed, asked of PyPI
+	$(BIN)/pip-audit --disable-pip --no-deps -r constraints.txt
 
 format: setup  ## put the code in the house's form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: setup  ## write docs/asyncapi.yaml anew from the contract
+docs: setup  ## write docs/asyncapi.yaml and docs/openapi.json anew
 	$(BIN)/shoal events asyncapi > docs/asyncapi.yaml
+	$(BIN)/shoal-gateway openapi > docs/openapi.json
 
 bench-search: $(BENCH)/.ready  ## how fast searches find a good model, beside their peers
 	$(BENCH)/bin/python -m benchmarks.search
@@ -60,6 +65,9 @@ $(BENCH)/.ready: $(STAMP) benchmarks/requirements.txt
 bench-scheduler: setup  ## decisions a second and latency of the scheduler's core
 	$(BIN)/python -m benchmarks.scheduler
 
+bench-path: setup  ## from a request to its slots over real NATS, with 1,000 nodes
+	$(BIN)/python -m benchmarks.path
+
 bench-heterogeneous: setup  ## the policies on unlike GPUs, over measured job traces
 	$(BIN)/python -m benchmarks.heterogeneous $(DATA)
 
@@ -68,6 +76,9 @@ bench-worker: setup  ## starts, overhead, recovery and checkpoints of a worker
 
 bench-cost: setup  ## money on preemptible machines, over measured traces
 	$(BIN)/python -m benchmarks.cost $(DATA)
+
+bench-gateway: $(BENCH)/.ready  ## metrics taken in, lists and subscribers of one gateway, beside MLflow
+	$(BIN)/python -m benchmarks.gateway
 
 clean:  ## remove the environment, caches and what runs left behind
 	rm -rf $(VENV) $(BENCH) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .shoal shoal-report

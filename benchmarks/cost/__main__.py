@@ -52,7 +52,7 @@ def simulated(policy: Policy, trace: Trace, trials: int, hours: float, limit: fl
         max_starting_period=900,
         **{"max_instances": trials, **policy.pool},
     )
-    work = [Trial(f"t-{n}", hours * 3600) for n in range(trials)]
+    work = [Trial(f"e-{n}", hours * 3600) for n in range(trials)]
     deadline = policy.slack * hours * 3600 if policy.slack else None
     world = World(
         pool,

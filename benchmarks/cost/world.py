@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from shoal_contract.events import (
     AllocationGranted,
+    AllocationProgressed,
     Checkpoint,
     CheckpointSaved,
     DemandChanged,
@@ -25,10 +26,20 @@ from shoal_contract.events import (
     Placement,
     Rendezvous,
     RunSettled,
+    SearchAccepted,
     Slot,
+    Task,
+    TrialCheckpointed,
+    TrialCompleted,
+    TrialInterrupted,
+    TrialMeasured,
+    TrialRequested,
+    TrialStarted,
     Want,
 )
 from shoal_contract.events.instance import InstanceMetered, InstancePreempted, WorkLost
+from shoal_contract.parse import parse_experiment
+from shoal_contract.resources import Resources
 from shoal_contract.states import Outcome
 from shoal_decider import Message, Runner, Tick
 from shoal_provisioner.core.decider import ProvisionerDecider
@@ -37,7 +48,6 @@ from shoal_provisioner.core.messages import (
     MachineGone,
     MachinePreempted,
     MachineStarted,
-    TaskProgress,
 )
 from shoal_provisioner.core.pools import Pool
 from shoal_provisioner.core.prices import Prices
@@ -55,7 +65,7 @@ BEGIN = 1_700_000_000.0 // 86400 * 86400
 
 @dataclass(slots=True)
 class Trial:
-    """Work of `total` seconds."""
+    """Work of `total` seconds, at one unit a second. Its name is `e-<number>`."""
 
     name: str
     total: float
@@ -122,8 +132,7 @@ class World:
         decider = ProvisionerDecider([self.pool], self.prices)
         self._runner = Runner.of(decider)
         self._queue = list(self.trials)
-        for trial in self.trials:
-            self._progress(trial)
+        self._submit()
         self._settle()
         self._at(TICK, "tick", None)
         while self._heap and self.now < self.limit:
@@ -226,6 +235,7 @@ class World:
             return
         trial.safe, trial.finished = trial.total, self.now
         name = trial.machine
+        self._of(trial, TrialCompleted, reason="trained in full")
         self._free(trial, Outcome.COMPLETED)
         self._idle.append(name)
         self._tell(NodeIdle(node_id=name, instance_id=name))
@@ -245,26 +255,53 @@ class World:
             self._tell(
                 CheckpointSaved(
                     experiment_id="e", trial_id=trial.name, allocation_id=trial.allocation,
-                    checkpoint=Checkpoint(url="memory://", step=1, attempt=trial.attempt),
+                    checkpoint=self._checkpoint(trial),
                 )
             )  # fmt: skip
-        self._progress(trial)
+        self._of(trial, TrialMeasured, step=round(trial.safe), time=round(trial.safe), metric=0.0)
+        self._of(trial, TrialCheckpointed, checkpoint=self._checkpoint(trial))
+        if self.deadline is not None:
+            paced = AllocationProgressed(
+                experiment_id="e", allocation_id=trial.allocation, at=BEGIN + self.now, pace=1.0
+            )
+            self._tell(paced)
 
-    def _progress(self, trial: Trial) -> None:
+    def _submit(self) -> None:
+        """Tell of the experiment and its trials as a searcher does, if there is a deadline."""
         if self.deadline is None:
             return
-        self._tell(
-            TaskProgress(
-                pool=self.pool.name,
-                task_id=trial.name,
-                slots=1,
-                total=trial.total,
-                done=trial.safe,
-                begun_at=BEGIN,
-                deadline_at=BEGIN + self.deadline,
-                allocation_id=trial.allocation if trial.machine else None,
-            )
-        )
+        longest = round(max(trial.total for trial in self.trials))
+        searcher = {"name": "random", "metric": "loss", "max_time": longest,
+                    "max_trials": len(self.trials), "max_concurrent_trials": 0}  # fmt: skip
+        config = {"name": "sweep", "entrypoint": "x", "searcher": searcher,
+                  "resources": {"resource_pool": self.pool.name},
+                  "deadline": f"{self.deadline:.0f}s"}  # fmt: skip
+        accepted = SearchAccepted(
+            experiment_id="e", config=parse_experiment(config), bundle=None,
+            storage_url="memory://", at=BEGIN, units=longest * len(self.trials),
+        )  # fmt: skip
+        self._tell(accepted)
+        for trial in self.trials:
+            self._request(trial)
+
+    def _request(self, trial: Trial) -> None:
+        attempt = trial.attempt + 1
+        task = Task(
+            experiment_id="e", trial_id=trial.name, attempt=attempt, entrypoint=["x"], bundle=None,
+            hyperparameters={}, seed=0, environment={}, metric="loss", smaller_is_better=True,
+            time_metric="step", target=round(trial.total), storage_url="memory://",
+            checkpoint=self._checkpoint(trial),
+        )  # fmt: skip
+        resources = Resources(resource_pool=self.pool.name)
+        self._of(trial, TrialRequested, attempt=attempt, task=task, resources=resources)
+
+    def _of(self, trial: Trial, kind: type[Event], **fields: Any) -> None:
+        """What the searcher says of a trial, for those who care for deadlines."""
+        if self.deadline is not None:
+            self._tell(kind(experiment_id="e", trial_id=trial.name, **fields))
+
+    def _checkpoint(self, trial: Trial) -> Checkpoint:
+        return Checkpoint(url="memory://", step=round(trial.safe), attempt=max(1, trial.attempt))
 
     def _free(self, trial: Trial, outcome: Outcome) -> None:
         name, trial.machine = trial.machine or "", None
@@ -277,7 +314,8 @@ class World:
         )  # fmt: skip
         if trial.finished is None:
             self._queue.append(trial)
-        self._progress(trial)
+            self._of(trial, TrialInterrupted, attempt=trial.attempt, outcome=outcome, reason="")
+            self._request(trial)
 
     def _gone(self, name: str) -> None:
         if name in self._idle:
@@ -313,7 +351,8 @@ class World:
                     rendezvous=Rendezvous(host="h", port=1),
                 )
             )  # fmt: skip
-            self._progress(trial)
+            started = {"attempt": trial.attempt, "slots": 1, "at": BEGIN + self.now}
+            self._of(trial, TrialStarted, **started)
             self._next(trial)
         if len(self._queue) != self._demand:
             self._demand = len(self._queue)

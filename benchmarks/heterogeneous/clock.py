@@ -8,6 +8,7 @@ from benchmarks.heterogeneous.traces import MODELS, Job
 from shoal_contract.events import (
     AllocationGranted,
     AllocationReleasing,
+    Checkpoint,
     Event,
     NodeJoined,
     RunExited,
@@ -58,14 +59,27 @@ class Life:
     running: Running | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the scheduler gets to see."""
+
+    blind: bool = False
+    """Whether reports are kept from it, so that all models look alike."""
+    endless: bool = False
+    """Whether reports do not tell how far a job is from its target."""
+    told: bool = False
+    """Whether it knows all speeds from the start."""
+    free: bool = False
+    """Whether starts and yields cost nothing."""
+
+
 @dataclass(slots=True)
 class Clock:
     """One run of one policy over one trace."""
 
     jobs: list[Job]
     config: PoolConfig
-    blind: bool = False
-    """Whether reports are kept from the scheduler, so that all models look alike."""
+    view: View
     lives: dict[str, Life] = field(default_factory=dict)
     decisions: int = 0
     moves: int = 0
@@ -74,6 +88,12 @@ class Clock:
         """Until all jobs have completed."""
         decider = SchedulerDecider(Pools(pools={"default": self.config}))
         state = decider.initial()
+        if self.view.told:
+            for job in self.jobs:
+                name = f"{job.slots} train {job.kind}"
+                state.speeds[name] = {m: s / job.slots for m, s in job.speeds.items()}
+                state.strides[name] = 1.0
+        start, leave = (0.0, 0.0) if self.view.free else (START, LEAVE)
         ties = itertools.count()
         agenda: list[tuple[float, int, str, str, int]] = []
         for job in self.jobs:
@@ -95,18 +115,18 @@ class Clock:
             if isinstance(event, AllocationGranted):
                 life = self.lives[event.experiment_id]
                 model = models[event.placements[0].node_id]
-                life.running = Running(event, model, now + START)
+                life.running = Running(event, model, now + start)
                 life.started = now if life.started is None else life.started
                 left = (life.job.steps - life.done) / life.job.speeds[model]
-                at = now + START + max(0.0, left)
+                at = now + start + max(0.0, left)
                 heapq.heappush(agenda, (at, next(ties), "end", life.job.name, life.attempt))
-                for after in () if self.blind else REPORTS:
+                for after in () if self.view.blind else REPORTS:
                     entry = (now + after, next(ties), "report", life.job.name, life.attempt)
                     heapq.heappush(agenda, entry)
             elif isinstance(event, AllocationReleasing) and event.reason == StopReason.PREEMPTED:
                 self.moves += 1
                 life = self.lives[event.experiment_id]
-                entry = (now + LEAVE, next(ties), "yield", event.experiment_id, life.attempt)
+                entry = (now + leave, next(ties), "yield", event.experiment_id, life.attempt)
                 heapq.heappush(agenda, entry)
 
         for model in MODELS:
@@ -130,7 +150,7 @@ class Clock:
             run = life.running
             step = life.done + max(0.0, now - run.since) * life.job.speeds[run.model]
             if what == "report":
-                tell(now, _report(life, run, now, step))
+                tell(now, _report(life, run, now, step, self.view.endless))
                 continue
             life.running = None
             life.done = step
@@ -176,7 +196,7 @@ def _request(life: Life) -> TrialRequested:
             time_metric="step",
             target=int(job.steps),
             storage_url="file:///x",
-            checkpoint=None,
+            checkpoint=_saved(life),
         ),
         resources=Resources(
             slots_per_trial=job.slots,
@@ -185,14 +205,21 @@ def _request(life: Life) -> TrialRequested:
     )
 
 
-def _report(life: Life, run: Running, now: float, step: float) -> ValidationReported:
+def _saved(life: Life) -> Checkpoint | None:
+    """What a job that yielded goes on from."""
+    if life.attempt == 1:
+        return None
+    return Checkpoint(url="file:///x", step=int(life.done), attempt=life.attempt - 1)
+
+
+def _report(life: Life, run: Running, now: float, step: float, endless: bool) -> ValidationReported:
     return ValidationReported(
         experiment_id=life.job.name,
         trial_id=life.job.name,
         allocation_id=run.grant.allocation_id,
         attempt=life.attempt,
         step=int(step),
-        time=int(step),
+        time=0 if endless else int(step),
         metrics={"loss": 1.0},
         at=now,
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from shoal_contract.events import (
     AllocationGranted,
+    AllocationReleasing,
     Event,
     NodeJoined,
     RunExited,
@@ -16,7 +17,7 @@ from shoal_contract.events import (
 from shoal_contract.ids import run_id
 from shoal_contract.resources import Resources
 from shoal_contract.states import Outcome
-from shoal_decider import Message, Told
+from shoal_decider import Message, Tick, Told
 from shoal_scheduler.core.decider import SchedulerDecider
 from shoal_scheduler.core.pools import PoolConfig, Pools
 from shoal_scheduler.core.state import State
@@ -94,7 +95,21 @@ class Load:
 
     def end_one(self) -> None:
         """The gang that was granted first completes."""
-        grant = self.granted.popleft()
+        self._end(self.granted.popleft(), Outcome.COMPLETED)
+
+    def tick(self) -> None:
+        """A second passes; who is told to leave does, unclocked."""
+        self.now += 1.0
+        events = self.tell(Tick())
+        told = {e.allocation_id: None for e in events if isinstance(e, AllocationReleasing)}
+        leaving = [grant for grant in self.granted if grant.allocation_id in told]
+        self.granted = deque(g for g in self.granted if g.allocation_id not in told)
+        self.clocked = False
+        for grant in leaving:
+            self._end(grant, Outcome.PREEMPTED)
+        self.clocked = True
+
+    def _end(self, grant: AllocationGranted, outcome: Outcome) -> None:
         for rank, placement in enumerate(grant.placements):
             self.tell(
                 RunExited(
@@ -103,7 +118,7 @@ class Load:
                     allocation_id=grant.allocation_id,
                     trial_id=grant.trial_id,
                     node_id=placement.node_id,
-                    outcome=Outcome.COMPLETED,
+                    outcome=outcome,
                     reason="done",
                 )
             )

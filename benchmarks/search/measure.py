@@ -73,7 +73,11 @@ def play_all(
         for number, future in enumerate(as_completed(futures), len(tasks) - len(futures) + 1):
             task = str(futures[future])
             print(f"{number}/{len(tasks)} {task}", file=sys.stderr, flush=True)
-            done[task] = future.result()
+            try:
+                done[task] = future.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
             if kept:
                 with kept.open("a") as file:
                     file.write(json.dumps([task, done[task]]) + "\n")

@@ -1,8 +1,8 @@
 """`python -m benchmarks.worker [PART...]` prints a table; with all parts it is also written to
 `benchmarks/results/worker.md`.
 
-Parts: starts, trials, speed, stalls, points, kills; all when none is named. Ray's rows need Ray
-(`benchmarks/requirements.txt`); where it is missing they are left out, and the table says so.
+Parts: starts, trials, speed, turns, stalls, points, kills; all when none is named. Ray's rows need
+Ray (`benchmarks/requirements.txt`); where it is missing they are left out, and the table says so.
 """
 
 import os
@@ -52,6 +52,7 @@ def _rows(folder: Path, wanted: set[str]) -> Rows:
         "starts": lambda s: starts.measure(s, folder),
         "trials": trials.measure,
         "speed": lambda s: speed.overhead(s, folder),
+        "turns": speed.turns,
         "points": speed.points,
     }
     if any(on(part) for part in parts):

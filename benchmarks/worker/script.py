@@ -11,6 +11,8 @@ import torch.distributed as dist
 from torch import nn
 
 FILE = sys.argv[2]
+BLOCK = 100
+"""Steps."""
 
 
 def say(**row: object) -> None:
@@ -94,6 +96,32 @@ def speed(steps: int) -> None:
         run.report(step=steps, loss=value)
 
 
+def turns(blocks: int) -> None:
+    """Blocks of steps that sleep for 10 ms, in turns plain, with a report, and with a report and a
+    question after each step: CPU seconds a step in each. All of it is Shoal's, however busy the
+    machine is."""
+    import shoal
+
+    run = shoal.init()
+    found: dict[str, list[float]] = {"plain": [], "reported": [], "asked": []}
+    step = 0
+    for _ in range(blocks):
+        for kind, costs in found.items():
+            busy = time.process_time()
+            for _ in range(BLOCK):
+                step += 1
+                time.sleep(0.01)
+                if kind != "plain":
+                    run.report(step=step, training_loss=0.5)
+                if kind == "asked":
+                    run.should_stop()
+            if kind != "plain":
+                run.finish()  # what is sent late is paid here, too
+            costs.append((time.process_time() - busy) / BLOCK)
+    say(rank=run.rank, **found)
+    run.report(step=1, loss=0.0)
+
+
 def forever() -> None:
     """Steps of 50 ms, each saved; each attempt goes on where the last one was."""
     if "SHOAL_SOCKET" in os.environ:
@@ -145,4 +173,4 @@ if __name__ == "__main__":
     if sys.argv[1] in work:
         work[sys.argv[1]]()
     else:
-        {"speed": speed, "points": points}[sys.argv[1]](int(sys.argv[3]))
+        {"speed": speed, "turns": turns, "points": points}[sys.argv[1]](int(sys.argv[3]))

@@ -10,6 +10,7 @@ from benchmarks.worker.stand import Stand, rows, shown, torchrun
 from shoal.training.saver import Figures, Saver
 
 STEPS, PAIRS = 250, 7
+BLOCKS = 10
 STATE = 100_000_000
 """Bytes."""
 
@@ -36,6 +37,22 @@ def overhead(stand: Stand, folder: Path) -> Iterator[tuple[str, str]]:
         label = "wall clock" if what == "rate" else "CPU time of the training process"
         found_here = f"{middle:.1f} % ({min(each):.1f} to {max(each):.1f})"
         yield f"overhead, {label} (median of pairs)", found_here
+
+
+def turns(stand: Stand) -> Iterator[tuple[str, str]]:
+    """What a report and a question after each step cost the training process: steps that sleep,
+    so that all CPU time is Shoal's, and blocks in turns, so that a busy machine does not count."""
+    for ranks in (1, 2):
+        experiment, file = stand.submit("turns", str(BLOCKS), resources={"slots_per_trial": ranks})
+        stand.ended(experiment)
+        row = next(row for row in rows(file) if row["rank"] == 0)
+        for kind, what in (("reported", "a report"), ("asked", "a report and a question")):
+            cost = [1e6 * (b - a) for a, b in zip(row["plain"], row[kind], strict=True)]
+            share = statistics.median(cost) / 10_000
+            yield (
+                f"CPU time that {what} costs a step, {ranks} rank(s)",
+                f"{shown(cost, 'µs')}: {100 * share:.2f} % of 10 ms",
+            )
 
 
 def stalls(folder: Path) -> Iterator[tuple[str, str]]:

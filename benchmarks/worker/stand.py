@@ -65,12 +65,21 @@ def stand(folder: Path, *, slots: int = 2, machines: int = 1) -> Iterator[Stand]
     """A platform whose machines are there and warm."""
     folder.mkdir(parents=True)
     made = Supervisor(folder / "platform", slots=slots, machines=machines, min_machines=machines)
-    with made as platform, Client(platform.url) as client:
+    with made as platform, Client(platform.url, token=_token(folder)) as client:
         until(lambda: len(client.nodes()) >= machines)
         one = Stand(client, folder)
         for _ in range(machines):
             one.ended(one.submit("first")[0])
         yield one
+
+
+def _token(folder: Path) -> str:
+    """What the gateway of a platform in `folder` wants to be shown."""
+    return str(until(lambda: _text(folder / "platform" / "token")))
+
+
+def _text(file: Path) -> str:
+    return file.read_text().strip() if file.exists() else ""
 
 
 def until(found: Callable[[], Any], pause: float = 0.05) -> Any:

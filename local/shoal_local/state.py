@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 from pathlib import Path
 
 import psutil
@@ -51,6 +52,17 @@ def forget(pid: int) -> None:
         return
     if state.pid == pid:
         (home() / "local.json").unlink(missing_ok=True)
+
+
+def secret_key(state_dir: Path) -> str:
+    """The key of the platform in a folder, drawn at its first start; only its user can read it."""
+    file = state_dir / "secret.key"
+    if not file.exists():
+        draft = state_dir / f"secret.key.{os.getpid()}"
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+            out.write(secrets.token_urlsafe(48))
+        draft.replace(file)
+    return file.read_text()
 
 
 def is_alive(pid: int, create_time: float) -> bool:

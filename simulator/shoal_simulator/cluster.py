@@ -40,14 +40,14 @@ from shoal_simulator.world import Clock, Faults, Network, Service
 HEARD: dict[str, tuple[str, ...]] = {
     "searcher": (
         "experiment.", "metric.validation", "checkpoint.saved", "allocation.granted",
-        "allocation.ended",
+        "allocation.ended", "instance.experiment_budget_crossed",
     ),
     "scheduler": (
         "experiment.", "trial.", "node.", "run.exited", "metric.validation", "checkpoint.saved",
     ),
     "provisioner": (
-        "pool.", "demand.", "allocation.granted", "allocation.run_settled", "checkpoint.saved",
-        "node.draining",
+        "pool.", "demand.", "allocation.granted", "allocation.run_settled",
+        "allocation.progressed", "checkpoint.saved", "search.", "trial.",
     ),
 }  # fmt: skip
 
@@ -75,7 +75,8 @@ class Cloud(_Section):
     price: float = Field(default=1.0, ge=0)
     """Of a machine, an hour."""
     capacity: list[tuple[float, int]] = Field(default_factory=list)
-    """Machines that can be had from a second on: `[[0, 80], [3600, 60]]`; none: any number."""
+    """Machines that can be had from a second on: `[[0, 80], [3600, 60]]`; none: any number. In a
+    pool with `provisioning: spot` it is about spot machines alone."""
 
     def at(self, now: float) -> int:
         """Machines that can be had at a time."""
@@ -153,6 +154,9 @@ class Simulation:
         self._nodes: dict[str, Node] = {}
         self._born: dict[str, float] = {}
         self._ends: dict[str, float] = {}
+        self._sure: set[str] = set()
+        """Machines on demand in pools of spot machines: there are enough, and they stay."""
+        self._spot = {pool.name for pool in scenario.pools if pool.provisioning == "spot"}
         pools = [pool.model_copy(update={"driver": "simulated"}) for pool in scenario.pools]
         self.searcher = Service(SearcherDecider(), self.network, _wants("searcher"))
         self.scheduler = Service(
@@ -273,16 +277,20 @@ class Simulation:
         return self.scenario.clouds.get(pool, Cloud())
 
     def _running(self, pool: str) -> list[str]:
-        return [id for id in self._born if id not in self._ends and self._nodes[id].pool == pool]
+        """Machines of those that may be taken back."""
+        there = self._born.keys() - self._ends.keys() - self._sure
+        return [id for id in self._born if id in there and self._nodes[id].pool == pool]
 
     def _start(self, event: InstanceRequested) -> None:
         cloud, ids = self._cloud(event.pool), {"pool": event.pool, "instance_id": event.instance_id}
-        if len(self._running(event.pool)) >= cloud.at(self.clock.now):
+        sure = event.pool in self._spot and not event.spot
+        if not sure and len(self._running(event.pool)) >= cloud.at(self.clock.now):
             failed = MachineFailed(**ids, reason="no stock", cause="stock_out")
             self.clock.after(1.0, lambda: self._say(failed))
             return
         id = event.instance_id
         self._born[id] = self.clock.now
+        self._sure |= {id} if sure else set()
         node = self._node(id, event.pool, event.slots, cloud.model, instance_id=id)
 
         def started() -> None:

@@ -4,10 +4,9 @@ from typing import Any
 
 from shoal_contract.config import ExperimentConfig
 from shoal_contract.events import SearchAccepted
-from shoal_contract.searchers import Halving, HyperbandSearcher
 from shoal_searcher.core.evolve import begin
-from shoal_searcher.core.methods import METHODS, Bracket
-from shoal_searcher.core.methods.async_halving import cut, exact
+from shoal_searcher.core.expected import units_in
+from shoal_searcher.core.methods import METHODS
 
 
 def preview(config: ExperimentConfig) -> dict[str, Any]:
@@ -31,22 +30,6 @@ def preview(config: ExperimentConfig) -> dict[str, Any]:
             }
             for plan in plans
         ],
-        "total_units": sum(_units(config, plan) for plan in plans),
+        "total_units": sum(units_in(config, plan) for plan in plans),
         "full_units": sum(plan.max_trials * config.searcher.max_time for plan in plans),
     }
-
-
-def _units(config: ExperimentConfig, plan: Bracket) -> int:
-    searcher = config.searcher
-    if not isinstance(searcher, Halving | HyperbandSearcher):
-        return plan.max_trials * searcher.max_time
-    least = 0 if isinstance(searcher, Halving) and not searcher.stop_once else 1
-    units, trials, before = 0, plan.max_trials, 0
-    for rung, target in enumerate(plan.targets, 1):
-        units += trials * (target - before)
-        if isinstance(searcher, Halving):
-            trials = cut(trials, searcher.divisor)
-        else:
-            trials = int(plan.max_trials / exact(searcher.divisor) ** rung)
-        trials, before = max(least, trials), target
-    return units

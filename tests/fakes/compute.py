@@ -49,6 +49,10 @@ class FakeCompute:
     """As a project does that has no access to longer preemption notice."""
     obtainability: dict[str, tuple[float, str]] = field(default_factory=dict)
     """Zone to its score and the uptime, e.g. `10800s`."""
+    shapes: dict[str, tuple[int, int]] = field(
+        default_factory=lambda: {"n1-standard-8": (8, 30720), "a2-highgpu-1g": (12, 87040)}
+    )
+    """Machine type to its vCPUs and MiB of memory."""
 
     instances: dict[tuple[str, str], Json] = field(default_factory=dict)
     templates: dict[str, Json] = field(default_factory=dict)
@@ -177,6 +181,12 @@ class FakeCompute:
         fit = [o for o in here if all(re.fullmatch(text, o[name]) for name, text in wanted)]
         return {"items": fit}
 
+    def machine_type(self, query: dict[str, str], body: Json, zone: str, name: str) -> Json:
+        if name not in self.shapes:
+            raise Refusal(404, f"machineTypes/{name} was not found", "notFound")
+        cpus, memory_mb = self.shapes[name]
+        return {"name": name, "guestCpus": cpus, "memoryMb": memory_mb}
+
     def capacity(self, query: dict[str, str], body: Json, region: str) -> Json:
         zone = body["distributionPolicy"]["zones"][0]["zone"].rpartition("/")[2]
         score, uptime = self.obtainability.get(zone, (0.9, "21600s"))
@@ -222,6 +232,7 @@ _WORLD = r"/compute/v1/projects/lab"
 ROUTES = [
     ("POST", _ZONE + r"/instances/bulkInsert", "bulk_insert"),
     ("GET", _ZONE + r"/instances/(?P<name>[^/]+)", "get"),
+    ("GET", _ZONE + r"/machineTypes/(?P<name>[^/]+)", "machine_type"),
     ("DELETE", _ZONE + r"/instances/(?P<name>[^/]+)", "delete"),
     ("GET", _ZONE + r"/operations/(?P<name>[^/]+)", "operation"),
     ("GET", _ZONE + r"/operations", "list_operations"),

@@ -11,11 +11,11 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext, api
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 from nats.js.kv import KeyValue
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from shoal_bus.cancelling import stop_if_cancelled
 from shoal_bus.tracing import traceparent
-from shoal_contract.envelope import Envelope
+from shoal_contract.envelope import Envelope, decode
 from shoal_contract.events import Event
 from shoal_contract.subjects import STREAMS, Stream, stream_of, subject_of
 
@@ -29,8 +29,14 @@ LEASES = "shoal_leases"
 SNAPSHOTS = "shoal_snapshots"
 LEASE_TTL = 3.0
 """Seconds after which a lease that is not renewed is free."""
+WRONG_LAST_SEQUENCE = 10071
+"""JetStream's error code: https://github.com/nats-io/nats-server/blob/main/server/errors.json."""
 DUPLICATE_WINDOW = 120.0
 """Seconds within which the server recognises a message id."""
+
+
+class ConflictError(RuntimeError):
+    """Another message came under the subject, since its last one was looked up."""
 
 
 class StreamMismatchError(RuntimeError):
@@ -43,6 +49,8 @@ class BusSettings(BaseModel):
     nats_url: str = "nats://127.0.0.1:4222"
     service: str
     replica: str
+    token: str = Field(default="", repr=False)
+    """What the server wants to be shown; empty: nothing."""
 
 
 @dataclass(slots=True)
@@ -66,6 +74,7 @@ class Bus:
                 nc = await nats.connect(
                     settings.nats_url,
                     name=settings.replica,
+                    token=settings.token or None,
                     max_reconnect_attempts=-1,
                     reconnect_time_wait=0.2,
                     allow_reconnect=True,
@@ -140,6 +149,12 @@ class Bus:
         state = (await self.js.stream_info(stream.name)).state
         return state.messages, state.last_seq
 
+    async def born(self, stream: Stream) -> str:
+        """When a stream was made, to the second: what tells it from one made anew under its name.
+        Raises one of AWAY."""
+        created = (await self.js.stream_info(stream.name)).created
+        return f"{created:%Y%m%dT%H%M%SZ}" if created else ""
+
     async def last_of(self, stream: Stream, subject: str) -> int:
         """The sequence of the last message of a subject, which may have wildcards; 0: none is."""
         try:
@@ -147,16 +162,31 @@ class Bus:
         except NotFoundError:
             return 0
 
+    async def newest(self, stream: Stream, subject: str) -> Envelope | None:
+        """The last event of a subject. Raises BadMessageError if it is none of ours."""
+        try:
+            found = await self.js.get_last_msg(stream.name, subject)
+        except NotFoundError:
+            return None
+        return decode(found.headers, found.data or b"")
+
     async def bucket(self, name: str) -> KeyValue:
         """A key-value bucket of ours."""
         return await self.js.key_value(name)
 
     async def publish(
-        self, event: Event, *, id: str, cause: str | None = None, time: float | None = None
+        self,
+        event: Event,
+        *,
+        id: str,
+        cause: str | None = None,
+        time: float | None = None,
+        after: int | None = None,
     ) -> int:
         """Publish an event to its stream; returns its sequence once the server has it.
 
-        Tries for ever while the server is away: the id makes a repetition harmless.
+        Tries for ever while the server is away: the id makes a repetition harmless. `after` is
+        what `last_of` said of the event's subject: raises ConflictError if that is another now.
         """
         envelope = Envelope(
             id=id,
@@ -166,15 +196,18 @@ class Bus:
             cause=cause,
             traceparent=traceparent(),
         )
-        return await self.send(envelope)
+        return await self.send(envelope, after)
 
-    async def send(self, envelope: Envelope) -> int:
+    async def send(self, envelope: Envelope, after: int | None = None) -> int:
         """Publish an envelope as `publish` does."""
         subject, body, headers = (
             subject_of(envelope.event),
             envelope.body(),
             envelope.headers(),
         )
+        if after is not None:
+            fence = str(api.Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value)
+            headers = {**headers, fence: str(after)}
         name = stream_of(envelope.event.type).name
         pause, timeout = 0.05, 1.0
         while True:
@@ -185,6 +218,8 @@ class Bus:
                 )
                 return ack.seq
             except (NatsError, OSError) as error:
+                if isinstance(error, APIError) and error.err_code == WRONG_LAST_SEQUENCE:
+                    raise ConflictError(f"{subject} has another last message now") from error
                 if self.nc.is_closed or (isinstance(error, APIError) and error.code == 400):
                     raise
                 log.warning("publishing %s failed (%r); trying again", subject, error)

@@ -1,6 +1,7 @@
 """Cancellation that is not lost."""
 
 import asyncio
+from collections.abc import Iterable
 
 
 def stop_if_cancelled() -> None:
@@ -13,3 +14,12 @@ def stop_if_cancelled() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
+
+
+async def end(tasks: Iterable["asyncio.Task[None]"]) -> None:
+    """Cancel tasks, again every three seconds, until they have ended: a cancellation may get lost
+    in a library's `asyncio.wait_for`."""
+    while left := [task for task in tasks if not task.done()]:
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=3.0)

@@ -10,7 +10,7 @@ from shoal_bus import tracing
 from shoal_bus.append import append
 from shoal_bus.bus import Bus
 from shoal_bus.deciding import Item, Mind
-from shoal_bus.snapshot import Snapshot, save_snapshot
+from shoal_bus.snapshot import Snapshot, save_snapshot, shape_of
 from shoal_contract.envelope import Envelope
 from shoal_contract.events import Event, Refused
 from shoal_contract.subjects import stream_of, subject_of
@@ -110,5 +110,6 @@ class Committer(Generic[S]):
         if self.end < 0 or self.mind.ahead:
             return  # the state is not that of a sequence of the journal
         name, state = self.mind.decider.name, self.mind.decider.dump(self.mind.state)
-        await save_snapshot(self.bus, name, Snapshot(self.end, state, self.mind.causes))
+        shape = shape_of(type(self.mind.state))
+        await save_snapshot(self.bus, name, Snapshot(self.end, state, self.mind.causes, shape))
         self.since_snapshot = 0

@@ -176,6 +176,18 @@ class Consumer:
         end = loop.time() + wait
         found: list[Delivery] = []
         while not found and (left := end - loop.time()) > 0:
+            for msg in await self.take(left):
+                if (delivery := await self.read(msg)) is not None:
+                    found.append(delivery)
+        return found
+
+    async def take(self, wait: float = 5.0) -> list[Msg]:
+        """As `fetch`, without looking at what the messages say: for who reads them by the
+        thousand. Those that turn out to be no event are for `read`."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + wait
+        found: list[Msg] = []
+        while not found and (left := end - loop.time()) > 0:
             try:
                 async with asyncio.timeout(left):
                     await self.ready()
@@ -187,11 +199,14 @@ class Consumer:
             stop_if_cancelled()
             await pull.wait(min(left, LOOK))
             while pull.messages and len(found) < self.batch:
-                if (delivery := await self._read(pull.messages.popleft())) is not None:
-                    found.append(delivery)
+                found.append(pull.messages.popleft())
             if not pull.messages and pull.lost:
                 log.info("reading %s goes on anew (%s)", self.stream.name, pull.lost)
                 await self.close()
+        if found:
+            meta = found[-1].metadata
+            self.last = max(self.last, meta.sequence.stream)
+            self.pending = meta.num_pending or 0
         return found
 
     async def batches(self) -> AsyncIterator[list[Delivery]]:
@@ -210,9 +225,12 @@ class Consumer:
             subject = f"$JS.API.CONSUMER.DELETE.{self.stream.name}.{pull.consumer}"
             await _quietly(self.bus.nc.publish(subject, reply=self.bus.nc.new_inbox()))
 
-    async def _read(self, msg: Msg) -> Delivery | None:
+    async def read(self, msg: Msg) -> Delivery | None:
+        """The event of a message that was taken; None if it is none: it goes to the dead letters.
+
+        Raises BadMessageError instead, if the consumer is `strict`.
+        """
         meta = msg.metadata
-        self.last, self.pending = max(self.last, meta.sequence.stream), meta.num_pending or 0
         try:
             envelope = decode(msg.headers, msg.data)
         except BadMessageError as error:

@@ -12,7 +12,7 @@ from nats.js.errors import NotFoundError
 from shoal_bus.bus import Bus
 from shoal_bus.cancelling import stop_if_cancelled
 from shoal_bus.consume import Consumer, Delivery
-from shoal_bus.snapshot import Causes, load_snapshot
+from shoal_bus.snapshot import Causes, load_snapshot, shape_of
 from shoal_contract.events import Event
 from shoal_contract.subjects import Stream, subject_of
 from shoal_decider import Decider
@@ -42,21 +42,25 @@ async def remember(
     The mark's place is read first: what others append after that is seen by the fence.
     Waits while the server is away. Raises BadMessageError if the journal holds no event of ours.
     """
+    state, at, causes = decider.initial(), 0, Causes()
     while True:
         stop_if_cancelled()
         try:
             fence = await bus.last_of(journal, subject_of(mark)) if mark is not None else 0
             end = (await bus.js.stream_info(journal.name)).state.last_seq
-            snapshot = await load_snapshot(bus, decider.name)
+            snapshot = await load_snapshot(bus, decider.name, shape_of(type(state)))
             break
         except (NatsError, OSError) as error:
             log.info("the journal %s cannot be read yet (%r)", journal.name, error)
             await asyncio.sleep(0.2)
-    state, at, causes = decider.initial(), 0, Causes()
     if snapshot is not None and snapshot.journal_seq > end:
         log.warning("the snapshot of %s is of another journal; it is not used", decider.name)
     elif snapshot is not None:
-        state, at, causes = decider.load(snapshot.state), snapshot.journal_seq, snapshot.causes
+        try:
+            state = decider.load(snapshot.state)
+            at, causes = snapshot.journal_seq, snapshot.causes
+        except ValueError as error:
+            log.warning("the snapshot of %s cannot be loaded (%r)", decider.name, error)
     replayed = 0
     if at < end:
         reached = at

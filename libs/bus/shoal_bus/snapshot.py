@@ -2,8 +2,10 @@
 
 A state may be larger than one NATS message: it is compressed and cut into parts. Parts of two
 generations alternate, and the header is written last, so a torn write leaves the older snapshot.
+A snapshot says the shape of its state: one that another version wrote is not used.
 """
 
+import hashlib
 import json
 import logging
 import zlib
@@ -13,7 +15,8 @@ from dataclasses import dataclass
 from nats.errors import Error as NatsError
 from nats.js.errors import KeyNotFoundError
 from nats.js.kv import KeyValue
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
 
 from shoal_bus.bus import SNAPSHOTS, Bus
 
@@ -51,6 +54,27 @@ class Snapshot:
     journal_seq: int
     state: bytes
     causes: Causes
+    shape: str
+    """Of the state; see `shape_of`."""
+
+
+_SHAPES: dict[type, str] = {}
+
+
+def shape_of(state: type) -> str:
+    """A short name for what a type of state is made of: another one after any change to its fields
+    or theirs."""
+    if state not in _SHAPES:
+        _SHAPES[state] = _shape(state)
+    return _SHAPES[state]
+
+
+def _shape(state: type) -> str:
+    try:
+        schema = TypeAdapter(state).json_schema()
+    except PydanticUserError:  # pydantic does not know what it is made of
+        return f"{state.__module__}.{state.__qualname__}"
+    return hashlib.sha256(json.dumps(schema, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class _Header(BaseModel):
@@ -63,6 +87,7 @@ class _Content(BaseModel):
     journal_seq: int
     state: str
     causes: list[str]
+    shape: str = ""
 
 
 async def save_snapshot(bus: Bus, name: str, snapshot: Snapshot) -> None:
@@ -71,6 +96,7 @@ async def save_snapshot(bus: Bus, name: str, snapshot: Snapshot) -> None:
         "journal_seq": snapshot.journal_seq,
         "state": snapshot.state.decode(),
         "causes": list(snapshot.causes),
+        "shape": snapshot.shape,
     }
     packed = zlib.compress(json.dumps(content).encode(), 1)
     parts = [packed[at : at + PART] for at in range(0, len(packed), PART)]
@@ -86,8 +112,8 @@ async def save_snapshot(bus: Bus, name: str, snapshot: Snapshot) -> None:
         log.warning("the snapshot of %s could not be kept (%r)", name, error)
 
 
-async def load_snapshot(bus: Bus, name: str) -> Snapshot | None:
-    """The newest snapshot, or None if there is none that can be read.
+async def load_snapshot(bus: Bus, name: str, shape: str) -> Snapshot | None:
+    """The newest snapshot, or None if there is none of a state of this shape that can be read.
 
     Raises nats.errors.Error or OSError while the server is away.
     """
@@ -105,7 +131,10 @@ async def load_snapshot(bus: Bus, name: str) -> Snapshot | None:
     except (KeyNotFoundError, ValueError, zlib.error) as error:
         log.warning("the snapshot of %s cannot be read (%r); replaying all", name, error)
         return None
-    return Snapshot(content.journal_seq, content.state.encode(), Causes(content.causes))
+    if content.shape != shape:
+        log.warning("the snapshot of %s is of another version's state; replaying all", name)
+        return None
+    return Snapshot(content.journal_seq, content.state.encode(), Causes(content.causes), shape)
 
 
 async def _header(bucket: KeyValue, name: str) -> _Header | None:

@@ -3,13 +3,18 @@
 Reference: https://docs.determined.ai/latest/reference/training/experiment-config-reference.html
 """
 
-from typing import Any
+from datetime import date
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from shoal_contract.base import Strict
+from shoal_contract.deadline import deadline_at
 from shoal_contract.resources import Resources as Resources
 from shoal_contract.searchers import Searcher
+
+SECRET_NAME = r"^[A-Za-z][A-Za-z0-9_]{0,63}$"  # noqa: S105
+"""What a secret may be called: it is to be the name of a variable."""
 
 
 class CheckpointStorage(Strict):
@@ -26,6 +31,18 @@ class Environment(Strict):
     """What a trial's processes find."""
 
     environment_variables: dict[str, str] = Field(default_factory=dict)
+    secrets: list[Annotated[str, Field(pattern=SECRET_NAME)]] = Field(default_factory=list)
+    """Names of secrets of the experiment's workspace, which become variables."""
+    image: str | None = Field(default=None, min_length=1, pattern=r"^[^\s-]\S*$")
+    """An image, in a container of which each rank runs; None: ranks run beside the worker."""
+    runtime: Literal["docker", "podman"] | None = None
+    """What runs the containers; None: what the machine has."""
+
+    @model_validator(mode="after")
+    def _runtime_has_image(self) -> "Environment":
+        if self.runtime is not None and self.image is None:
+            raise ValueError(f"{self.runtime} needs an image: say environment.image")
+        return self
 
 
 class ExperimentConfig(Strict):
@@ -41,11 +58,23 @@ class ExperimentConfig(Strict):
     """Conditions that every configuration must meet, e.g. `lr * batch <= 4`. See `expressions`."""
     searcher: Searcher
     resources: Resources = Resources()
+    deadline: str | None = None
+    """When all of it is to be done: a length after the submission (`8h`) or a time (ISO 8601). For
+    pools with `deadline_policy: uniform_progress`, which buy on demand what it takes."""
     max_restarts: int = Field(default=5, ge=0)
     """How often a trial that failed by its own fault is started again from its checkpoint."""
     checkpoint_storage: CheckpointStorage = CheckpointStorage()
     environment: Environment = Environment()
     seed: int = Field(default=0, ge=0, lt=2**63)
+
+    @field_validator("deadline", mode="before")
+    @classmethod
+    def _deadline(cls, value: Any) -> Any:
+        if isinstance(value, date):  # as YAML reads a time without quotes
+            value = value.isoformat()
+        if isinstance(value, str):
+            deadline_at(value, 0.0)
+        return value
 
     @field_validator("entrypoint", mode="before")
     @classmethod

@@ -13,6 +13,15 @@ def allocation_id(trial_id: str, attempt: int) -> str:
     return f"{trial_id}-a{attempt}"
 
 
+def experiment_of(allocation_id: str) -> str:
+    """Id of the experiment that an allocation belongs to.
+
+    >>> experiment_of(allocation_id(trial_id("e", 3), 2))
+    'e'
+    """
+    return allocation_id.rpartition("-a")[0].rpartition("-")[0] or allocation_id
+
+
 def run_id(allocation_id: str, node_rank: int) -> str:
     """Id of the run: one allocation's processes on the `node_rank`-th of its nodes."""
     return f"{allocation_id}-r{node_rank}"

@@ -2,7 +2,7 @@
 
 Messages are these models as JSON (gRPC's serialisers are ours to choose), so both ends share one
 definition and nothing is generated. Each rank knows the socket from `SHOAL_SOCKET` and itself
-from `SHOAL_TOKEN`, which is of its run alone.
+from `SHOAL_RUN_TOKEN`, which is of its run alone.
 """
 
 from typing import Literal
@@ -17,7 +17,7 @@ SERVICE = "shoal.v1.Line"
 """Methods: Hello -> Welcome, Report -> Done, Saved -> Done, Ask -> Word; and Watch -> a stream of
 Words, one at once and one at each change."""
 SOCKET_VARIABLE = "SHOAL_SOCKET"
-TOKEN_VARIABLE = "SHOAL_TOKEN"  # noqa: S105 - a variable's name, not a secret
+TOKEN_VARIABLE = "SHOAL_RUN_TOKEN"  # noqa: S105 - a variable's name, not a secret
 
 Group = Literal["training", "validation", "system"]
 """What numbers are about; `system`: the machine's and the platform's own."""
@@ -48,6 +48,8 @@ class Numbers(Frozen):
     group: Group = "training"
     at: float = 0.0
     """Unix seconds when they were reported."""
+    sequence: int = 0
+    """Number of the report in its attempt, from 1."""
 
 
 class Report(Frozen):

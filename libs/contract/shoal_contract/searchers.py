@@ -47,11 +47,13 @@ class Budget(Strict):
     """Hours times slots held: what a pool charges by."""
     units: int | None = Field(default=None, ge=1)
     """Units of the time metric, summed over trials."""
+    money: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """USD of machine time, as the provisioner accounts for it; idle machines are not charged."""
 
     @model_validator(mode="after")
     def _something(self) -> "Budget":
-        if self.hours is None and self.slot_hours is None and self.units is None:
-            raise ValueError("say hours, slot_hours or units")
+        if all(limit is None for limit in self.model_dump().values()):
+            raise ValueError("say hours, slot_hours, units or money")
         return self
 
 

@@ -28,6 +28,8 @@ class Stream:
     """Seconds; 0: kept for ever."""
     newest_only: bool = False
     """Keep one message a subject."""
+    private: bool = False
+    """Not shown to subscribers, and no part of the published contract."""
 
     @property
     def subjects(self) -> list[str]:
@@ -35,23 +37,33 @@ class Stream:
         return [f"{PREFIX}.{noun}.>" for noun in self.nouns]
 
 
+ACCESS = Stream(
+    "SHOAL_ACCESS", "gateway",
+    ("setup", "user", "token", "workspace", "template", "model", "webhook"), "synced", private=True,
+)  # fmt: skip
+SECRETS = Stream("SHOAL_SECRETS", "gateway", ("secret",), "synced", newest_only=True, private=True)
+AUDIT = Stream("SHOAL_AUDIT", "gateway", ("audit",), "synced", max_age=400 * 86400, private=True)
 EXPERIMENTS = Stream("SHOAL_EXPERIMENTS", "gateway", ("experiment",), "synced")
 SEARCH = Stream("SHOAL_SEARCH", "searcher", ("search", "trial"), "synced")
 SCHEDULE = Stream(
     "SHOAL_SCHEDULE", "scheduler", ("allocation", "order", "pool", "demand"), "synced"
 )
+POOL_REQUESTS = Stream("SHOAL_POOL_REQUESTS", "gateway", ("resource_pool",), "synced")
 INSTANCES = Stream("SHOAL_INSTANCES", "provisioner", ("instance",), "synced")
 RUNS = Stream("SHOAL_RUNS", "worker", ("node", "run", "checkpoint"), "synced")
 VALIDATION = Stream("SHOAL_VALIDATION", "worker", ("metric.validation",), "synced")
 TRAINING = Stream("SHOAL_TRAINING", "worker", ("metric.training",), "async")
+TRACKING = Stream("SHOAL_TRACKING", "gateway", ("tracking",), "synced")
+TRACKED = Stream("SHOAL_TRACKED", "gateway", ("metric.logged",), "async")
 LOGS = Stream("SHOAL_LOGS", "worker", ("log",), "async", max_age=30 * 86400)
 HEARTBEATS = Stream("SHOAL_HEARTBEATS", "worker", ("heartbeat",), "memory", newest_only=True)
 REFUSED = Stream("SHOAL_REFUSED", "deciders", ("refused",), "async", max_age=30 * 86400)
 DEAD_LETTERS = Stream("SHOAL_DEAD_LETTERS", "bus", ("dead",), "synced", max_age=90 * 86400)
 
 STREAMS = (
-    EXPERIMENTS, SEARCH, SCHEDULE, INSTANCES, RUNS, VALIDATION, TRAINING, LOGS, HEARTBEATS,
-    REFUSED, DEAD_LETTERS,
+    EXPERIMENTS, SEARCH, SCHEDULE, POOL_REQUESTS, INSTANCES, RUNS, VALIDATION, TRAINING, LOGS,
+    HEARTBEATS, REFUSED, DEAD_LETTERS, ACCESS, SECRETS, AUDIT,
+    TRACKING, TRACKED,
 )  # fmt: skip
 
 

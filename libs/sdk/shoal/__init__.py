@@ -12,11 +12,12 @@ Importing this is light: torch and the rest are imported when they are needed.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from shoal.aio import AsyncClient
     from shoal.client import Client, ShoalError
     from shoal.training.run import Run
 
 __version__ = "0.1.0"
-__all__ = ["Client", "Run", "ShoalError", "init"]
+__all__ = ["AsyncClient", "Client", "Run", "ShoalError", "init"]
 
 
 def init(
@@ -46,6 +47,10 @@ def __getattr__(name: str) -> Any:
         from shoal import client
 
         return getattr(client, name)
+    if name == "AsyncClient":
+        from shoal.aio import AsyncClient
+
+        return AsyncClient
     if name == "Run":
         from shoal.training.run import Run
 

@@ -14,24 +14,29 @@ from shoal_contract.subjects import PREFIX, stream_of
 Node = dict[str, Any]
 
 
+def types() -> list[str]:
+    """The types of all events that others than their writer may read."""
+    return sorted(name for name in REGISTER if not stream_of(name).private)
+
+
 def schema(event_type: str) -> Node:
     """The JSON Schema of one event's data. Raises LookupError for a type that is not known."""
     cls = REGISTER.get(event_type.removeprefix(PREFIX + "."))
-    if cls is None:
+    if cls is None or stream_of(cls.type).private:
         raise LookupError(f"there is no event type {event_type!r}")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **cls.model_json_schema()}
 
 
 def schemas() -> dict[str, Node]:
     """The JSON Schema of every event's data, by type."""
-    return {event_type: schema(event_type) for event_type in sorted(REGISTER)}
+    return {event_type: schema(event_type) for event_type in types()}
 
 
 def document() -> Node:
     """The document: a channel and a message for each type, an operation where one is written."""
-    types = sorted(REGISTER)
+    public = types()
     _, definitions = models_json_schema(
-        [(REGISTER[t], "validation") for t in types],
+        [(REGISTER[t], "validation") for t in public],
         ref_template="#/components/schemas/{model}",
     )
     return {
@@ -50,10 +55,10 @@ def document() -> Node:
                 "description": "NATS with JetStream; the server of the platform at hand.",
             }
         },
-        "channels": {t: _channel(REGISTER[t]) for t in types},
-        "operations": {f"send.{t}": _operation(t) for t in types},
+        "channels": {t: _channel(REGISTER[t]) for t in public},
+        "operations": {f"send.{t}": _operation(t) for t in public},
         "components": {
-            "messages": {t: _message(REGISTER[t]) for t in types},
+            "messages": {t: _message(REGISTER[t]) for t in public},
             "schemas": dict(sorted(definitions["$defs"].items())),
             "messageTraits": {"cloudEvent": {"headers": _headers()}},
         },

@@ -1,19 +1,33 @@
 """Puts the gateway together and runs it: the web server and the projector, side by side."""
 
+import argparse
 import asyncio
 import contextlib
+import sys
 from collections.abc import Iterator
+from functools import partial
 
 import uvicorn
 
 from shoal_bus.bus import Bus, BusSettings
+from shoal_bus.cancelling import end
+from shoal_bus.sealing import Seal
 from shoal_bus.service import run_service
 from shoal_gateway.settings import Settings
-from shoal_gateway.shell.app import create_app
+from shoal_gateway.shell import openapi, owner, rebuild
+from shoal_gateway.shell.app import create_app, routes
 from shoal_gateway.shell.bundles import Bundles
+from shoal_gateway.shell.directory import Directory
+from shoal_gateway.shell.history_files import Files
+from shoal_gateway.shell.history_reader import HistoryReader
+from shoal_gateway.shell.history_writer import HistoryWriter
+from shoal_gateway.shell.ledger import Ledger
+from shoal_gateway.shell.oidc import Provider
 from shoal_gateway.shell.parts import Parts
 from shoal_gateway.shell.projector import Projector
+from shoal_gateway.shell.recent import Recent
 from shoal_gateway.shell.redis_store import RedisStore
+from shoal_gateway.shell.webhooks import Webhooks
 
 
 class Server(uvicorn.Server):
@@ -25,15 +39,32 @@ class Server(uvicorn.Server):
         yield
 
 
+def provider_of(settings: Settings) -> Provider | None:
+    """The OpenID Connect provider of the settings, if they name one."""
+    if not settings.oidc_issuer:
+        return None
+    back = f"{settings.public_url.rstrip('/')}/v1/login/oidc/callback"
+    secret = settings.oidc_client_secret
+    return Provider(settings.oidc_issuer, settings.oidc_client_id, secret, back)
+
+
 async def main(settings: Settings) -> None:
     """Run until cancelled, or until a part fails."""
     bus = await Bus.connect(
         BusSettings(nats_url=settings.nats_url, service="gateway", replica=settings.replica)
     )
     store = RedisStore(settings.redis_url)
-    projector = Projector(bus, store)
+    files = Files(settings.storage_url)
+    projector = Projector(bus, store, files, memory=settings.metrics_memory)
+    writer = HistoryWriter(
+        bus, store, files, seconds=settings.metrics_seconds, memory=settings.metrics_memory
+    )
     bundles = Bundles(settings.storage_url, settings.max_bundle)
-    parts = Parts(settings, bus, store, projector, bundles)
+    ledger = Ledger(bus, settings.publish_timeout)
+    history = HistoryReader(Recent(store), files)
+    key = settings.secret_key.get_secret_value()
+    parts = Parts(settings, bus, store, projector, bundles, ledger, Directory(store), history,
+                  provider_of(settings), Seal(key) if key else None)  # fmt: skip
     server = Server(
         uvicorn.Config(
             create_app(parts),
@@ -44,21 +75,57 @@ async def main(settings: Settings) -> None:
             timeout_graceful_shutdown=1,
         )
     )
-    projecting = asyncio.create_task(projector.run())
-    serving = asyncio.create_task(server.serve())
+    tasks: list[asyncio.Task[None]] = []
+    serving: list[asyncio.Task[None]] = []
     try:
-        done, _ = await asyncio.wait({projecting, serving}, return_when=asyncio.FIRST_COMPLETED)
+        await ledger.begin()
+        tasks.append(asyncio.create_task(Webhooks(parts, settings.networks).run()))
+        tasks += [asyncio.create_task(ledger.run()), asyncio.create_task(projector.run())]
+        tasks.append(asyncio.create_task(writer.run()))
+        if settings.token_file is None:
+            await owner.open_setup(ledger)
+        else:
+            whose = (ledger, settings.owner, settings.token_file, settings.host)
+            await owner.log_in(*whose)
+            tasks.append(asyncio.create_task(owner.stay_logged_in(*whose)))
+        serving.append(asyncio.create_task(server.serve()))
+        done, _ = await asyncio.wait([*tasks, *serving], return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
     finally:
         parts.stopping.set()
         server.should_exit = True
-        projecting.cancel()
-        await asyncio.gather(serving, projecting, return_exceptions=True)
+        await end(tasks)
+        if serving:
+            await asyncio.wait(serving, timeout=5.0)  # it answers what was asked, and ends
+        await end(serving)
         await store.close()
         await bus.close()
 
 
+def command() -> None:
+    """`shoal-gateway`: serve, or rebuild the read models."""
+    parser = argparse.ArgumentParser(prog="shoal-gateway", description=__doc__)
+    parser.set_defaults(files=False)
+    rooms = parser.add_subparsers(dest="command", metavar="COMMAND")
+    rooms.add_parser("serve", help="run the gateway (this is also done without a command)")
+    again = rooms.add_parser(
+        "rebuild", help="make the read models anew from the streams, while they are being read"
+    )
+    again.add_argument(
+        "--files", action="store_true", help="write the files of metric points anew, too"
+    )
+    rooms.add_parser("openapi", help="print the OpenAPI document of the routes")
+    options, settings = parser.parse_args(), Settings()
+    if options.command == "openapi":
+        sys.stdout.write(openapi.text(routes().openapi()))
+        return
+    if options.command == "rebuild":
+        work = partial(rebuild.main, settings, files_too=options.files)
+        run_service(work, "gateway-rebuild", settings.replica)
+    else:
+        run_service(lambda: main(settings), "gateway", settings.replica)
+
+
 if __name__ == "__main__":
-    settings = Settings()
-    run_service(lambda: main(settings), "gateway", settings.replica)
+    command()

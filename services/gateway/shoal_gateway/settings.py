@@ -1,5 +1,10 @@
 """The gateway's settings, from `SHOAL_…` variables."""
 
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -16,6 +21,33 @@ class Settings(BaseSettings):
     replica: str = "gateway-0"
     host: str = "127.0.0.1"
     port: int = 8080
+    token_file: Path | None = None
+    """Where the user of this machine finds a token; for a gateway on loopback alone."""
+    owner: str = "local"
+    """The name of that user."""
+    login_lifetime: float = Field(default=12 * 3600, gt=0)
+    """Seconds for which one is logged in."""
+    secret_key: SecretStr = SecretStr("")
+    """Seals secrets, and tells trials' tokens from others: 32 characters or more, which workers
+    are given too; empty: there are neither."""
+    webhook_networks: str = ""
+    """Networks that are not public and that webhooks may lead to all the same, e.g.
+    `10.1.0.0/16`, with commas between them."""
+    public_url: str = "http://127.0.0.1:8080"
+    """Where browsers reach the gateway."""
+    oidc_issuer: str = ""
+    """An OpenID Connect provider with which people log in; empty: none. It must know
+    `<public_url>/v1/login/oidc/callback`."""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = ""
+    oidc_role: Literal["viewer", "editor", "admin"] | None = None
+    """What whoever logs in there for the first time may do in the whole cluster."""
+    rate_limit: float = Field(default=2000, gt=0)
+    """Requests a second with one token; twice as many may come at once."""
+    login_rate: float = Field(default=0.2, gt=0)
+    """Attempts to log in, a second, from one address; ten may come at once."""
+    max_body: int = Field(default=8 * 1024 * 1024, gt=0)
+    """Bytes of a request's body, but for bundles."""
     max_bundle: int = 100 * 1024 * 1024
     """Bytes of a code bundle."""
     publish_timeout: float = 5.0
@@ -24,7 +56,17 @@ class Settings(BaseSettings):
     """Seconds that a request waits for events that it reads from NATS; then it is a 503."""
     apply_timeout: float = 2.0
     """Seconds that an accepted request waits until reads show it."""
+    metrics_seconds: float = Field(default=60.0, gt=0)
+    """Seconds after which new metric points are put into files."""
+    metrics_memory: int = Field(default=256 * 2**20, ge=2**20)
+    """Bytes of metric points of one kind in Redis: at half of it they are put into files at once;
+    at all of it new ones wait in NATS."""
     keep_alive: float = 10.0
     """Seconds of silence after which an event stream gets a comment."""
     stall_timeout: float = 30.0
     """Seconds after which a reader of the event stream that takes nothing is dropped."""
+
+    @property
+    def networks(self) -> list[IPv4Network | IPv6Network]:
+        """`webhook_networks`, read. Raises ValueError for what is no network."""
+        return [ip_network(text.strip()) for text in self.webhook_networks.split(",") if text]

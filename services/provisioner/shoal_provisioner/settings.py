@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -20,14 +20,17 @@ class Settings(BaseSettings):
     pools: str = '[{"name": "default"}]'
     """A list of pools as YAML or JSON, or the path of a file with one."""
     prices: str = ""
-    """Path of a table of prices; empty: the one that ships."""
+    """Path of a table of prices; empty: the one that ships. `catalogue`: that one, with what the
+    Cloud Billing Catalogue says at the start."""
+    billing_endpoint: str = "https://cloudbilling.googleapis.com"
+    """Where the catalogue is."""
     cluster: str = Field(default="shoal", pattern=r"^[a-z][a-z0-9]{0,15}$")
     """This installation's name: the mark on its machines, and the beginning of their names. Two
     installations in one cloud project must differ in it."""
     compute_endpoint: str | None = None
     """Another address of Compute Engine than the public one, e.g. of Private Service Connect."""
-    join_token: str = ""
-    """What a machine's worker shows when it joins; passed to it with its start-up script."""
+    join_token: SecretStr = SecretStr("")
+    """What workers on machines in a cloud or over ssh show to NATS (their SHOAL_NATS_TOKEN)."""
 
 
 def environment() -> dict[str, str]:

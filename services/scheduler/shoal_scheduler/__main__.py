@@ -11,6 +11,7 @@ from shoal_scheduler.core.decider import SchedulerDecider
 from shoal_scheduler.core.pools import Pools
 from shoal_scheduler.settings import Settings
 from shoal_scheduler.shell.liveness import watch
+from shoal_scheduler.shell.memory import collect_seldom
 from shoal_scheduler.shell.pools import PoolsError, read_pools
 
 
@@ -41,6 +42,7 @@ async def main(settings: Settings, pools: Pools | None = None) -> None:
                     subjects.all_of("experiment.trial_move_requested"),
                 ],
             ),
+            Input(subjects.POOL_REQUESTS, [subjects.all_of("resource_pool.drain_requested")]),
         ],
     )
     try:
@@ -52,6 +54,7 @@ async def main(settings: Settings, pools: Pools | None = None) -> None:
 
 
 if __name__ == "__main__":
+    collect_seldom()
     found = Settings()
     try:
         sharing = read_pools(found.sharing)

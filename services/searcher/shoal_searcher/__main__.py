@@ -21,6 +21,7 @@ INPUTS = (
         subjects.SCHEDULE,
         [subjects.all_of("allocation.granted"), subjects.all_of("allocation.ended")],
     ),
+    Input(subjects.INSTANCES, [subjects.all_of("instance.experiment_budget_crossed")]),
 )
 
 

@@ -14,19 +14,24 @@ from pathlib import Path
 from shoal_bus.bus import Bus, BusSettings
 from shoal_bus.consume import Consumer
 from shoal_bus.host import Host, Input
+from shoal_bus.sealing import Seal
 from shoal_bus.service import run_service
 from shoal_contract import subjects
 from shoal_contract.events import Heartbeat, NodeJoined, NodeRemoved
+from shoal_contract.events.run import PREEMPTED
 from shoal_worker.core.decider import WorkerDecider
 from shoal_worker.core.messages import DrainRequested
 from shoal_worker.core.state import Run, State
 from shoal_worker.settings import Settings
-from shoal_worker.shell import devices, isolation, notices
+from shoal_worker.shell import devices, isolation, network, notices
+from shoal_worker.shell.containers import Boxing
 from shoal_worker.shell.guard import Guard
 from shoal_worker.shell.health import Health
 from shoal_worker.shell.keeper import Keeper
 from shoal_worker.shell.launcher import Launcher
 from shoal_worker.shell.line import Line
+from shoal_worker.shell.logs import Rates
+from shoal_worker.shell.private import Private
 from shoal_worker.shell.processes import Processes
 from shoal_worker.shell.records import Records
 from shoal_worker.shell.usage import Usage
@@ -41,7 +46,7 @@ async def main(settings: Settings) -> None:
     """Run what is ordered, until told to leave."""
     state_dir = settings.state_dir.resolve()
     state_dir.mkdir(parents=True, exist_ok=True)
-    if settings.host not in ("127.0.0.1", "localhost"):  # one machine's platform looks for it
+    if settings.nic != network.LOOPBACK:  # one machine's platform looks for it
         isolation.hide()
     while await _live(settings, state_dir, secrets.token_hex(4)):
         log.warning("the scheduler had given this node up; its runs are killed, it joins anew")
@@ -49,17 +54,29 @@ async def main(settings: Settings) -> None:
 
 async def _live(settings: Settings, state_dir: Path, incarnation: str) -> bool:
     """One incarnation, from joining to its end; whether another is to follow."""
-    place = BusSettings(nats_url=settings.nats_url, service="worker", replica=settings.node_id)
+    place = BusSettings(
+        nats_url=settings.nats_url,
+        service="worker",
+        replica=settings.node_id,
+        token=settings.token,
+    )
     bus = await Bus.connect(place)
     slots = devices.slots(settings.slots)
     env = {
         "PATH": os.pathsep.join((os.path.dirname(sys.executable), settings.path)),
         "HOME": settings.home,
         "LANG": settings.lang,
-        "PYTHONUNBUFFERED": "1",
     }
+    own = {"DOCKER_HOST": settings.docker_host, "XDG_RUNTIME_DIR": settings.runtime_dir}
+    mounts = tuple(filter(None, settings.container_mounts.split(",")))
+    boxing = Boxing(
+        settings.container_runtime, {**env, **{k: v for k, v in own.items() if v}}, mounts
+    )
     limits = isolation.limits(int(settings.rank_memory * 1e9))
-    processes = Processes(state_dir, slots, env, settings.host, limits)
+    rates = Rates(settings.log_lines, settings.log_bytes)
+    processes = Processes(state_dir, slots, env, limits, rates, boxing, settings.nic)
+    key = settings.secret_key.get_secret_value()
+    processes.private = Private(bus, Seal(key) if key else None, settings.url)
     orders = [subjects.all_of("order.*", settings.node_id)]
     host: Host[State] = Host(
         bus,
@@ -83,7 +100,7 @@ async def _live(settings: Settings, state_dir: Path, incarnation: str) -> bool:
         health = Health(state_dir, int(settings.reserve * 1e9), partial(_drain, host, settings))
         await health.well()
         processes.host, processes.line, processes.launcher = host, line, launcher
-        await guard.open(settings.node_id, incarnation, place)
+        await guard.open(settings.node_id, incarnation, place, state_dir)
         await launcher.open()  # before the line: gRPC's threads do not like a fork
         await line.open()
         loop = asyncio.get_running_loop()
@@ -117,7 +134,7 @@ def _drain(host: Host[State], settings: Settings, why: str) -> None:
 
 async def _preempted(host: Host[State], settings: Settings) -> None:
     await notices.preempted(settings.metadata_url)
-    _drain(host, settings, "the cloud takes this machine away")
+    _drain(host, settings, f"{PREEMPTED}: the cloud takes this machine back")
 
 
 async def _serve(
@@ -185,6 +202,17 @@ async def _watch_for_removal(
                 removed.set()
 
 
+def located(settings: Settings) -> Settings:
+    """The settings with the interface and the address that follow from them. Raises
+    NetworkError."""
+    nic, host = network.place(settings.nic, settings.host, network.addresses())
+    return settings.model_copy(update={"nic": nic, "host": host})
+
+
 if __name__ == "__main__":
-    found = Settings()
+    try:
+        found = located(Settings())
+        found.token  # noqa: B018 - to fail at once
+    except (network.NetworkError, OSError) as error:
+        sys.exit(f"shoal_worker: {error}")
     run_service(lambda: main(found), "worker", found.node_id)

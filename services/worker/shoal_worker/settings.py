@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -12,14 +12,20 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SHOAL_")
 
     nats_url: str = "nats://127.0.0.1:4222"
+    nats_token: SecretStr = SecretStr("")
+    """What NATS wants to be shown by a worker that joins; empty: nothing."""
+    nats_token_file: Path | None = None
+    """A file with it, instead."""
     node_id: str = "node-0"
     instance_id: str | None = None
     """The provisioner's id of this machine, if it started it."""
     pool: str = "default"
     slots: int = Field(default=0, ge=0)
     """CPU slots to offer; 0: one for each GPU, or for each core if there is none."""
-    host: str = "127.0.0.1"
-    """Address at which other machines reach this one's ranks."""
+    host: str = ""
+    """Address at which other machines reach this one's ranks; empty: `nic`'s, or 127.0.0.1."""
+    nic: str = ""
+    """The network interface for that, e.g. `eth0`; empty: the one that has the address `host`."""
     state_dir: Path = Path.home() / ".shoal" / "worker"
     warm: bool = True
     """Fork ranks from a process that has imported torch; false: start each from nothing."""
@@ -31,10 +37,31 @@ class Settings(BaseSettings):
     """GB of private memory that a rank may have; 0: no limit."""
     usage_interval: float = Field(default=15.0, gt=0)
     """Seconds between two reports of what a run uses."""
+    log_lines: float = Field(default=1000.0, gt=0)
+    """Lines a second that each rank's stdout and stderr may write, as events."""
+    log_bytes: float = Field(default=1e6, gt=0)
+    """Bytes a second, as well."""
     preload: str = ""
     """Further modules that the warm process imports, with commas between them."""
     metadata_url: str = ""
     """The cloud's metadata server, which knows of a preemption first; empty: there is none."""
+    container_runtime: str = ""
+    """`docker` or `podman`, where an experiment's image does not say; empty: what is there."""
+    container_mounts: str = ""
+    """Folders that containers may read, at the same places, with commas between them."""
+    docker_host: str = Field(default="", validation_alias="DOCKER_HOST")
+    runtime_dir: str = Field(default="", validation_alias="XDG_RUNTIME_DIR")
+    secret_key: SecretStr = SecretStr("")
+    """The gateway's: opens secrets and signs trials' tokens; empty: there are none."""
+    url: str = ""
+    """The gateway's address, for the programs of trials."""
     path: str = Field(default="/usr/local/bin:/usr/bin:/bin", validation_alias="PATH")
     home: str = Field(default="/", validation_alias="HOME")
     lang: str = Field(default="C.UTF-8", validation_alias="LANG")
+
+    @property
+    def token(self) -> str:
+        """What NATS wants to be shown. Raises OSError if its file cannot be read."""
+        if self.nats_token_file is not None:
+            return self.nats_token_file.read_text().strip()
+        return self.nats_token.get_secret_value()

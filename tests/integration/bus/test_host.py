@@ -23,6 +23,7 @@ from shoal_bus.deciding import DecideError
 from shoal_bus.host import Host
 from shoal_bus.lease import Lease
 from shoal_bus.replay import remember
+from shoal_bus.snapshot import Causes, Snapshot, save_snapshot, shape_of
 from shoal_contract.events import Refused
 from shoal_contract.ids import event_id
 from shoal_contract.subjects import DEAD_LETTERS, EXPERIMENTS, REFUSED, SEARCH
@@ -200,6 +201,24 @@ async def test_snapshot_and_replay_equal_the_full_replay(bus, monkeypatch):
     memory = await remember(one, host._decider, SEARCH)
     assert (memory.replayed, memory.journal_seq) == (0, 140)  # it was kept at the end
     assert memory.state == await counted(one)
+
+
+@pytest.mark.parametrize(
+    ("state", "shape"),
+    [(b'{"n0": [9]}', "an older one"), (b'{"n0": [9]}', ""), (b"no state", shape_of(dict))],
+    ids=["of another shape", "of no shape", "that cannot be loaded"],
+)
+async def test_a_snapshot_that_another_version_wrote_is_replaced_by_a_replay(bus, state, shape):
+    one = await bus("counter")
+    host = host_of(one)
+    async with running(host):
+        await leads(host)
+        await ask(one, ["n0"])
+        await journal_becomes(one, {"n0": [0, 1]})
+    await save_snapshot(one, "counter", Snapshot(2, state, Causes(), shape))
+    memory = await remember(one, host._decider, SEARCH)
+    assert (memory.replayed, memory.state) == (2, {"n0": [0, 1]})
+    assert "m-n0" in memory.causes
 
 
 async def test_a_bug_stops_the_host_until_the_message_is_a_dead_letter(bus):

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from shoal_bus.bus import Bus
@@ -52,34 +53,81 @@ class Gateway:
         raise AssertionError(f"{path} never got there: {response.status_code} {found}")
 
 
-@pytest.fixture
-async def gateway(
-    bus: Callable[..., Awaitable[Bus]], nats_url: str, redis_url: str, tmp_path: Path
-) -> AsyncIterator[Gateway]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    redis = Redis.from_url(redis_url)
-    await redis.flushall()
-    settings = Settings(
-        nats_url=nats_url,
-        redis_url=redis_url,
-        storage_url=f"file://{tmp_path / 'storage'}",
-        port=port,
-        keep_alive=0.5,
-    )
+@contextlib.asynccontextmanager
+async def serving(settings: Settings, bus: Bus) -> AsyncIterator[Gateway]:
+    """A gateway that is ready."""
+    storage = Path(settings.storage_url.removeprefix("file://"))
     running = asyncio.create_task(main(settings))
-    other = await bus("test")
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
-        made = Gateway(http, other, redis, tmp_path / "storage")
+    url = f"http://127.0.0.1:{settings.port}"
+    async with (
+        Redis.from_url(settings.redis_url) as redis,
+        httpx.AsyncClient(base_url=url, timeout=20) as http,
+    ):
         for _ in range(200):
             with contextlib.suppress(httpx.TransportError):
                 if (await http.get("/readyz")).status_code == 200:
                     break
             assert not running.done(), running
             await asyncio.sleep(0.05)
-        yield made
+        yield Gateway(http, bus, redis, storage)
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
-        await running
-    await redis.aclose()
+        async with asyncio.timeout(30):
+            await running
+
+
+@pytest.fixture
+async def alone(nats_url: str, redis_url: str, tmp_path: Path) -> Settings:
+    """Settings of a gateway that has NATS for itself, and an empty Redis."""
+    async with Redis.from_url(redis_url) as redis:
+        await redis.flushall()
+    return Settings(
+        nats_url=nats_url,
+        redis_url=redis_url,
+        storage_url=f"file://{tmp_path / 'storage'}",
+        port=free_port(),
+        keep_alive=0.5,
+    )
+
+
+@contextlib.asynccontextmanager
+async def logged_in(
+    settings: Settings, bus: Bus, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Gateway]:
+    """A gateway whose `http` is logged in as an administrator of the cluster."""
+    file = folder / "token"
+    async with serving(settings.model_copy(update={"token_file": file}), bus) as made:
+        token = file.read_text().strip()
+        made.http.headers["Authorization"] = f"Bearer {token}"
+        monkeypatch.setenv("SHOAL_TOKEN", token)  # for `shoal.Client` and commands
+        yield made
+
+
+@pytest.fixture
+async def gateway(
+    alone: Settings,
+    bus: Callable[..., Awaitable[Bus]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[Gateway]:
+    async with logged_in(alone, await bus("test"), tmp_path, monkeypatch) as made:
+        yield made
+
+
+@pytest.fixture
+async def keyed(
+    alone: Settings,
+    bus: Callable[..., Awaitable[Bus]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[Gateway]:
+    """The same, of a platform that keeps secrets, with the key `"k" * 32`."""
+    settings = alone.model_copy(update={"secret_key": SecretStr("k" * 32)})
+    async with logged_in(settings, await bus("test"), tmp_path, monkeypatch) as made:
+        yield made
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -282,4 +282,5 @@ async def test_numbers_for_prometheus(gateway: Gateway) -> None:
     assert "shoal_dead_letters 1" in text
     assert 'shoal_projector_lag{stream="SHOAL_SEARCH"} 0' in text
     assert 'shoal_stream_messages{stream="SHOAL_EXPERIMENTS"} 1' in text
-    assert (await gateway.http.get("/livez")).json() == {"status": "alive"}
+    assert 'shoal_metric_points_bytes{stream="SHOAL_TRAINING"} 0' in text
+    assert (await gateway.http.get("/livez")).json()["status"] == "alive"

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from shoal_contract.states import Outcome
 from shoal_contract.subjects import SCHEDULE
 from shoal_gateway.core import keys
 from shoal_gateway.core.changes import Increment
+from shoal_gateway.shell.history_files import Files
 from shoal_gateway.shell.projector import Projector
 from shoal_gateway.shell.redis_store import RedisStore
 
@@ -30,10 +32,13 @@ async def total(use: RedisStore) -> float:
 
 @pytest.mark.parametrize("disturbance", ["none", "flush", "restart"])
 async def test_two_gateways_on_one_redis_count_each_event_once(
-    bus: Callable[..., Awaitable[Bus]], redis_url: str, disturbance: str
+    bus: Callable[..., Awaitable[Bus]], redis_url: str, tmp_path: Path, disturbance: str
 ) -> None:
     one, use = await bus("gateway"), await store(redis_url)
-    projectors = [asyncio.create_task(Projector(one, use).run()) for _ in range(2)]
+    projectors = [
+        asyncio.create_task(Projector(one, use, Files(f"file://{tmp_path}")).run())
+        for _ in range(2)
+    ]
     for i in range(COUNT):
         ended = AllocationEnded(
             experiment_id="e", allocation_id=f"a{i}", trial_id=f"e-{i}", attempt=1,
@@ -44,7 +49,9 @@ async def test_two_gateways_on_one_redis_count_each_event_once(
             await use.redis.flushall()
         if i % 100 == 50 and disturbance == "restart":
             projectors.pop(0).cancel()
-            projectors.append(asyncio.create_task(Projector(one, use).run()))
+            projectors.append(
+                asyncio.create_task(Projector(one, use, Files(f"file://{tmp_path}")).run())
+            )
     for _ in range(600):
         if await total(use) >= COUNT:
             break
@@ -59,14 +66,14 @@ async def test_two_gateways_on_one_redis_count_each_event_once(
 
 
 async def test_models_of_other_streams_are_forgotten(
-    bus: Callable[..., Awaitable[Bus]], redis_url: str
+    bus: Callable[..., Awaitable[Bus]], redis_url: str, tmp_path: Path
 ) -> None:
     one, use = await bus("gateway"), await store(redis_url)
     change = Increment(keys.experiment("e"), "slot_seconds", 5)
     assert await use.apply(SCHEDULE.name, 0, 99, [change]) == 99
     assert await use.apply(SCHEDULE.name, 0, 100, [change]) == 99
     assert await total(use) == 5
-    projector = Projector(one, use)
+    projector = Projector(one, use, Files(f"file://{tmp_path}"))
     running = asyncio.create_task(projector.run())
     for _ in range(200):
         if projector.ready:

@@ -25,14 +25,14 @@ async def test_a_reader_that_takes_nothing_is_dropped(gateway: Gateway) -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    response = EventStream(Flow(gateway.bus, {}), stall_timeout=0.3)
+    response = EventStream(Flow(gateway.bus, {}).messages(), stall_timeout=0.3)
     for version in ("2.3", "2.4"):
         sent = 0
         scope = {"type": "http", "asgi": {"spec_version": version}, "method": "GET", "headers": []}
         async with asyncio.timeout(5):
             await response(scope, receive, send)
         assert sent == 6
-        response = EventStream(Flow(gateway.bus, {}), stall_timeout=0.3)
+        response = EventStream(Flow(gateway.bus, {}).messages(), stall_timeout=0.3)
 
 
 async def test_the_client_and_its_command_follow_a_real_gateway(gateway: Gateway) -> None:

@@ -10,8 +10,14 @@ from integration.provisioner.test_notices import SUBSCRIPTION, TOPIC, entry, pub
 from unit.provisioner.spot import GCP, KIND, PRICES, admitted, busy, demand, granted, spot_pool
 
 from shoal_bus.consume import Consumer
-from shoal_contract.events import InstanceRequested, InstanceStarted, InstanceStopped
+from shoal_contract.events import (
+    InstanceRequested,
+    InstanceStarted,
+    InstanceStopped,
+    NodeDraining,
+)
 from shoal_contract.events.instance import InstancePreempted, ObtainabilityNoted
+from shoal_contract.events.run import PREEMPTED
 from shoal_contract.subjects import INSTANCES
 from shoal_provisioner import __main__ as service
 from shoal_provisioner.settings import Settings
@@ -28,13 +34,13 @@ def cloud(monkeypatch):
 
 
 class Story:
-    """All events of the stream so far."""
+    """All events of a stream so far."""
 
-    def __init__(self, bus):
-        self.events, self.task = [], asyncio.create_task(self._read(bus))
+    def __init__(self, bus, stream=INSTANCES):
+        self.events, self.task = [], asyncio.create_task(self._read(bus, stream))
 
-    async def _read(self, bus):
-        async for batch in Consumer(bus, INSTANCES).batches():
+    async def _read(self, bus, stream):
+        async for batch in Consumer(bus, stream).batches():
             self.events += [delivery.envelope.event for delivery in batch]
 
     def of(self, kind):
@@ -70,6 +76,10 @@ async def test_a_preemption_that_all_three_ways_tell_is_one_and_is_replaced(
         await asyncio.to_thread(publish, entry(), entry())
         (preempted,) = await story.until(InstancePreempted)
         assert preempted.source == "pubsub"
+        word = NodeDraining(
+            node_id="node-0", incarnation="i", instance_id="p-0", reason=f"{PREEMPTED}: so it says"
+        )
+        await teller.publish(word, id="word-of-the-worker")
         after = (await story.until(InstanceRequested, 2))[1]
         assert after.replaces == "p-0"
         await story.until(InstanceStarted, 2)

@@ -116,7 +116,7 @@ class TestSsh(DriverLaws):
             "SHOAL_POOL": "p",
             "SHOAL_SLOTS": "1",
             "SHOAL_HOST": "10.0.0.0",
-            "SHOAL_JOIN_TOKEN": "",
+            "SHOAL_NATS_TOKEN": "",
             "SHOAL_CLUSTER": "shoal",
             "SHOAL_STATE_DIR": str(self.folder / "gpu0" / ".shoal" / "machines" / "p-0"),
         }

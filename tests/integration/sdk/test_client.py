@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from integration.gateway.conftest import Gateway, gateway
+from integration.gateway.conftest import Gateway, alone, gateway
 from integration.gateway.test_gateway import publish, trial_events
 
 from shoal.client import Client, ShoalError
 from shoal_contract.events import SearchCompleted, TrialCreated
 
-__all__ = ["gateway"]
+__all__ = ["alone", "gateway"]
 CUSTOM = {
     "name": "custom",
     "entrypoint": "python x.py",

@@ -120,6 +120,26 @@ async def test_records_go_to_storage_and_the_folder_goes(desk: Desk) -> None:
     assert system.source == "n"
 
 
+async def test_too_many_lines_are_counted_and_kept_in_storage(desk: Desk) -> None:
+    script = "for n in range(5000):\n    print('line', n)\n"
+    await desk.begin(SHOAL_LOG_LINES="100")
+    order = await desk.start("e-0", bundle=desk.code(script))
+    await desk.exit(order)
+
+    def logs() -> list[ev.LogWritten]:
+        return [e for e in desk.seen if isinstance(e, ev.LogWritten) and e.stream == "stdout"]
+
+    await until(lambda: sum(e.dropped or len(e.lines) for e in logs()) == 5000)
+    said = [e for e in logs() if e.dropped]
+    assert said
+    assert all(len(e.lines) == 1 and f"{e.dropped} lines are left out" in e.lines[0] for e in said)
+    kept = {e.sequence + k: x for e in logs() if not e.dropped for k, x in enumerate(e.lines)}
+    assert 1000 <= len(kept) < 5000
+    assert all(line == f"line {number}" for number, line in kept.items())
+    file = desk.folder / "store" / "e-0" / "a1" / "logs" / "rank-0.stdout"
+    await until(lambda: file.exists() and file.read_text().count("\n") == 5000)
+
+
 async def test_ranks_see_neither_the_workers_secrets_nor_its_files(desk: Desk) -> None:
     script = (
         "import json, os, resource\n"
@@ -163,8 +183,11 @@ async def test_checkpoints_that_nobody_needs_are_removed(desk: Desk) -> None:
     order = await desk.start("e-0", bundle=desk.code(SAVING), target=10**6)
     ids = {"experiment_id": "e", "trial_id": "e-0"}
     sixth = await desk.saved(order, 6)
-    await desk.say(ev.TrialCheckpointed(**ids, checkpoint=sixth.checkpoint))
     attempt = desk.folder / "store" / "e-0" / "a1"
+    second = (await desk.saved(order, 1)).checkpoint.url.rsplit("-", 1)[0] + "-2"
+    pin = ev.CheckpointChangeRequested(**ids, url=second, change="pin")
+    await desk.say(pin)
+    await desk.say(ev.TrialCheckpointed(**ids, checkpoint=sixth.checkpoint))
     # While it goes on, the best stays, and what is newer than what the searcher knows.
     await until(lambda: not ({1, 5} & set(steps(attempt))))
     assert (attempt / "step-3" / "manifest.json").exists()
@@ -172,8 +195,14 @@ async def test_checkpoints_that_nobody_needs_are_removed(desk: Desk) -> None:
     await desk.exit(order)
     await desk.say(ev.SearchCompleted(experiment_id="e", reason="over"))
     newest = steps(attempt)[-1]
-    await until(lambda: len(steps(attempt)) == 2)
-    assert steps(attempt) == [3, newest]
+    await until(lambda: len(steps(attempt)) == 3)
+    assert steps(attempt) == [2, 3, newest]
+    await desk.say(pin.model_copy(update={"change": "unpin"}))
+    await until(lambda: steps(attempt) == [3, newest])
+    best = second[:-1] + "3"
+    await desk.say(ev.CheckpointChangeRequested(**ids, url=best, change="remove"))
+    await desk.find(ev.CheckpointRemoved, lambda e: e.url == best)
+    assert steps(attempt) == [newest]
 
 
 async def test_a_script_runs_as_it_is(desk: Desk) -> None:
@@ -196,7 +225,7 @@ async def test_a_script_runs_as_it_is(desk: Desk) -> None:
 
 async def test_a_worker_that_is_killed_is_known_to_be_gone_with_its_ranks(desk: Desk) -> None:
     await desk.begin()
-    await desk.start("e-0", bundle=desk.code(EVALUATION))
+    await desk.start("e-0", bundle=desk.code("print('last words', flush=True)\n" + EVALUATION))
     rank = psutil.Process((await desk.find(ev.RunStarted)).pids[0])
     await desk.find(ev.TrainingReported)
     assert desk.worker is not None
@@ -204,3 +233,5 @@ async def test_a_worker_that_is_killed_is_known_to_be_gone_with_its_ranks(desk: 
     left = await desk.find(ev.NodeLeft)
     assert left.incarnation == desk.node.incarnation
     assert not rank.is_running()
+    file = desk.folder / "store" / "e-0" / "a1" / "logs" / "rank-0.stdout"
+    await until(lambda: file.exists() and "last words" in file.read_text())

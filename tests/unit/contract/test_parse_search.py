@@ -85,7 +85,7 @@ WRONG: list[tuple[dict[str, Any], str, str, str | None]] = [
     (of("random", objectives=[{"metric": "size", "smaler_is_better": False}]),
      "searcher.objectives.0.smaler_is_better", "no such field", "smaller_is_better"),
     (of("random", budget={"hour": 3}), "searcher.budget.hour", "no such field", "hours"),
-    (of("random", budget={}), "searcher.budget", "say hours, slot_hours or units", None),
+    (of("random", budget={}), "searcher.budget", "say hours, slot_hours, units or money", None),
     (of("random", budget={"units": 0}), "searcher.budget.units", "greater than or equal to 1",
      None),
     (of("random", budget={"hours": float("nan")}), "searcher.budget.hours", "finite number", None),

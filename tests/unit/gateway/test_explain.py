@@ -8,6 +8,7 @@ from shoal_contract.config import Resources
 from shoal_contract.envelope import Envelope
 from shoal_contract.events import (
     AllocationGranted,
+    AllocationWaiting,
     Event,
     Placement,
     Rendezvous,
@@ -29,7 +30,7 @@ from shoal_contract.events import (
 from shoal_contract.events.trial import Checkpoint
 from shoal_contract.states import Outcome
 from shoal_gateway.core.standing import Place, place_now, standing
-from shoal_gateway.core.story import decisions_of, grants_of, tell
+from shoal_gateway.core.story import answers_of, decisions_of, tell
 
 IDS: dict[str, Any] = {"experiment_id": "e", "trial_id": "e-1"}
 SEARCHER: dict[str, Any] = {
@@ -216,5 +217,28 @@ def test_a_trials_events_are_found_by_their_subjects() -> None:
     assert "shoal.v1.trial.created.e.e-1" in found
     assert "shoal.v1.trial.started.e.e-1" in found
     assert all(s.startswith("shoal.v1.trial.") and s.endswith(".e.e-1") for s in found)
-    grants = grants_of("e", "e-1", story(CREATED, request(), request(2)))
-    assert grants == [f"shoal.v1.allocation.granted.e.e-1-a{n}" for n in (1, 2)]
+    answers = answers_of("e", "e-1", story(CREATED, request(), request(2)))
+    assert answers == [
+        f"shoal.v1.allocation.{verb}.e.e-1-a{n}" for n in (1, 2) for verb in ("waiting", "granted")
+    ]
+
+
+def test_what_waits_for_slots_says_why_in_the_schedulers_words() -> None:
+    def waiting(attempt: int, reason: str) -> AllocationWaiting:
+        return AllocationWaiting(**IDS, allocation_id=f"e-1-a{attempt}", why="room", reason=reason)
+
+    waits = waiting(1, "e-1 waits for 2 slots of pool p: 1 of 4 are free, and it is first in line.")
+    late = waiting(1, "of an attempt that is over")
+    assert tell(waits, SEARCHER).startswith("waits for 2 slots of pool p: 1 of 4 are free")
+
+    def now(*events: Event) -> str:
+        return standing("e-1", story(CREATED, *events), EXPERIMENT, [])
+
+    assert now(request(), waits).endswith(
+        "to train up to 4. At 1970-01-01 00:02:00 UTC: e-1 waits for 2 slots of pool p: 1 of 4 are"
+        " free, and it is first in line."
+    )
+    assert now(request(), waiting(1, "first"), waits).count("At ") == 1
+    assert "free" not in now(request(), waits, GRANTED)
+    assert "over" not in now(request(), request(2), late)
+    assert "free" not in now(request(), waits, TrialCancelled(**IDS, reason="a person asked"))

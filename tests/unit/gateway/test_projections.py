@@ -21,7 +21,6 @@ from shoal_contract.events import (
     SearchClosing,
     SearchCompleted,
     Task,
-    TrainingReported,
     TrialCreated,
     TrialInterrupted,
     TrialMeasured,
@@ -42,6 +41,7 @@ from shoal_gateway.core.changes import (
     Increment,
     KeepBest,
     RemoveField,
+    SetCounted,
     SetFields,
     finite,
 )
@@ -104,15 +104,25 @@ class Model:
                         row[c.field] = c.value | {"metric": c.metric}
                 case AddToIndex():
                     self.index.setdefault(c.index, {})[c.member] = c.score
+                case SetCounted():
+                    row, counts = (self.rows.setdefault(k, {}) for k in (c.key, c.counts))
+                    if (old := row.get(c.field)) is not None:
+                        counts[old] -= 1
+                    row[c.field] = c.text
+                    counts[c.text] = counts.get(c.text, 0) + 1
                 case Append():
                     self.lists.setdefault(c.key, []).append(c.item)
+
+    def queue(self) -> list[dict[str, Any]]:
+        tables = (keys.QUEUE, keys.WAITING, keys.MOVED, keys.SHARES)
+        return rows.queue(*(self.rows.get(table, {}) for table in tables))
 
     def trial(self, smaller: bool = True) -> dict[str, Any]:
         return rows.trial(self.rows[keys.trial("e-0")], smaller)
 
     def experiment(self) -> dict[str, Any]:
-        states = list(self.rows.get(keys.states("e"), {}).values())
-        return rows.experiment(self.rows[keys.experiment("e")], states)
+        counts = self.rows.get(keys.state_counts("e"), {})
+        return rows.experiment(self.rows[keys.experiment("e")], counts)
 
 
 def test_an_experiment_counts_its_trials_by_state() -> None:
@@ -137,7 +147,7 @@ def test_the_best_follows_the_direction_of_the_metric() -> None:
 
 def test_slots_are_held_from_grant_to_end() -> None:
     model = Model(CREATED, QUEUED)
-    assert rows.queue(list(model.rows[keys.QUEUE].values()))[0]["priority"] == 7
+    assert model.queue()[0]["priority"] == 7
     model.apply(GRANTED, 3.0)
     assert model.rows[keys.QUEUE] == {}
     assert (model.trial()["slots"], model.trial()["node_ids"]) == (3, ["n1", "n2"])
@@ -215,7 +225,7 @@ def test_rows_of_an_earlier_version_are_readable() -> None:
     assert (row["bracket"], row["origin"], row["started"]) == (0, None, False)
     submitted = SUBMITTED.model_dump(mode="json") | {"submitted_at": 1.0}
     del submitted["config"]["searcher"]["objectives"]
-    assert rows.experiment(submitted, [])["front"] == []
+    assert rows.experiment(submitted, {})["front"] == []
 
 
 def test_several_objectives_are_kept_beside_the_metric() -> None:
@@ -259,19 +269,6 @@ def test_streams_write_fields_of_their_own() -> None:
                 key = c.key  # type: ignore[union-attr]
                 stream = stream_of(event.type).name
                 assert writers.setdefault((key, name), stream) == stream or name in IDS
-
-
-def test_a_step_that_was_trained_again_counts_once() -> None:
-    reports = [
-        TrainingReported(
-            **IDS, allocation_id="a", attempt=a, step=s, metrics={"l": float("nan")}, at=0.0
-        )
-        for a, s in ((1, 1), (1, 2), (2, 2), (2, 3))
-    ]
-    model = Model(*reports)
-    points = rows.series(model.lists[keys.metrics("e-0", "training")])
-    assert [(p["attempt"], p["step"]) for p in points] == [(1, 1), (2, 2), (2, 3)]
-    assert points[0]["metrics"] == {"l": "NaN"}
 
 
 def test_what_json_has_no_number_for_is_a_string() -> None:

@@ -12,16 +12,31 @@ from unit.provisioner.yard import (
     started,
 )
 
+from shoal_contract.config import Resources
 from shoal_contract.events import (
     AllocationGranted,
+    AllocationProgressed,
     CheckpointSaved,
     DemandChanged,
     Placement,
+    PoolChangeRequested,
+    PoolDrainRequested,
+    PoolResumeRequested,
     Rendezvous,
     RunSettled,
+    SearchAccepted,
+    SearchCompleted,
+    Task,
+    TrialCheckpointed,
+    TrialInterrupted,
+    TrialMeasured,
+    TrialRequested,
+    TrialStarted,
     Want,
 )
 from shoal_contract.events import Checkpoint as Saved
+from shoal_contract.events.instance import PoolLimits
+from shoal_contract.parse import parse_experiment
 from shoal_contract.states import Outcome
 from shoal_decider import Tick
 from shoal_provisioner.core.decider import ProvisionerDecider
@@ -29,7 +44,7 @@ from shoal_provisioner.core.messages import (
     MachineFailed,
     MachineFound,
     MachinePreempted,
-    TaskProgress,
+    PoolsRead,
 )
 from shoal_provisioner.core.pools import Pool
 from shoal_provisioner.shell.pools import read_prices
@@ -101,11 +116,50 @@ def saved(name):
     )  # fmt: skip
 
 
-def progress(name, done, begun_at, deadline_at, allocation=None, total=7200.0):
-    return TaskProgress(
-        pool="p", task_id=name, slots=1, total=total, done=done, begun_at=begun_at,
-        deadline_at=deadline_at, allocation_id=allocation,
+def accepted(seconds=14400.0, total=7200, at=0.0, **given):
+    """An experiment of trials of `total` units each, to be done `seconds` after it began."""
+    searcher = {"name": "single", "metric": "loss", "max_time": total, **given.pop("searcher", {})}
+    fields = {"name": "x", "entrypoint": "x", "searcher": searcher, "deadline": f"{seconds:g}s",
+              "resources": {"resource_pool": "p"}, **given.pop("config", {})}  # fmt: skip
+    return SearchAccepted(
+        experiment_id="e", config=parse_experiment(fields), bundle=None, storage_url="memory://",
+        at=at, **{"units": total, **given},
     )  # fmt: skip
+
+
+def wanted(attempt=1, number=0, total=7200):
+    ids = {"experiment_id": "e", "trial_id": f"e-{number}", "attempt": attempt}
+    task = Task(
+        **ids, entrypoint=["x"], bundle=None, hyperparameters={}, seed=0, environment={},
+        metric="loss", smaller_is_better=True, time_metric="step", target=total, checkpoint=None,
+        storage_url="memory://",
+    )  # fmt: skip
+    return TrialRequested(**ids, task=task, resources=Resources(resource_pool="p"))
+
+
+def begun(attempt=1, number=0):
+    ids = {"experiment_id": "e", "trial_id": f"e-{number}"}
+    return TrialStarted(**ids, attempt=attempt, slots=1, at=0)
+
+
+def measured(time, number=0):
+    ids = {"experiment_id": "e", "trial_id": f"e-{number}"}
+    return TrialMeasured(**ids, step=time, time=time, metric=1.0)
+
+
+def checkpointed(number=0):
+    ids = {"experiment_id": "e", "trial_id": f"e-{number}"}
+    return TrialCheckpointed(**ids, checkpoint=Saved(url="memory://x", step=1, attempt=1))
+
+
+def paced(pace=1.0, attempt=1, number=0):
+    name = f"e-{number}-a{attempt}"
+    return AllocationProgressed(experiment_id="e", allocation_id=name, at=0, pace=pace)
+
+
+def interrupted(attempt=1, number=0):
+    ids = {"experiment_id": "e", "trial_id": f"e-{number}"}
+    return TrialInterrupted(**ids, attempt=attempt, outcome=Outcome.LOST, reason="spot")
 
 
 N = st.integers(0, 6)
@@ -126,10 +180,26 @@ BODIES = st.one_of(
     st.builds(lambda n, m, o: settled(f"t-{n}", m, o), N, N, st.sampled_from(Outcome)),
     st.builds(lambda n: saved(f"t-{n}"), N),
     st.builds(
-        lambda n, done, end: progress(f"t-{n}", done, 1e6, 1e6 + end, f"t-{n}"),
-        N,
-        st.sampled_from([0.0, 3600.0, 7200.0]),
+        lambda end, at, money: accepted(end, at=at, searcher={"budget": {"money": money}}),
         st.sampled_from([7300.0, 20000.0]),
+        st.sampled_from([0.0, 1e6]),
+        st.sampled_from([0.01, 100.0]),
     ),
+    st.builds(lambda n, m: wanted(n + 1, m), N, N),
+    st.builds(lambda n, m: begun(n + 1, m), N, N),
+    st.builds(lambda n, m: paced(1.0 + m, n + 1, m), N, N),
+    st.builds(lambda n, m: measured(600 * n, m), N, N),
+    *(st.builds(lambda n, word=word: word(number=n), N) for word in (checkpointed, interrupted)),
+    st.builds(lambda n, m: granted(f"e-{n}-a1", m), N, N),
+    st.just(SearchCompleted(experiment_id="e", reason="done")),
+    st.builds(
+        lambda mode, most, reset: PoolChangeRequested(
+            pool="p", changes=PoolLimits(mode=mode, max_instances=most), reset=reset
+        ),
+        st.sampled_from([None, "act", "observe"]),
+        st.sampled_from([None, 0, 1, 3]),
+        st.booleans(),
+    ),
+    st.sampled_from([PoolDrainRequested(pool="p"), PoolResumeRequested(pool="p"), PoolsRead()]),
     st.just(Tick()),
 )

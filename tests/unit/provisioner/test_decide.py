@@ -47,7 +47,7 @@ def test_what_starts_already_is_counted():
 
 def test_a_gang_that_never_fits_starts_nothing():
     yard = Yard()
-    assert yard.tell(demand(9)) == []
+    assert requested(yard.tell(demand(9))) == []
     assert requested(yard.tell(demand(9, 1))) == ["p-0"]
 
 

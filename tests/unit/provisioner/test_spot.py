@@ -14,7 +14,6 @@ from unit.provisioner.spot import (
     granted,
     no_stock,
     preempted,
-    progress,
     saved,
     spot_yard,
 )
@@ -28,7 +27,6 @@ from unit.provisioner.yard import (
     idle,
     of_type,
     requested,
-    started,
     stopping,
 )
 
@@ -289,56 +287,6 @@ def test_what_the_cloud_says_of_a_place_turns_the_choice():
     assert len(yard.tell(word)) == 1
     assert yard.tell(word) == []
     assert where(yard.tell(demand(1))) == [(B, True)]
-
-
-def timely(**given):
-    return spot_yard(**{"zones": [A], "deadline_policy": "uniform_progress", **given})
-
-
-def test_a_task_that_lags_behind_gets_a_machine_on_demand_when_spot_is_out():
-    yard = timely()
-    begun = yard.now
-    yard.tell(progress("t", 0, begun, begun + 14400))
-    assert where(yard.tell(demand(1))) == [(A, True)]
-    assert where(yard.tell(no_stock(0), 60)) == [(A, False)]
-
-
-def test_a_task_that_is_ahead_waits_for_spot():
-    yard = timely()
-    yard.tell(progress("t", 3600, yard.now, yard.now + 14400))
-    yard.tell(demand(1))
-    assert where(yard.tell(no_stock(0), 60)) == []
-
-
-def test_work_moves_on_demand_before_it_is_too_late_and_not_before_the_machine_is_there():
-    yard = timely()
-    yard.tell(demand(1))
-    working(yard, 0)
-    assert where(yard.tell(progress("t", 100, yard.now, yard.now + 7400, "t-0"))) == [(A, False)]
-    assert requested(yard.tick()) == []
-    assert stopping(yard.tick(100)) == []
-    yard.tell(started(1))
-    assert stopping(yard.tell(admitted(1))) == ["p-0"]
-    assert requested(yard.tick()) == []
-
-
-def test_work_moves_back_to_spot_when_it_is_ahead():
-    yard = timely()
-    yard.tell(progress("t", 0, yard.now, yard.now + 14400))
-    yard.tell(demand(1))
-    yard.tell(no_stock(0), 60)
-    yard.up(1)
-    yard.tell(busy(1))
-    yard.tell(granted("t-1", 1))
-    yard.tell(demand())
-    yard.tell(progress("t", 0, yard.now - 60, yard.now + 14340, "t-1"))
-    assert where(yard.tick(100)) == []
-    assert where(yard.tick(600)) == [(A, True)], "two changeovers ahead: spot is tried"
-    yard.tell(no_stock(2))
-    events = yard.tick(40)
-    assert (requested(events), stopping(events)) == (["p-3"], []), "no spot, no move"
-    yard.tell(started(3))
-    assert stopping(yard.tell(admitted(3))) == ["p-1"]
 
 
 class TestSpotLaws(DeciderLaws):

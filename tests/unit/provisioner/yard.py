@@ -19,6 +19,7 @@ from shoal_provisioner.core.decider import ProvisionerDecider
 from shoal_provisioner.core.messages import MachineFailed, MachineGone, MachineStarted
 from shoal_provisioner.core.pools import Pool
 from shoal_provisioner.core.prices import FREE, Prices
+from shoal_provisioner.core.requests import as_changed
 from shoal_provisioner.core.state import State
 
 
@@ -81,7 +82,9 @@ def check(state: State, pools: dict[str, Pool]) -> None:
         assert instance.state not in (InstanceState.STOPPED, InstanceState.FAILED)
         number = int(name.rpartition("-")[2])
         assert number < state.pool(instance.pool).made, "an id is never given twice"
-    for name, its in pools.items():
+    for name, its in as_changed(pools, state).items():
+        if its.mode == "observe":
+            continue
         assert sum(i.counts for i in state.of(name)) <= its.max_instances
 
 

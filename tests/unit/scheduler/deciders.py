@@ -7,7 +7,11 @@ from shoal_scheduler.core.pools import PoolConfig, Pools, Workspace
 def both(policy, **more):
     config = PoolConfig(policy=policy, min_run=2.0, resize_after=2.0, **more)
     return Pools(
-        pools={"default": config, "other": config}, workspaces={"w": Workspace(max_slots=5)}
+        pools={"default": config, "other": config},
+        workspaces={
+            "v": Workspace(slot_hours=0.02, hard=True),
+            "w": Workspace(max_slots=5),
+        },
     )
 
 

@@ -172,7 +172,11 @@ ENDS_A_STEP = ("allocation.granted", "pool.node_admitted", "demand.changed")
 
 
 HOLDING = (AllocationState.GRANTED, AllocationState.RELEASING)
-ONLY_NOTED = ("allocation.run_settled", "allocation.share_changed")
+ONLY_NOTED = (
+    "allocation.run_settled",
+    "allocation.share_changed",
+    "allocation.quota_changed",
+)
 
 
 class Watch:

@@ -94,7 +94,7 @@ def test_a_node_that_vanishes_while_it_drains_preempts():
 def test_the_rest_of_a_gang_is_told_when_a_node_is_silent():
     desk = Desk(join("n1", 2), join("n2", 2), want("t", 4))
     events = desk.tell(silent("n1"))
-    assert stops(events) == [("n2", StopReason.GANG_BROKEN, 30)]
+    assert stops(events) == [("n2", StopReason.GANG_BROKEN, 5)]
     (ended,) = of(desk.tell(exited("t", 1, "n2", Outcome.FAILED)), AllocationEnded)
     assert ended.outcome is Outcome.LOST, "its failure follows from the loss"
     assert "n1 left" in ended.reason
@@ -119,7 +119,7 @@ def test_the_rest_of_a_gang_is_told_when_a_node_is_silent():
 def test_the_outcome_of_a_gang(first, second, outcome):
     desk = Desk(join("n1", 2), join("n2", 2), want("t", 4))
     events = desk.tell(exited("t", 0, "n1", first))
-    grace = 300 if first is Outcome.COMPLETED else 30
+    grace = 300 if first is Outcome.COMPLETED else 5
     assert stops(events) == [("n2", StopReason.GANG_BROKEN, grace)]
     (ended,) = of(desk.tell(exited("t", 1, "n2", second)), AllocationEnded)
     assert ended.outcome is outcome

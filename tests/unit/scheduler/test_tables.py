@@ -51,6 +51,7 @@ def test_a_line_is_sorted_and_its_fork_apart(steps, probe):
     assert list(reversed(fork)) == plain[::-1]
     assert len(fork) == len(plain)
     assert list(fork.since((probe,))) == [entry for entry in plain if entry >= (probe,)]
+    assert fork.from_((probe,)) == min((e for e in plain if e >= (probe,)), default=None)
     assert fork.before((probe,)) == max((e for e in plain if e < (probe,)), default=None)
     line.add((1,))
     assert list(fork) == plain, "neither sees what the other changes"

@@ -2,7 +2,7 @@
 
 from unit.scheduler.desk import Desk, exited, join, of, report, want
 
-from shoal_contract.events import AllocationReleasing
+from shoal_contract.events import AllocationGranted, AllocationReleasing, Checkpoint
 from shoal_contract.states import Outcome
 from shoal_decider import Tick
 from shoal_scheduler.core.pools import PoolConfig, Pools
@@ -87,3 +87,39 @@ def test_what_was_not_measured_is_guessed_from_others():
     assert speeds.gains("nobody knows") == {"K80": 1.0, "V100": 1.0}
     desk.tell(want("t", 1))
     assert program(desk.state.of_trial("t")) == "1 true"
+
+
+def waiting(desk, *trials):
+    """One slot, held by another experiment; these wait for it, with steps up to their targets."""
+    desk.tell(join("v", 1, model="V100", incarnation="i2"))
+    desk.tell(want("holder", experiment="h"))
+    for trial, target, more in trials:
+        asked = want(trial, **more)
+        changed = asked.task.model_copy(update={"target": target})
+        desk.tell(asked.model_copy(update={"task": changed}))
+    (started,) = of(desk.tell(exited("holder", 0, "v", experiment="h")), AllocationGranted)
+    return started.trial_id
+
+
+def test_who_has_least_left_goes_first():
+    long, short = ("long", 10_000_000, {}), ("short", 1_000, {"experiment": "f"})
+    assert waiting(learned(50, 5), long, short) == "short"
+
+
+def test_a_weight_counts_as_so_much_less_to_do():
+    trials = ("long", 10_000_000, {"weight": 1e6}), ("short", 4_000_000, {"experiment": "f"})
+    assert waiting(learned(50, 5), *trials) == "long"
+
+
+def test_a_checkpoint_counts_as_done():
+    saved = Checkpoint(url="file:///x", step=900, attempt=1)
+    asked = want("t")
+    task = asked.task.model_copy(update={"target": 1000, "checkpoint": saved})
+    desk = Desk(join("v", 2, model="V100"), asked.model_copy(update={"task": task}), pools=POOLS)
+    allocation, room = desk.state.of_trial("t"), desk.state.index.room
+    speeds = Speeds({"1 true": {"V100": 10.0}}, {}, room, "default")
+    assert speeds.left(allocation, "1 true", 1.0, desk.now) == 10
+    assert speeds.left(allocation, "1 true", 0.5, desk.now) == 110, "a target counts in its unit"
+    assert speeds.left(allocation, "1 true", None, desk.now) is None
+    unknown = Speeds({}, {}, room, "default")
+    assert unknown.left(allocation, "1 true", 1.0, desk.now) is None

@@ -122,6 +122,14 @@ def test_what_waits_leaves_the_queue(kind):
     assert desk.tell(close(kind, "t")) == []
 
 
+def test_what_is_killed_has_no_time_to_checkpoint_even_if_it_is_leaving():
+    desk = Desk(join("n", 2), want("a", 1), want("b", 1))
+    kill = {"experiment_id": "e", "reason": "so", "at_once": True}
+    assert stops(desk.tell(TrialCancelled(trial_id="a", **kill))) == [("n", StopReason.CLOSED, 0)]
+    desk.tell(close(TrialStopped, "b"))
+    assert stops(desk.tell(TrialCancelled(trial_id="b", **kill))) == [("n", StopReason.CLOSED, 0)]
+
+
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [(TrialPaused, StopReason.PAUSED), *((kind, StopReason.CLOSED) for kind in CLOSINGS)],

@@ -16,7 +16,7 @@ from shoal.client import Client, ShoalError, find_url
 runner = CliRunner()
 COMMANDS = [
     "up", "down", "status", "demo", "run", "ls", "show", "logs", "metrics", "pause", "resume",
-    "stop", "set", "explain", "search", "nodes", "events",
+    "checkpoint", "stop", "set", "explain", "search", "queue", "nodes", "events", "pool", "cost",
 ]  # fmt: skip
 
 
@@ -67,7 +67,8 @@ def test_a_bad_file_is_one_sentence(
     "arguments",
     [
         ["nope"], ["run"], ["ls", "--limit", "x"], ["set", "e"], ["set", "e", "--max-trials", "0"],
-        ["explain"], ["explain", "trial"], ["search"],
+        ["explain"], ["explain", "trial"], ["search"], ["queue", "set", "e"],
+        ["queue", "move", "e-1"],
     ],
 )  # fmt: skip
 def test_wrong_usage_is_code_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
@@ -182,6 +183,10 @@ def test_the_story() -> None:
         (
             event("experiment.trial_extend_requested", trial_id="e-0", target=8),
             "e-0 was asked to train on, to 8",
+        ),
+        (
+            event("experiment.checkpoint_change_requested", change="pin", url="file:///s"),
+            "pin was asked for of file:///s",
         ),
         (event("experiment.trial_stop_requested", trial_id="e-0"), "e-0 was asked to end"),
         (event("search.accepted"), "the experiment is accepted"),

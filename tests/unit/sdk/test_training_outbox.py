@@ -4,7 +4,7 @@ import threading
 from typing import Any
 
 from shoal.training import outbox
-from shoal.training.outbox import ClosedError, Outbox
+from shoal.training.outbox import ClosedError, Outbox, Said
 from shoal_contract.events import Checkpoint
 from shoal_contract.line import Numbers
 
@@ -31,8 +31,8 @@ class Worker:
         self.heard += what
 
 
-def numbers(step: int) -> Numbers:
-    return Numbers(step=step, metrics={"loss": 1.0})
+def numbers(step: int) -> Said:
+    return Said(step, {"loss": 1.0}, "training", 0.0, step)
 
 
 def test_everything_waits_for_a_worker_that_is_away_and_keeps_its_order(monkeypatch: Any) -> None:

@@ -6,10 +6,12 @@ import pytest
 from unit.searcher.pool import Pool, config
 
 from shoal_contract.events import (
+    ExperimentCancelRequested,
     Refused,
     SearchCancelled,
     SearchCompleted,
     SearchFailed,
+    TrialCancelled,
     TrialCheckpointed,
     TrialFailed,
     TrialInterrupted,
@@ -219,6 +221,14 @@ def test_a_persons_pause_is_not_the_methods(stop_once: bool) -> None:
     assert set(running) <= set(pool.in_state("wanted"))
     pool.train(lambda n, t: n)
     pool.check_replay()
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_whoever_is_killed_does_not_checkpoint(at_once: bool) -> None:
+    pool = Pool(config("random", max_trials=4, max_concurrent_trials=2))
+    body = ExperimentCancelRequested(experiment_id="e", at_once=at_once)
+    pool.tell(body)
+    assert [event.at_once for event in pool.said(TrialCancelled)] == [at_once] * 2
 
 
 def test_cancel() -> None:

@@ -65,7 +65,7 @@ def told(made: Ledger, *events: Any) -> list[str]:
     for event in events:
         for one in event if isinstance(event, list) else [event]:
             made.note(one)
-    return [c.url for c in made.garbage()]
+    return [c.url for _, c in made.garbage()]
 
 
 def test_the_best_and_the_newest_stay() -> None:
@@ -109,6 +109,36 @@ def test_what_the_result_names_stays() -> None:
     assert told(made, saved("t", 1), saved("t", 2), over(checkpoint("t", 1))) == ["t/1/2"]
 
 
+def asked(trial: str, step: int, change: Any) -> ev.CheckpointChangeRequested:
+    url = checkpoint(trial, step).url
+    return ev.CheckpointChangeRequested(experiment_id="e", trial_id=trial, url=url, change=change)
+
+
+def test_what_is_pinned_stays_until_it_is_not() -> None:
+    made = ledger()
+    curve = [saved("t", 1, 0.1), saved("t", 2, 0.9), saved("t", 3, 0.2)]
+    assert told(made, *curve, asked("t", 1, "pin")) == []
+    assert told(made, over(checkpoint("t", 2))) == []
+    assert told(made, asked("t", 1, "unpin")) == ["t/1/1"]
+
+
+def test_what_a_person_wants_removed_goes_as_soon_as_no_trial_needs_it() -> None:
+    made = ledger()
+    child = created("child", checkpoint("t", 1))
+    events = [saved("t", 1, 0.9), child, saved("t", 2), asked("t", 1, "remove")]
+    assert told(made, *events, asked("t", 2, "remove")) == []
+    assert told(made, saved("child", 2)) == ["t/1/1"]
+    assert told(made, over(checkpoint("t", 2))) == ["t/1/2", "t/1/1"]
+    assert told(made, asked("t", 2, "pin")) == ["t/1/1"]
+
+
+def test_what_is_gone_is_not_removed_again() -> None:
+    made = ledger(best=0)
+    gone = ev.CheckpointRemoved(experiment_id="e", trial_id="t", url=checkpoint("t", 1).url)
+    assert told(made, saved("t", 1), saved("t", 2)) == ["t/1/1"]
+    assert told(made, gone) == []
+
+
 def test_an_unknown_experiment_loses_nothing() -> None:
     assert told(Ledger(), saved("t", 1), saved("t", 2), over()) == []
 
@@ -138,6 +168,6 @@ def test_while_it_goes_on_the_known_one_and_newer_ones_never_go(
         told(made, saved(trial, step, acc, known=heard))
         if heard:
             known[trial] = step
-        for gone in made.garbage():
-            assert gone.step < known[gone.url[0]]
-            made.forget(gone)
+        for trial, gone in made.garbage():
+            assert gone.step < known[trial]
+            made.forget(gone.url)

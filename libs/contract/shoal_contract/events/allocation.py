@@ -47,6 +47,10 @@ class AllocationWaiting(Event, type="allocation.waiting", key=_ALLOCATION):
     """One sentence, true when it was said."""
     expected_at: float | None = None
     """Unix seconds at which it may start; None: nobody can tell."""
+    number: float = 0
+    """Its place by age: smaller is served first, as far as priorities and shares allow."""
+    since: float = 0
+    """Unix seconds since when it counts as waiting."""
 
 
 class AllocationWidened(Event, type="allocation.widened", key=_ALLOCATION):
@@ -99,6 +103,21 @@ class ShareChanged(Event, type="allocation.share_changed", key=("experiment_id",
     hold: bool
 
 
+class QuotaChanged(Event, type="allocation.quota_changed", key=("workspace",)):
+    """A workspace's quota of a month is used up, or no more: the month has turned, or the quota is
+    another one."""
+
+    workspace: Id
+    month: str
+    """As `2026-11`, in UTC."""
+    used_up: str
+    """The quota that is, in words (`5000 slot-hours`); empty: none is."""
+    slot_hours: float
+    """Used in that month so far."""
+    money: float
+    """Spent in that month so far, as far as prices are known."""
+
+
 class AllocationGranted(Event, type="allocation.granted", key=_ALLOCATION):
     """A gang got all its slots at once."""
 
@@ -110,6 +129,8 @@ class AllocationGranted(Event, type="allocation.granted", key=_ALLOCATION):
     rendezvous: Rendezvous
     at: float
     """Unix seconds."""
+    price: float = 0
+    """Money an hour for all its slots, as its pool's settings say; 0: they say nothing."""
 
 
 class AllocationReleasing(Event, type="allocation.releasing", key=_ALLOCATION):

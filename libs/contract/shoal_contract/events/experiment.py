@@ -1,6 +1,6 @@
 """What people ask for, written by the gateway."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -31,6 +31,10 @@ class ExperimentSubmitted(Event, type="experiment.submitted", key=_KEY):
     storage_url: str
     """Where checkpoints go: the config's own address, or the platform's."""
     owner: str = "local"
+    forked_from: Id | None = None
+    """The experiment whose config and code it took over."""
+    continues: Id | None = None
+    """The trial whose newest checkpoint it goes on from."""
 
 
 class ExperimentPauseRequested(Event, type="experiment.pause_requested", key=_KEY):
@@ -49,6 +53,32 @@ class ExperimentCancelRequested(Event, type="experiment.cancel_requested", key=_
     """A person wants the experiment to end now."""
 
     experiment_id: Id
+    at_once: bool = False
+    """True: what runs is killed, and does not checkpoint before."""
+
+
+class ExperimentEdited(Event, type="experiment.edited", key=_KEY):
+    """A person called an experiment something else, or noted something. None: it stays."""
+
+    experiment_id: Id
+    name: str | None = Field(default=None, min_length=1, max_length=200)
+    description: str | None = None
+    labels: list[str] | None = None
+    notes: str | None = None
+
+
+class ExperimentArchived(Event, type="experiment.archived", key=_KEY):
+    """A person put an experiment that has ended out of the way, or back."""
+
+    experiment_id: Id
+    archived: bool
+
+
+class ExperimentDeleted(Event, type="experiment.deleted", key=_KEY):
+    """A person removed an experiment that had ended. Its checkpoints were asked to go before."""
+
+    experiment_id: Id
+    trial_ids: list[Id] = Field(default_factory=list)
 
 
 class ExperimentChangeRequested(Event, type="experiment.change_requested", key=_KEY):
@@ -93,3 +123,16 @@ class TrialStopRequested(
 
     experiment_id: Id
     trial_id: Id
+
+
+class CheckpointChangeRequested(
+    Event, type="experiment.checkpoint_change_requested", key=("experiment_id", "trial_id")
+):
+    """A person wants a checkpoint kept for good (`pin`), kept as its experiment says (`unpin`), or
+    removed as soon as nothing needs it. What was asked last counts."""
+
+    experiment_id: Id
+    trial_id: Id
+    url: str
+    """The checkpoint's folder."""
+    change: Literal["pin", "unpin", "remove"]

@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from shoal_contract.base import Id
+from shoal_contract.base import Frozen, Id
+from shoal_contract.events.allocation import Want
 from shoal_contract.events.base import Event
 
 Use = Literal["starting", "idle", "used"]
@@ -146,6 +147,8 @@ class InstanceMetered(Event, type="instance.metered", key=_INSTANCE):
     """USD."""
     list_cost: float
     """What the same time would have cost on demand."""
+    kind: str = ""
+    spot: bool = False
 
 
 class WorkSaved(Event, type="instance.work_saved", key=_INSTANCE):
@@ -167,6 +170,12 @@ class WorkLost(Event, type="instance.work_lost", key=_INSTANCE):
     seconds: float
     cost: float
     at: float
+    share: float = 1.0
+    """Of the machine that the allocation held, 0 to 1."""
+    list_cost: float = 0.0
+    """What the same would have cost on demand."""
+    kind: str = ""
+    spot: bool = False
 
 
 class BudgetCrossed(Event, type="instance.budget_crossed", key=("pool",)):
@@ -194,20 +203,113 @@ class ObtainabilityNoted(Event, type="instance.obtainability_noted", key=("pool"
     at: float
 
 
+class ExperimentNoted(Event, type="instance.experiment_noted", key=("experiment_id",)):
+    """An experiment with a deadline or a budget of money began, or was made larger or smaller."""
+
+    experiment_id: Id
+    begun_at: float
+    deadline_at: float | None
+    money: float | None
+    """USD."""
+    units: int | None
+    """Units of the time metric that its trials train in all, as expected."""
+    lanes: int
+    """Trials that train side by side, as expected."""
+
+
+class ExperimentLeft(Event, type="instance.experiment_left", key=("experiment_id",)):
+    """An experiment with a deadline or a budget of money has ended."""
+
+    experiment_id: Id
+    at: float
+
+
+class ExperimentBudgetCrossed(
+    Event, type="instance.experiment_budget_crossed", key=("experiment_id",)
+):
+    """An experiment spent a share of its budget of money."""
+
+    experiment_id: Id
+    share: float
+    """1: all of it, with what its machines cost until they are released. The search ends."""
+    spent: float
+    limit: float
+    at: float
+
+
 class TaskNoted(Event, type="instance.task_noted", key=("pool",)):
-    """How far work with a deadline is."""
+    """How far a trial with a deadline is, and the trials that follow it in its place."""
 
     pool: Id
     task_id: Id
+    """The trial."""
     allocation_id: Id | None
-    """Its attempt that runs; None: it waits."""
+    """Its newest attempt; None: it has none."""
     slots: int
     total: float
-    """Seconds of computing, all in all."""
+    """Seconds of computing, all in all; 0: it neither runs nor waits."""
     done: float
     """Of these, done at `at`."""
     begun_at: float
     deadline_at: float
+    at: float
+    experiment_id: Id | None = None
+    target: int = 0
+    """How far the trial is to train, in units of the time metric."""
+    time: float = 0
+    """How far it is."""
+    saved: float = 0
+    """How far its newest checkpoint is."""
+    pace: float | None = None
+    """Units a second; None: not known yet."""
+
+
+class PoolLimits(Frozen):
+    """What people may change of a pool. None: as it is, or was."""
+
+    mode: Literal["act", "observe"] | None = None
+    min_instances: int | None = Field(default=None, ge=0)
+    max_instances: int | None = Field(default=None, ge=0)
+    per_hour: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """USD that it may spend in a clock hour."""
+    per_day: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """The same for a day (UTC)."""
+
+    @property
+    def given(self) -> dict[str, str | int | float]:
+        """Those that are not None."""
+        return self.model_dump(exclude_none=True)
+
+
+class PoolConfigured(Event, type="instance.pool_configured", key=("pool",)):
+    """A pool as its description has it. Said when the provisioner first serves it, and when its
+    description became another one."""
+
+    pool: Id
+    driver: str
+    provisioning: Literal["spot", "on_demand"]
+    deadline_policy: str
+    kinds: list[str]
+    zones: list[str]
+    limits: PoolLimits
+    at: float
+
+
+class PoolDropped(Event, type="instance.pool_dropped", key=("pool",)):
+    """A pool is not configured any more; its machines are stopped."""
+
+    pool: Id
+    at: float
+
+
+class PoolChanged(Event, type="instance.pool_changed", key=("pool",)):
+    """A pool goes by other limits than its description's, as a person asked."""
+
+    pool: Id
+    changes: PoolLimits
+    """All that differ from now on; none: it goes by its description."""
+    draining: bool
+    """Whether its machines are released, and none starts."""
     at: float
 
 
@@ -227,3 +329,5 @@ class DemandNoted(Event, type="instance.demand_noted", key=("pool",)):
     """Slots that waiting gangs ask for."""
     by_type: dict[str, int] = Field(default_factory=dict)
     """The same by the model of slot that they ask for; "": any."""
+    wants: list[Want] = Field(default_factory=list)
+    """All gangs that wait, those included that the pool could not hold."""

@@ -28,6 +28,10 @@ class NodeJoined(Event, type="node.joined", key=_NODE):
     """The provisioner's id of the machine, if it started it."""
 
 
+PREEMPTED = "preempted"
+"""What the reason for a node's draining contains when its cloud takes the machine back."""
+
+
 class NodeNoticed(Event, type="node.draining", key=_NODE):
     """The machine goes away in `seconds`, or was told to drain; its runs are checkpointing."""
 
@@ -133,6 +137,14 @@ class CheckpointSaved(Event, type="checkpoint.saved", key=_TRIAL):
     checkpoint: Checkpoint
 
 
+class CheckpointRemoved(Event, type="checkpoint.removed", key=_TRIAL):
+    """A checkpoint is no longer in storage: nobody needed it any more."""
+
+    experiment_id: Id
+    trial_id: Id
+    url: str
+
+
 class ValidationReported(Event, type="metric.validation", key=_TRIAL):
     """A report that carries the searcher's metric."""
 
@@ -146,6 +158,9 @@ class ValidationReported(Event, type="metric.validation", key=_TRIAL):
     metrics: dict[str, float]
     at: float
     """Unix seconds."""
+    sequence: int = 0
+    """Number of the report in its attempt. Rank 0 reports; a step that comes again in a later
+    attempt was trained again, and the earlier report is superseded."""
 
 
 class TrainingReported(Event, type="metric.training", key=_TRIAL):
@@ -162,6 +177,8 @@ class TrainingReported(Event, type="metric.training", key=_TRIAL):
     """`training`, `validation`, or `system`: of the machine and the platform, not the script."""
     source: str = ""
     """Of `system`: the node that measured it; its step is then the last that was reported."""
+    sequence: int = 0
+    """As in `metric.validation`; 0 where a node measured it."""
 
 
 class LogWritten(Event, type="log.written", key=_TRIAL):
@@ -174,5 +191,9 @@ class LogWritten(Event, type="log.written", key=_TRIAL):
     stream: Literal["stdout", "stderr"]
     lines: list[str]
     sequence: int
-    """Number of the first line, by rank and stream, from 0."""
+    """Number of the first line, by attempt, rank and stream, from 0."""
     at: float
+    attempt: int = 1
+    dropped: int = 0
+    """Lines that this event stands for: there were too many, and it says so in one line of its
+    own. The file in storage has them."""

@@ -43,6 +43,8 @@ class SearchAccepted(Event, type="search.accepted", key=_EXPERIMENT):
     storage_url: str
     at: float = 0.0
     """Unix seconds."""
+    units: int | None = None
+    """Units of the time metric that its trials train in all, as expected; None: nobody can tell."""
 
 
 class SearchWarmed(Event, type="search.warmed", key=_EXPERIMENT):
@@ -71,6 +73,8 @@ class SearchChanged(Event, type="search.changed", key=_EXPERIMENT):
     experiment_id: Id
     max_trials: int | None = None
     max_concurrent_trials: int | None = None
+    units: int | None = None
+    """As in `search.accepted`, from now on."""
 
 
 class SearchClosing(Event, type="search.closing", key=_EXPERIMENT):

@@ -31,6 +31,13 @@ Inherits = Literal["nothing", "weights", "training"]
 step 0 with, or a training to go on with at its step, with hyperparameters of the trial's own."""
 
 
+class Container(Frozen):
+    """What each rank runs in. See `config.Environment`."""
+
+    image: str
+    runtime: Literal["docker", "podman"] | None = None
+
+
 class Task(Frozen):
     """All that a worker needs to run one attempt of a trial."""
 
@@ -52,6 +59,11 @@ class Task(Frozen):
     checkpoint: Checkpoint | None
     """Where to go on from; None: from the start."""
     inherits: Inherits = "nothing"
+    workspace: Id = "default"
+    secrets: list[Id] = Field(default_factory=list)
+    """Names of secrets of the workspace, which the worker puts into the environment."""
+    container: Container | None = None
+    """None: ranks run beside the worker."""
 
 
 class TrialCreated(Event, type="trial.created", key=_TRIAL):
@@ -184,6 +196,9 @@ class TrialStopped(_TrialClosed, type="trial.stopped", key=_TRIAL):
 
 class TrialCancelled(_TrialClosed, type="trial.cancelled", key=_TRIAL):
     """A person ended it."""
+
+    at_once: bool = False
+    """True: it is killed, and does not checkpoint before."""
 
 
 class TrialFailed(_TrialClosed, type="trial.failed", key=_TRIAL):

@@ -7,18 +7,56 @@ from typing import Annotated
 
 import typer
 
-from shoal.cli import control, events, explain, local, plan, read, run, search
+from shoal.cli import (
+    change,
+    checkpoint,
+    control,
+    cost,
+    doctor,
+    events,
+    explain,
+    local,
+    login,
+    metrics,
+    migrate,
+    model,
+    plan,
+    pool,
+    queue,
+    read,
+    run,
+    search,
+    template,
+    token,
+    top,
+    user,
+    webhook,
+    workspace,
+)
 from shoal.client import ShoalError
 
-app = typer.Typer(
-    name="shoal", add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 refused, failed, or no answer; 2 wrong usage; 3 the experiment that was"
+    " waited for was cancelled; 130 interrupted."
 )
-for _part in (local, run, read, control, plan):
+app = typer.Typer(
+    name="shoal", epilog=EXIT_CODES, rich_markup_mode=None, pretty_exceptions_enable=False
+)
+for _part in (local, login, run, read, metrics, control, change, cost, plan, migrate, doctor, top):
     _part.add(app)
 for _name, _group in (
+    ("checkpoint", checkpoint.group),
     ("explain", explain.group),
+    ("pool", pool.group),
+    ("queue", queue.group),
     ("search", search.group),
     ("events", events.group),
+    ("model", model.group),
+    ("template", template.group),
+    ("token", token.group),
+    ("user", user.group),
+    ("webhook", webhook.group),
+    ("workspace", workspace.group),
 ):
     app.add_typer(_group, name=_name)
 

@@ -4,17 +4,29 @@ import importlib.util
 import json
 import os
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from shoal.client import Client, ShoalError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Output = Annotated[
+    Literal["wide", "json"] | None,
+    typer.Option("--output", "-o", help="`wide`: all columns, nothing cut; `json`: as --json."),
+]
 Id = Annotated[str, typer.Argument(metavar="ID", help="An experiment's id, as `shoal ls` shows.")]
 AnyId = Annotated[str, typer.Argument(metavar="ID", help="Of an experiment or a trial.")]
+
+COLOURS = {
+    "active": "green", "running": "green", "completed": "cyan", "ready": "green",
+    "paused": "yellow", "waiting": "yellow", "draining": "yellow",
+    "failed": "red", "cancelled": "magenta", "stopped": "magenta", "removed": "red",
+}  # fmt: skip
+"""Of states, on a terminal."""
 
 PASS_THROUGH = {
     "allow_extra_args": True,
@@ -53,8 +65,14 @@ def say_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def table(columns: list[str], rows: list[list[Any]], nothing: str) -> None:
-    """Print rows below one another, or the sentence `nothing` if there is none."""
+def as_json(json: bool, output: str | None) -> bool:
+    """Whether JSON was asked for, in either way."""
+    return json or output == "json"
+
+
+def table(columns: list[str], rows: list[list[Any]], nothing: str, *, wide: bool = False) -> None:
+    """Print rows below one another, or the sentence `nothing` if there is none. `wide`: each on
+    one line, however long."""
     if not rows:
         say(nothing)
         return
@@ -62,10 +80,18 @@ def table(columns: list[str], rows: list[list[Any]], nothing: str) -> None:
     for column in columns:
         grid.add_column(column, overflow="fold")
     for row in rows:
-        grid.add_row(*(text(cell) for cell in row))
+        grid.add_row(*(_cell(cell) for cell in row))
     out = Console()
-    wide = out if out.is_terminal else Console(width=200)
-    wide.print(grid, highlight=False, markup=False)
+    if wide:
+        out = Console(width=100_000)
+    elif not out.is_terminal:
+        out = Console(width=200)
+    out.print(grid, highlight=False, markup=False, crop=False)
+
+
+def _cell(value: Any) -> Text:
+    words = text(value)
+    return Text(words, style=COLOURS.get(words, ""))
 
 
 def text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""`shoal pause`, `resume`, `stop`, `set`."""
+"""`shoal pause`, `resume`, `stop`, `kill`, `set`."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from shoal.cli.base import AnyId, Id, client, is_trial, say
 
 def add(app: typer.Typer) -> None:
     """Add these commands to an application."""
-    for command in (pause, resume, stop):
+    for command in (pause, resume, stop, kill):
         app.command()(command)
     app.command("set")(change)
 
@@ -27,12 +27,18 @@ def resume(id: Id) -> None:
 
 
 def stop(id: AnyId) -> None:
-    """End an experiment, or one trial alone."""
+    """End an experiment, or one trial alone, with a last checkpoint of what runs."""
     if is_trial(id):
         client().stop_trial(id)
     else:
         client().cancel(id)
     say(f"{id} is asked to end.")
+
+
+def kill(id: Id) -> None:
+    """End an experiment at once: what was trained since the last checkpoints is lost."""
+    client().kill(id)
+    say(f"{id} is asked to end at once.")
 
 
 def change(

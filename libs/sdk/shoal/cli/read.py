@@ -1,30 +1,58 @@
 """Commands that show what is: `ls`, `show`, `logs`, `metrics`, `nodes`."""
 
 import time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
-from shoal.cli.base import AnyId, Json, client, is_trial, say, say_json, table, text
+from shoal.cli.base import (
+    AnyId,
+    Json,
+    Output,
+    as_json,
+    client,
+    is_trial,
+    say,
+    say_json,
+    table,
+    text,
+)
 from shoal.client import TERMINAL, Client, Row
 
+_WIDE = ("METHOD", "OWNER", "WORKSPACE", "LABELS", "ENDED", "SLOT-HOURS", "REASON")
 Trial = Annotated[str | None, typer.Option(help="Of this trial alone.")]
 
 
 def add(app: typer.Typer) -> None:
     """Add these commands to an application."""
-    for command in (ls, show, logs, metrics, nodes):
+    for command in (ls, show, logs, nodes):
         app.command()(command)
 
 
 def ls(
-    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 50, json: Json = False
+    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 50,
+    state: Annotated[list[str] | None, typer.Option(help="In this state; repeatable.")] = None,
+    name: Annotated[str | None, typer.Option(help="With this in the name.")] = None,
+    label: Annotated[list[str] | None, typer.Option(help="With this label; repeatable.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Of this user.")] = None,
+    workspace: Annotated[str | None, typer.Option(help="In this workspace.")] = None,
+    search: Annotated[str | None, typer.Option(help="With these words somewhere.")] = None,
+    sort: Annotated[
+        str | None, typer.Option(help="By submitted, ended, name, state or owner; -name: down.")
+    ] = None,
+    all: Annotated[bool, typer.Option("--all", help="Archived ones, too.")] = False,
+    output: Output = None,
+    json: Json = False,
 ) -> None:
     """List experiments, newest first."""
-    found = client().experiments(limit)
-    if json:
+    found = client().experiments(
+        limit, state=state, name=name, label=label, owner=owner, workspace=workspace, q=search,
+        sort=sort, archived=None if all else False,
+    )  # fmt: skip
+    if as_json(json, output):
         say_json(found)
         return
+    wide = output == "wide"
     rows = [
         [
             e["experiment_id"],
@@ -33,15 +61,17 @@ def ls(
             _when(e["submitted_at"]),
             e["trials"],
             _best(e),
+            *([_more(e, name) for name in _WIDE] if wide else []),
         ]
         for e in found
     ]
-    columns = ["ID", "NAME", "STATE", "SUBMITTED", "TRIALS", "BEST"]
-    table(columns, rows, "No experiment yet. `shoal run FILE` submits one.")
+    columns = ["ID", "NAME", "STATE", "SUBMITTED", "TRIALS", "BEST", *(_WIDE if wide else ())]
+    table(columns, rows, "No experiment here. `shoal run FILE` submits one.", wide=wide)
 
 
-def show(id: AnyId, json: Json = False) -> None:
+def show(id: AnyId, output: Output = None, json: Json = False) -> None:
     """Show an experiment with its trials, or one trial."""
+    json = as_json(json, output)
     line = client()
     if is_trial(id):
         trial = line.trial(id)
@@ -58,7 +88,7 @@ def show(id: AnyId, json: Json = False) -> None:
              "max_concurrent_trials", "best", "slot_seconds")  # fmt: skip
     _fields({name: experiment.get(name) for name in shown})
     say("")
-    _trials(experiment, trials)
+    _trials(experiment, trials, wide=output == "wide")
     if experiment.get("front"):
         say("")
         _front(experiment)
@@ -90,31 +120,14 @@ def logs(
         time.sleep(0.5)
 
 
-def metrics(
-    id: AnyId,
-    group: Annotated[Literal["validation", "training"], typer.Option()] = "validation",
-    trial: Trial = None,
-    json: Json = False,
-) -> None:
-    """Print the reports of an experiment's trials, or of one trial."""
-    experiment = id
-    if is_trial(id):
-        experiment, trial = id.rpartition("-")[0], id
-    found = client().metrics(experiment, group=group, trial=trial)
-    if json:
-        say_json(found)
-        return
-    rows = [[p["trial_id"], p["step"], p.get("time"), p["metrics"]] for p in found]
-    table(["TRIAL", "STEP", "TIME", "METRICS"], rows, f"No {group} report yet.")
-
-
 def nodes(
     all: Annotated[bool, typer.Option("--all", help="Those that are gone, too.")] = False,
+    output: Output = None,
     json: Json = False,
 ) -> None:
     """List the machines that have slots."""
     found = [n for n in client().nodes() if all or n["state"] != "removed"]
-    if json:
+    if as_json(json, output):
         say_json(found)
         return
     rows = [
@@ -128,10 +141,15 @@ def nodes(
         ]
         for n in found
     ]
-    table(["NODE", "POOL", "STATE", "USED", "MODELS", "TRIALS"], rows, "No node at the moment.")
+    table(
+        ["NODE", "POOL", "STATE", "USED", "MODELS", "TRIALS"],
+        rows,
+        "No node at the moment.",
+        wide=output == "wide",
+    )
 
 
-def _trials(experiment: Row, trials: list[Row]) -> None:
+def _trials(experiment: Row, trials: list[Row], *, wide: bool = False) -> None:
     """The table of an experiment's trials. Columns that say nothing here are left out."""
     brackets = len({t.get("bracket", 0) for t in trials}) > 1
     objectives = _objectives(experiment)
@@ -153,7 +171,11 @@ def _trials(experiment: Row, trials: list[Row]) -> None:
     ]
     columns = ["TRIAL", "STATE", "ORIGIN", *(["BRACKET"] if brackets else []), "RUNG", "TIME"]
     columns += ["METRIC", *objectives, "BEST", "NODES", "HYPERPARAMETERS"]
-    table(columns, rows, "No trial yet.")
+    if wide:
+        names = ("slots", "slot_seconds", "restarts", "losses", "preemptions", "reason")
+        rows = [[*row, *(t[name] for name in names)] for row, t in zip(rows, trials, strict=True)]
+        columns += [name.replace("_", "-").upper() for name in names]
+    table(columns, rows, "No trial yet.", wide=wide)
 
 
 def _front(experiment: Row) -> None:
@@ -200,6 +222,23 @@ def _fields(row: Row) -> None:
     width = max(len(name) for name in row)
     for name, value in row.items():
         say(f"{name.replace('_', ' '):{width}}  {text(value)}")
+
+
+def _more(experiment: Row, column: str) -> Any:
+    """A cell of `-o wide`."""
+    config = experiment["config"]
+    match column:
+        case "METHOD":
+            return config["searcher"]["name"]
+        case "WORKSPACE":
+            return config["resources"].get("workspace")
+        case "LABELS":
+            return experiment.get("labels", config["labels"])
+        case "ENDED":
+            return None if experiment["ended_at"] is None else _when(experiment["ended_at"])
+        case "SLOT-HOURS":
+            return experiment["slot_seconds"] / 3600
+    return experiment.get(column.lower())
 
 
 def _when(seconds: float) -> str:

@@ -1,6 +1,7 @@
 """`shoal run`: from a file to an experiment, and its story as it happens."""
 
 import time
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,18 +9,25 @@ import typer
 import yaml
 
 from shoal.cli import story
-from shoal.cli.base import Json, client, say, say_json
-from shoal.client import Client, ShoalError
+from shoal.cli.base import Id, Json, client, say, say_json
+from shoal.cli.progress import counting, sending
+from shoal.client import Client, Row, ShoalError
+
+_TRIAL_ENDS = ("trial.completed", "trial.stopped", "trial.cancelled", "trial.failed")
 
 
 def add(app: typer.Typer) -> None:
     """Add the command to an application."""
     app.command()(run)
+    app.command()(wait)
 
 
 def run(
     file: Annotated[Path, typer.Argument(help="The experiment, as YAML.")],
     follow: Annotated[bool, typer.Option(help="Tell what happens until it has ended.")] = True,
+    template: Annotated[
+        str | None, typer.Option(help="What the file is put on top of; see `shoal template`.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Submit an experiment with the code in its file's folder.
@@ -28,13 +36,38 @@ def run(
     """
     config = load(file)
     line = client()
-    experiment = line.run(config, file.absolute().parent)
+    experiment = _submit(line, config, file.absolute().parent, template)
     if json:
         say_json(experiment)
     if follow:
         raise typer.Exit(tell(line, experiment["experiment_id"], json))
     if not json:
         say(f"{experiment['experiment_id']} submitted; `shoal show` and `shoal logs` tell more.")
+
+
+def wait(id: Id, json: Json = False) -> None:
+    """Wait until an experiment has ended. Exit code: 0 completed, 1 failed, 3 cancelled."""
+    line = client()
+    most = line.experiment(id)["max_trials"]
+    over: set[str] = set()
+    types = (*story.ENDS, *_TRIAL_ENDS)
+    with counting(id) as update:
+        for event in line.events(experiment=id, types=types, since="start"):
+            if event["type"] in story.ENDS:
+                break
+            over.add(event["data"]["trial_id"])
+            update(len(over), most, "trials have ended")
+    experiment = line.experiment(id)
+    if json:
+        say_json(experiment)
+    else:
+        say(f"{id} is {experiment['state']}.")
+    raise typer.Exit(story.ENDS[f"search.{experiment['state']}"])
+
+
+def _submit(line: Client, config: Any, folder: Path, template: str | None) -> Row:
+    with sending("the code") as advance:
+        return line.run(config, folder, watch=advance, template=template)
 
 
 def load(file: Path) -> Any:
@@ -53,6 +86,8 @@ def load(file: Path) -> Any:
         ) from error
     if not isinstance(config, dict):
         raise ShoalError(f"{file} must be a mapping of fields to values.")
+    if isinstance(deadline := config.get("deadline"), date):  # as YAML reads one without quotes
+        config["deadline"] = deadline.isoformat()
     return config
 
 

@@ -33,8 +33,16 @@ def _request(verb: str, data: dict[str, Any]) -> str:
             return f"a trial was asked for: {text(data['hyperparameters'])}"
         case "trial_extend":
             return f"{data['trial_id']} was asked to train on, to {data['target']}"
+        case "checkpoint_change":
+            return f"{data['change']} was asked for of {data['url']}"
         case "trial_stop":
             return f"{data['trial_id']} was asked to end"
+        case "trial_move":
+            return f"{data['trial_id']} was asked to go ahead of {data['ahead_of']}"
+        case "share_change":
+            names = ("weight", "priority", "max_slots", "hold")
+            asked = {name: data[name] for name in names if data.get(name) is not None}
+            return f"another share was asked for: {text(asked)}"
     return f"{verb} was asked for"
 
 

@@ -8,7 +8,8 @@ everything is synced first. What has no manifest is no checkpoint. Files load wi
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import fsspec
@@ -16,8 +17,6 @@ import fsspec
 from shoal_contract.events import Checkpoint
 
 MANIFEST = "manifest.json"
-PIN = "pinned"
-"""A file of this name in a checkpoint's folder keeps it from being removed."""
 READ = 1 << 20
 """Bytes that are read at once."""
 
@@ -94,10 +93,6 @@ class Folder:
         except (OSError, ValueError) as error:
             raise CheckpointError(f"the checkpoint {self.url} cannot be read: {error}") from error
 
-    def pinned(self) -> bool:
-        """Whether a person wants it kept, whatever the experiment's settings say."""
-        return bool(self._fs.exists(f"{self._path}/{PIN}"))
-
     def remove(self) -> bool:
         """Remove it, the manifest first; whether it was there."""
         if not self._fs.exists(self._path):
@@ -118,6 +113,31 @@ class Folder:
                 f"{self.url}/{name} is not what was saved: its checksum differs"
                 f" ({found['size']} bytes, {wanted['size']} were written)"
             )
+
+    def fetch(
+        self, name: str, wanted: Mapping[str, Any], target: Path, heard: Callable[[int], None]
+    ) -> None:
+        """Copy a file of the manifest under the folder `target`; `heard` is told of the bytes.
+
+        Raises CheckpointError if it is missing, is not what was written, or has a name that leads
+        out of the folder.
+        """
+        place = PurePosixPath(name)
+        if place.is_absolute() or ".." in place.parts:
+            raise CheckpointError(f"{self.url} names a file outside of itself: {name}")
+        path = target / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256()
+        try:
+            with self._fs.open(f"{self._path}/{name}", "rb") as file, path.open("wb") as copy:
+                while block := file.read(READ):
+                    digest.update(block)
+                    copy.write(block)
+                    heard(len(block))
+        except OSError as error:
+            raise CheckpointError(f"{self.url}/{name} cannot be copied: {error}") from error
+        if digest.hexdigest() != wanted["sha256"]:
+            raise CheckpointError(f"{self.url}/{name} is not what was saved: its checksum differs")
 
     def read(self, name: str) -> Any:
         """One object that `write` saved, on the CPU."""

@@ -31,6 +31,7 @@ class Line:
 
         self.token = token
         self._channel: Any = grpc.insecure_channel(f"unix:{socket}")
+        self._calls: dict[str, Any] = {}
 
     def hello(self, rank: int) -> line.Welcome:
         """What this rank is to do."""
@@ -71,13 +72,14 @@ class Line:
     def _call(self, method: str, request: BaseModel, answer: type[A], seconds: float) -> A:
         import grpc
 
-        call = self._channel.unary_unary(
-            f"/{line.SERVICE}/{method}",
-            request_serializer=_bytes,
-            response_deserializer=answer.model_validate_json,
-        )
+        if method not in self._calls:
+            self._calls[method] = self._channel.unary_unary(
+                f"/{line.SERVICE}/{method}",
+                request_serializer=_bytes,
+                response_deserializer=answer.model_validate_json,
+            )
         try:
-            result: A = call(request, timeout=seconds, wait_for_ready=True)
+            result: A = self._calls[method](request, timeout=seconds, wait_for_ready=True)
         except grpc.RpcError as error:
             raise _meaning(method, error) from error
         return result

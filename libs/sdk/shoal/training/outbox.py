@@ -8,11 +8,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 from shoal_contract.events import Checkpoint
-from shoal_contract.line import Numbers
+from shoal_contract.line import Group, Numbers
 
-LINGER = 0.25
+LINGER = 1.0
 """Seconds that training numbers wait for others, to go out together."""
 MOST = 500
 """Reports in one message."""
@@ -26,6 +27,16 @@ class ClosedError(RuntimeError):
     """The worker says that this run is over: nothing more is to be sent."""
 
 
+class Said(NamedTuple):
+    """A report as the training makes it: as cheap as can be. See `Numbers`."""
+
+    step: int
+    metrics: dict[str, float]
+    group: Group
+    at: float
+    sequence: int
+
+
 class Outbox:
     """Sends reports and checkpoints. `report` and `saved` raise OSError when the worker is not
     there, and ClosedError when nothing more is wanted."""
@@ -36,27 +47,33 @@ class Outbox:
         saved: Callable[[Checkpoint], None],
     ) -> None:
         self._report, self._saved = report, saved
-        self._items: deque[Numbers | Checkpoint] = deque()
+        self._items: deque[Said | Checkpoint] = deque()
         self._changed = threading.Condition()
         self._urgent = self._closed = False
         self._thread: threading.Thread | None = None
 
-    def put(self, item: Numbers | Checkpoint, *, now: bool) -> None:
-        """Send it after what came before; with `now`, without waiting for more."""
+    def put(self, item: Said | Checkpoint, *, now: bool) -> None:
+        """Send it after what came before; with `now`, without waiting for more.
+
+        It takes no lock and wakes nobody, where it can: the thread looks by itself.
+        """
+        if self._closed:
+            return
+        self._items.append(item)
+        held = len(self._items)
+        if now or held % MOST == 0 or self._thread is None:
+            self._wake(now)
+        if held > HELD:
+            with self._changed:
+                self._changed.wait_for(lambda: len(self._items) <= HELD or self._closed)
+
+    def _wake(self, urgent: bool) -> None:
         with self._changed:
-            while len(self._items) >= HELD and not self._closed:
-                self._changed.wait()
-            if self._closed:
-                return
-            first = not self._items
-            self._items.append(item)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, daemon=True, name="shoal-outbox")
                 self._thread.start()
-            if now:
-                self._urgent = True
-            if now or first or len(self._items) == MOST:
-                self._changed.notify_all()
+            self._urgent = self._urgent or urgent
+            self._changed.notify_all()
 
     def flush(self, timeout: float) -> bool:
         """Wait until everything is sent; whether it is after `timeout` seconds."""
@@ -68,9 +85,10 @@ class Outbox:
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: bool(self._items))
                 self._changed.wait_for(self._worth_sending, LINGER)
-                part = self._next()
+            if not self._items:
+                continue
+            part = self._next()
             try:
                 if isinstance(part, Checkpoint):
                     self._saved(part)
@@ -88,17 +106,18 @@ class Outbox:
                 self._changed.notify_all()
 
     def _worth_sending(self) -> bool:
-        return self._urgent or len(self._items) >= MOST
+        return bool(self._items) and (self._urgent or len(self._items) >= MOST)
 
     def _next(self) -> list[Numbers] | Checkpoint:
         first = self._items[0]
         if isinstance(first, Checkpoint):
             return first
         part: list[Numbers] = []
-        for item in self._items:
-            if isinstance(item, Checkpoint) or len(part) == MOST:
+        for place in range(min(len(self._items), MOST)):  # by places: it grows meanwhile
+            item = self._items[place]
+            if isinstance(item, Checkpoint):
                 break
-            part.append(item)
+            part.append(Numbers(**item._asdict()))
         return part
 
     def _close(self) -> None:

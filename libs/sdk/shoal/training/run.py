@@ -2,6 +2,8 @@
 
 import atexit
 import contextlib
+import itertools
+import operator
 import os
 import signal
 import sys
@@ -12,9 +14,9 @@ from typing import Any
 from shoal.training.data import Loader
 from shoal.training.line import WAITING, Line
 from shoal.training.notice import Notice
-from shoal.training.outbox import ClosedError, Outbox
+from shoal.training.outbox import ClosedError, Outbox, Said
 from shoal_contract.events import Checkpoint
-from shoal_contract.line import SOCKET_VARIABLE, TOKEN_VARIABLE, Numbers, Welcome
+from shoal_contract.line import SOCKET_VARIABLE, TOKEN_VARIABLE, Welcome
 from shoal_contract.states import StopReason
 
 LEAVING = 600.0
@@ -46,6 +48,7 @@ class Run:
         self._target, self._time = target, -1
         self._line, self._task = line, welcome.task if welcome else None
         self._outbox: Outbox | None = None
+        self._sequence = itertools.count(1)
         self._notice: Notice | None = None
         self._signalled = False
         if line is not None:
@@ -101,12 +104,11 @@ class Run:
         calls do nothing. Returns at once: they are sent in order, and again until they are safe.
 
         A report that carries the experiment's metric is a validation result: the search decides
-        on it. Each step counts once. Raises ValueError if it lacks the time metric.
+        on it. Each step counts once. Raises ValueError if it lacks the time metric, TypeError for
+        what is no number.
         """
-        numbers = {
-            name: float(value.detach() if hasattr(value, "detach") else value)
-            for name, value in metrics.items()
-        }
+        step = operator.index(step)
+        numbers = {name: _number(value) for name, value in metrics.items()}
         validation = self._task is None or self._task.metric in numbers
         if validation:
             self._time = self._place(step, numbers)
@@ -117,7 +119,7 @@ class Run:
             print(f"step {step}  {shown}", file=sys.stderr)
             return
         group: Any = "validation" if validation else "training"
-        item = Numbers(step=step, metrics=numbers, group=group, at=time.time())
+        item = Said(step, numbers, group, time.time(), next(self._sequence))
         self._outbox.put(item, now=validation)
 
     def _place(self, step: int, numbers: dict[str, float]) -> int:
@@ -159,7 +161,7 @@ class Run:
             "checkpoint_write_seconds": figures.write,
             "checkpoint_bytes": float(figures.size),
         }
-        item = Numbers(step=found.step, metrics=metrics, group="system", at=time.time())
+        item = Said(found.step, metrics, "system", time.time(), next(self._sequence))
         self._outbox.put(item, now=False)
         self._outbox.put(found, now=True)
 
@@ -200,7 +202,10 @@ class Run:
     def should_stop(self) -> bool:
         """Whether to leave now: told to, or trained in full. Every rank must call it, equally
         often, and all get the same answer; it may be called after each batch, and in warm-up and
-        evaluation. At the target it waits for the searcher's word."""
+        evaluation. At the target it waits for the searcher's word. With several ranks each call
+        is one all-reduce of a number."""
+        if self.world_size == 1:
+            return self._told_to_stop()
         from shoal.training import ranks
 
         return ranks.anyone(self._told_to_stop())
@@ -242,6 +247,12 @@ class Run:
             os._exit(1)
         if self._line is not None:
             self._line.close()
+
+
+def _number(value: Any) -> float:
+    if type(value) is float:
+        return value
+    return float(value.detach() if hasattr(value, "detach") else value)
 
 
 def _hear_sigterm(run: Run) -> None:

@@ -54,6 +54,21 @@ class AddToIndex:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoveFromIndex:
+    """Take a member out of an ordered set, if it is there."""
+
+    index: str
+    member: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Remove whole rows, lists and sets."""
+
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Append:
     """Add an item to a list; only the newest `keep` stay (0: all do)."""
 
@@ -62,7 +77,27 @@ class Append:
     keep: int = 0
 
 
-Change = SetFields | RemoveField | Increment | KeepBest | AddToIndex | Append
+@dataclass(frozen=True, slots=True)
+class SetCounted:
+    """Set a field of a row to a text; another row counts how many fields have each text."""
+
+    key: str
+    counts: str
+    field: str
+    text: str
+
+
+Change = (
+    SetFields
+    | RemoveField
+    | Increment
+    | KeepBest
+    | AddToIndex
+    | RemoveFromIndex
+    | Forget
+    | Append
+    | SetCounted
+)
 
 
 def finite(value: Json) -> Json:

@@ -9,6 +9,7 @@ from shoal_contract.subjects import (
     INSTANCES,
     LOGS,
     PREFIX,
+    REFUSED,
     RUNS,
     SCHEDULE,
     SEARCH,
@@ -19,12 +20,14 @@ from shoal_contract.subjects import (
     stream_of,
 )
 
-EVENT_STREAMS = (EXPERIMENTS, SEARCH, SCHEDULE, INSTANCES, RUNS, VALIDATION, TRAINING, LOGS)
+EVENT_STREAMS = (
+    EXPERIMENTS, SEARCH, SCHEDULE, INSTANCES, RUNS, VALIDATION, TRAINING, LOGS, REFUSED,
+)  # fmt: skip
 """In this order a position lists the streams; new ones are added at the end."""
 
 
 def encode(positions: Mapping[str, int]) -> str:
-    """The sequences of the last events seen, stream by stream, e.g. `3-17-0-0-2-0-0-0`."""
+    """The sequences of the last events seen, stream by stream, e.g. `3-17-0-0-2-0-0-0-0`."""
     return "-".join(str(positions.get(stream.name, 0)) for stream in EVENT_STREAMS)
 
 

@@ -1,5 +1,6 @@
 """Rows as readers get them: what several streams brought, put together."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,24 +15,32 @@ def smaller_is_better(experiment: Mapping[str, Any]) -> bool:
     return bool(experiment["config"]["searcher"].get("smaller_is_better", True))
 
 
-def experiment(row: Row, states: Sequence[str]) -> Row:
+def experiment(row: Row, counts: Mapping[str, int]) -> Row:
     """An experiment, with the number of its trials by state. `max_trials` and
     `max_concurrent_trials` are as a person changed them, and null where the method has none.
-    `closing` says why no more trials are proposed; `front` is known when the search has ended."""
+    `closing` says why no more trials are proposed; `front` is known when the search has ended.
+    `revision` counts what people changed of what it is called, and of its place in lists."""
     low, high = row.get("best_low"), row.get("best_high")
     best = row.get("best") or (low if smaller_is_better(row) else high)
-    counts = Counter(states)
     searcher = row["config"]["searcher"]
     return {
         "experiment_id": row["experiment_id"],
-        "name": row["config"]["name"],
+        "name": row.get("name", row["config"]["name"]),
+        "description": row.get("description", row["config"]["description"]),
+        "labels": row.get("labels", row["config"]["labels"]),
+        "notes": row.get("notes", ""),
+        "archived": row.get("archived", False),
+        "revision": int(row.get("revision", 0)),
+        "workspace": row["config"]["resources"].get("workspace", "default"),
+        "forked_from": row.get("forked_from"),
+        "continues": row.get("continues"),
         "state": row.get("state", ExperimentState.ACTIVE.value),
         "reason": row.get("reason"),
         "owner": row.get("owner"),
         "submitted_at": row["submitted_at"],
         "cancel_requested_at": row.get("cancel_requested_at"),
         "ended_at": row.get("ended_at"),
-        "trials": {s.value: counts[s.value] for s in TrialState if counts[s.value]},
+        "trials": {s.value: counts[s.value] for s in TrialState if counts.get(s.value)},
         "max_trials": row.get("max_trials", searcher.get("max_trials")),
         "max_concurrent_trials": row.get(
             "max_concurrent_trials", searcher.get("max_concurrent_trials")
@@ -100,11 +109,29 @@ def nodes(rows: Sequence[Row], allocations: Sequence[Row]) -> list[Row]:
     ]
 
 
-def queue(rows: Sequence[Row]) -> list[Row]:
-    """What waits, the first in line first: by priority, then by age."""
-    return sorted(rows, key=lambda r: (r["priority"], r["queued_at"], r["allocation_id"]))
-
-
-def series(points: Sequence[Row]) -> list[Row]:
-    """Reports in the order of steps; of a step that was trained again, the newest counts."""
-    return [p for _, p in sorted({point["step"]: point for point in points}.items())]
+def queue(
+    rows: Mapping[str, Row],
+    waiting: Mapping[str, Row],
+    moved: Mapping[str, Row],
+    shares: Mapping[str, Row],
+) -> list[Row]:
+    """What waits, pool by pool: by priority, then by age, as people changed them. What else a
+    policy goes by, shares and slots that are free, is in each one's `reason`."""
+    found = []
+    for name, row in rows.items():
+        share = shares.get(row["experiment_id"], {})
+        said = waiting.get(name, {}) | moved.get(name, {})
+        found.append(
+            row
+            | {
+                "priority": share.get("priority") or row["priority"],
+                "hold": share.get("hold", False),
+                "since": said.get("since") or row["queued_at"],
+                "number": said.get("number") or math.inf,  # told in a moment
+                "why": said.get("why"),
+                "reason": said.get("reason"),
+                "expected_at": said.get("expected_at"),
+            }
+        )
+    found.sort(key=lambda r: (r["pool"], r["priority"], r["number"], r["since"]))
+    return [{k: v for k, v in row.items() if k != "number"} for row in found]

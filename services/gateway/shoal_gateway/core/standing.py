@@ -8,6 +8,7 @@ from fractions import Fraction
 from shoal_contract.envelope import Envelope
 from shoal_contract.events import (
     AllocationGranted,
+    AllocationWaiting,
     Event,
     TrialCreated,
     TrialExtended,
@@ -17,6 +18,7 @@ from shoal_contract.events import (
     TrialRequested,
     TrialStarted,
 )
+from shoal_contract.ids import allocation_id
 from shoal_gateway.core import keys
 from shoal_gateway.core.rows import Row, smaller_is_better
 
@@ -43,6 +45,8 @@ class _Life:
     """Of its last result."""
     started: float | None = None
     """When its attempt got slots."""
+    waits: str = ""
+    """Why its attempt waits, and when the scheduler said so."""
     extended: bool = False
     """Whether it may go on, since it was paused."""
 
@@ -62,9 +66,11 @@ def standing(
     trial_id: str, story: Sequence[Envelope], experiment: Row, trials: Sequence[Row]
 ) -> str:
     """The sentence on a trial. `story` is its events in their order; `experiment` and `trials`,
-    all of the experiment's, are rows as they are stored."""
+    all of the experiment's, are rows as they are stored. For one that waits for slots the
+    scheduler's own sentence follows."""
     life = _live(story)
-    return f"Trial {trial_id} {_words(trial_id, life, experiment, trials)}."
+    waits = life.waits if isinstance(life.last, TrialRequested) and life.started is None else ""
+    return f"Trial {trial_id} {_words(trial_id, life, experiment, trials)}.{waits}"
 
 
 def place_now(trial_id: str, experiment: Row, trials: Sequence[Row]) -> Place | None:
@@ -96,6 +102,9 @@ def _live(story: Sequence[Envelope]) -> _Life:
             case TrialStarted() | AllocationGranted() as event:
                 if event.attempt == life.attempt:
                     life.started = event.at
+            case AllocationWaiting() as event:
+                if event.allocation_id == allocation_id(event.trial_id, life.attempt):
+                    life.waits = f" At {_clock(envelope.time)}: {event.reason}"
             case TrialMeasured() as event:
                 life.time = event.time
             case TrialExtended() as event:
@@ -104,7 +113,7 @@ def _live(story: Sequence[Envelope]) -> _Life:
                 life.last, life.since, life.extended = event, envelope.time, False
                 if isinstance(event, TrialRequested):
                     life.attempt, life.target = event.attempt, event.task.target
-                    life.started = None
+                    life.started, life.waits = None, ""
             case event if event.type in _ENDS:
                 life.last, life.since = event, envelope.time
     return life

@@ -7,6 +7,7 @@ from shoal_contract.envelope import Envelope
 from shoal_contract.events import (
     REGISTER,
     AllocationGranted,
+    AllocationWaiting,
     Event,
     TrialCheckpointed,
     TrialCreated,
@@ -31,12 +32,14 @@ def decisions_of(experiment_id: str, trial_id: str) -> list[str]:
     ]
 
 
-def grants_of(experiment_id: str, trial_id: str, decisions: Sequence[Envelope]) -> list[str]:
-    """The subjects of the scheduler's grants to the attempts of a trial."""
+def answers_of(experiment_id: str, trial_id: str, decisions: Sequence[Envelope]) -> list[str]:
+    """The subjects of what the scheduler said about the attempts of a trial: why each waited, and
+    what it got."""
     attempts = [e.event.attempt for e in decisions if isinstance(e.event, TrialRequested)]
     return [
-        all_of("allocation.granted", experiment_id, allocation_id(trial_id, attempt))
+        all_of(name, experiment_id, allocation_id(trial_id, attempt))
         for attempt in attempts
+        for name in ("allocation.waiting", "allocation.granted")
     ]
 
 
@@ -49,6 +52,8 @@ def tell(event: Event, searcher: Mapping[str, Any]) -> str:
             slots = _slots(event.resources.slots_per_trial)
             words = f"attempt {event.attempt} asks for {slots}, to train up to {event.task.target}"
             return words + _because(event.reason)
+        case AllocationWaiting():
+            return event.reason.removeprefix(f"{event.trial_id} ").rstrip(".")
         case AllocationGranted():
             nodes = ", ".join(place.node_id for place in event.placements)
             slots = _slots(sum(len(place.slots) for place in event.placements))

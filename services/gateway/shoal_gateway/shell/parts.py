@@ -3,11 +3,19 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from fastapi import Request
+from starlette.requests import HTTPConnection
 
 from shoal_bus.bus import Bus
+from shoal_bus.sealing import Seal
+from shoal_contract.events import Event
+from shoal_contract.subjects import stream_of
 from shoal_gateway.settings import Settings
 from shoal_gateway.shell.bundles import Bundles
+from shoal_gateway.shell.directory import Directory
+from shoal_gateway.shell.freshness import wrote
+from shoal_gateway.shell.history_reader import HistoryReader
+from shoal_gateway.shell.ledger import Ledger
+from shoal_gateway.shell.oidc import Provider
 from shoal_gateway.shell.projector import Projector
 from shoal_gateway.shell.redis_store import RedisStore
 
@@ -21,11 +29,24 @@ class Parts:
     store: RedisStore
     projector: Projector
     bundles: Bundles
+    ledger: Ledger
+    directory: Directory
+    history: HistoryReader
+    provider: Provider | None
+    seal: Seal | None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the gateway ends: whoever watches events is to connect to another."""
 
+    async def publish(self, event: Event, id: str, after: int | None = None) -> int:
+        """Publish an event; returns its sequence. Raises TimeoutError if NATS does not answer,
+        and with `after` what `Bus.publish` raises."""
+        async with asyncio.timeout(self.settings.publish_timeout):
+            sequence = await self.bus.publish(event, id=id, after=after)
+        wrote(stream_of(event.type), sequence)
+        return sequence
 
-def parts(request: Request) -> Parts:
-    """The parts of the application that a request came to."""
-    found: Parts = request.app.state.parts
+
+def parts(connection: HTTPConnection) -> Parts:
+    """The parts of the application that a request or a WebSocket came to."""
+    found: Parts = connection.app.state.parts
     return found

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from redis.exceptions import RedisError
@@ -61,11 +61,20 @@ def response(
     return JSONResponse(body, status, dict(headers or {}), media_type=media)
 
 
+async def refuse(socket: WebSocket, error: ProblemError) -> None:
+    """Close a WebSocket that was not accepted yet, in a way in which a browser learns why."""
+    await socket.accept()
+    await socket.close(4000 + error.status, error.detail[:120])
+
+
 def install(app: FastAPI) -> None:
     """Make an application answer all its errors so."""
 
     @app.exception_handler(ProblemError)
-    async def problem(_: Request, error: ProblemError) -> JSONResponse:
+    async def problem(request: Request | WebSocket, error: ProblemError) -> JSONResponse | None:
+        if isinstance(request, WebSocket):
+            await refuse(request, error)
+            return None
         return response(
             error.status,
             error.detail,

@@ -10,7 +10,14 @@ import contextlib
 import json
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, MutableMapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Mapping,
+    MutableMapping,
+)
 from typing import Any
 
 from starlette.requests import ClientDisconnect
@@ -19,6 +26,7 @@ from starlette.types import Receive, Scope, Send
 
 from shoal_bus.bus import AWAY, Bus
 from shoal_bus.consume import Consumer, Delivery
+from shoal_contract.events import Event
 from shoal_contract.subjects import Stream
 from shoal_gateway.core.changes import finite
 from shoal_gateway.core.positions import EVENT_STREAMS, encode, filters
@@ -58,6 +66,10 @@ class _Source:
         return self.held.popleft()
 
 
+async def _all(_: Event) -> bool:
+    return True
+
+
 class Flow:
     """The events that one reader wants, from some position on."""
 
@@ -69,11 +81,12 @@ class Flow:
         experiment_id: str | None = None,
         types: tuple[str, ...] = (),
         follow: bool = True,
+        shown: Callable[[Event], Awaitable[bool]] = _all,
         keep_alive: float = 10.0,
         stopping: asyncio.Event | None = None,
     ) -> None:
         self._positions = dict(start)
-        self._follow, self._keep_alive = follow, keep_alive
+        self._follow, self._keep_alive, self._shown = follow, keep_alive, shown
         self._wake, self._stopping = asyncio.Event(), stopping or asyncio.Event()
         self._sources: dict[str, _Source] = {}
         for stream in EVENT_STREAMS:
@@ -85,21 +98,34 @@ class Flow:
 
     async def messages(self) -> AsyncIterator[str]:
         """Server-sent events, as text; comments when nothing happens."""
-        yield f"id: {encode(self._positions)}\n: the events of Shoal\n\n"  # where to go on from
+        async for position, event in self.entries():
+            if event is None:
+                yield f"id: {position}\n: still here\n\n"
+            else:
+                text = json.dumps(event, separators=(",", ":"), allow_nan=False)
+                yield f"id: {position}\nevent: {event['type']}\ndata: {text}\n\n"
+
+    async def entries(self) -> AsyncGenerator[tuple[str, dict[str, Any] | None], None]:
+        """Events, each with the position to go on from; None at the beginning, and when nothing
+        happens."""
+        yield encode(self._positions), None
         tasks = [asyncio.ensure_future(source.read()) for source in self._sources.values()]
         tasks.append(asyncio.ensure_future(self._heed()))
         try:
             while not self._stopping.is_set():
                 self._wake.clear()
                 while (name := self._next()) is not None:
-                    yield self._message(name, self._sources[name].take())
+                    delivery = self._sources[name].take()
+                    self._positions[name] = delivery.sequence
+                    if await self._shown(delivery.envelope.event):
+                        yield encode(self._positions), _event(delivery)
                 if self._done():
                     return
                 try:
                     async with asyncio.timeout(self._keep_alive):
                         await self._wake.wait()
                 except TimeoutError:
-                    yield ": still here\n\n"
+                    yield encode(self._positions), None
         finally:
             for task in tasks:
                 task.cancel()
@@ -127,19 +153,17 @@ class Flow:
         sources = self._sources.values()
         return not self._follow and all(s.caught_up and not s.held for s in sources)
 
-    def _message(self, name: str, delivery: Delivery) -> str:
-        self._positions[name] = delivery.sequence
-        envelope = delivery.envelope
-        data = {
-            "id": envelope.id,
-            "type": envelope.event.type,
-            "time": envelope.time,
-            "source": envelope.source,
-            "cause": envelope.cause,
-            "data": finite(envelope.event.model_dump(mode="json")),
-        }
-        text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-        return f"id: {encode(self._positions)}\nevent: {envelope.event.type}\ndata: {text}\n\n"
+
+def _event(delivery: Delivery) -> dict[str, Any]:
+    envelope = delivery.envelope
+    return {
+        "id": envelope.id,
+        "type": envelope.event.type,
+        "time": envelope.time,
+        "source": envelope.source,
+        "cause": envelope.cause,
+        "data": finite(envelope.event.model_dump(mode="json")),
+    }
 
 
 async def ends(bus: Bus) -> dict[str, int]:
@@ -157,9 +181,9 @@ class EventStream(StreamingResponse):
 
     media_type = "text/event-stream"
 
-    def __init__(self, flow: Flow, stall_timeout: float) -> None:
+    def __init__(self, messages: AsyncIterator[str], stall_timeout: float) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        super().__init__(flow.messages(), headers=headers)
+        super().__init__(messages, headers=headers)
         self._stall_timeout = stall_timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

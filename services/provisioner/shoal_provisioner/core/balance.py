@@ -83,9 +83,11 @@ def _there(draft: Draft, pool: Pool) -> list[Instance]:
 
 
 def _shed(draft: Draft, pool: Pool) -> None:
-    there = _there(draft, pool)
+    there, reason = _there(draft, pool), f"the pool may have {pool.max_instances} machines"
+    if draft.state.pool(pool.name).draining:
+        reason = "the pool is drained: checkpoint and release"
     for instance in victims(there, len(there) - pool.max_instances, draft.now):
-        draft.stop(instance, f"the pool may have {pool.max_instances} machines")
+        draft.stop(instance, reason)
 
 
 def _replace(draft: Draft, pool: Pool, shop: Shop) -> None:

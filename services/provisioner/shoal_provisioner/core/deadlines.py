@@ -18,36 +18,43 @@ class Needs:
 
     waiting: int = 0
     """Slots on demand for tasks that wait."""
-    to_on_demand: list[Instance] = field(default_factory=list)
-    """Spot machines with work that must not be lost any more."""
-    to_spot: list[Instance] = field(default_factory=list)
-    """On-demand machines all of whose work is ahead of time."""
+    to_on_demand: list[list[Instance]] = field(default_factory=list)
+    """Spot machines with work that must not be lost any more, gang by gang."""
+    to_spot: list[list[Instance]] = field(default_factory=list)
+    """On-demand machines all of whose work is ahead of time, gang by gang."""
 
 
 def needs(draft: Draft, pool: Pool, offers: Sequence[Offer]) -> Needs:
     """What the Uniform Progress policy says of each task of a pool."""
     found = Needs()
-    if pool.deadline_policy == "none":
-        return found
     history = draft.state.pool(pool.name)
+    if pool.deadline_policy == "none" or not history.tasks:
+        return found
     spot = any(o.spot and not paused(o, history.offers, draft.now) for o in offers)
-    its = draft.state.of(pool.name)
-    machines = {name: machine for machine in its for name in machine.shares}
-    ahead: dict[str, bool] = {}
+    gangs: dict[str, list[Instance]] = {}
+    for machine in draft.state.of(pool.name):
+        for name in machine.shares:
+            gangs.setdefault(name, []).append(machine)
+    behind, ahead = set[str](), list[list[Instance]]()
     for task in history.tasks.values():
-        machine = machines.get(task.allocation_id or "")
-        if machine is not None and not machine.counts:
+        gang = gangs.get(task.allocation_id or "", [])
+        if not all(machine.counts for machine in gang):
             continue  # it will wait in a moment
-        need = _choose(task, machine, draft.now, spot)
-        if machine is None:
+        need = _choose(task, gang, draft.now, spot)
+        if not gang:
             found.waiting += task.slots if need == "on_demand" else 0
-        elif machine.spot and need == "on_demand":
-            found.to_on_demand.append(machine)
-        elif not machine.spot:
-            name = machine.instance_id
-            ahead[name] = ahead.get(name, True) and need == "spot"
+        elif any(machine.spot for machine in gang):
+            if need == "on_demand":
+                found.to_on_demand.append([machine for machine in gang if machine.spot])
+        elif need == "spot":
+            ahead.append(gang)
+        else:
+            behind.update(machine.instance_id for machine in gang)
     timed = {task.allocation_id for task in history.tasks.values()}
-    found.to_spot = [m for m in its if ahead.get(m.instance_id) and m.shares.keys() <= timed]
+    for gang in ahead:
+        if all(m.instance_id not in behind and m.shares.keys() <= timed for m in gang):
+            found.to_spot.append(gang)
+            behind.update(machine.instance_id for machine in gang)  # once is enough
     return found
 
 
@@ -61,17 +68,37 @@ def hand_over(draft: Draft, pool: Pool, need: Needs, start: Callable[[bool], boo
         if not movers or (spot and history.missing_slots):
             continue
         ready, coming = _spare(draft, pool, spot)
-        for machine in movers:
-            if draft.full:
-                return
-            if sum(m.slots for m in ready) - machine.slots >= claimed:
-                ready.pop()
-                where = "a spot" if spot else "an on-demand"
-                draft.stop(machine, f"its work goes on with {where} machine, as its deadline asks")
-            elif coming:
-                coming.pop()
-            elif not start(spot):
+        while ready and claimed > 0:
+            claimed -= ready.pop().slots
+        for gang in movers:
+            if draft.full or not _moved(draft, gang, spot, ready, coming, start):
                 break
+
+
+def _moved(
+    draft: Draft,
+    gang: Sequence[Instance],
+    spot: bool,
+    ready: list[Instance],
+    coming: list[Instance],
+    start: Callable[[bool], bool],
+) -> bool:
+    """Stop a gang's machines if as many others are ready, else see to it that they come. False: no
+    more can be started."""
+    if len(ready) >= len(gang):
+        where = "a spot" if spot else "an on-demand"
+        for machine in gang:
+            ready.pop()
+            draft.stop(machine, f"its work goes on with {where} machine, as its deadline asks")
+        return True
+    lacking = len(gang) - len(ready)
+    ready.clear()
+    for _ in range(lacking):
+        if coming:
+            coming.pop()
+        elif not start(spot):
+            return False
+    return True
 
 
 def _spare(draft: Draft, pool: Pool, spot: bool) -> tuple[list[Instance], list[Instance]]:
@@ -81,13 +108,13 @@ def _spare(draft: Draft, pool: Pool, spot: bool) -> tuple[list[Instance], list[I
     return ready, [m for m in its if m.state is not InstanceState.JOINED]
 
 
-def _choose(task: TaskState, machine: Instance | None, now: float, spot: bool) -> Choice:
+def _choose(task: TaskState, gang: Sequence[Instance], now: float, spot: bool) -> Choice:
     current: Choice = "idle"
-    if machine is not None:
-        current = "spot" if machine.spot else "on_demand"
+    if gang:
+        current = "spot" if any(machine.spot for machine in gang) else "on_demand"
     progress = Progress(
         total=task.total,
-        done=task.done_by(now),
+        done=task.done_by(now, bool(gang)),
         begun_at=task.begun_at,
         deadline_at=task.deadline_at,
         changeover=START,

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from shoal_contract.events import (
     AllocationGranted,
+    AllocationProgressed,
     CheckpointSaved,
     DemandChanged,
     DemandNoted,
@@ -18,17 +19,37 @@ from shoal_contract.events import (
     NodeDraining,
     NodeIdle,
     NodeRemoved,
+    PoolChangeRequested,
+    PoolDrainRequested,
+    PoolResumeRequested,
     RunSettled,
+    SearchAccepted,
+    SearchCancelled,
+    SearchChanged,
+    SearchCompleted,
+    SearchFailed,
+    TrialCancelled,
+    TrialCheckpointed,
+    TrialCompleted,
+    TrialExtended,
+    TrialFailed,
+    TrialInterrupted,
+    TrialMeasured,
+    TrialPaused,
+    TrialRequested,
+    TrialStarted,
+    TrialStopped,
+    Want,
 )
 from shoal_contract.events.instance import (
     Cause,
     InstancePreempted,
     ObtainabilityNoted,
-    TaskNoted,
 )
+from shoal_contract.events.run import PREEMPTED
 from shoal_contract.states import InstanceState
 from shoal_decider import Message, Tick
-from shoal_provisioner.core import money, usage
+from shoal_provisioner.core import money, requests, usage, work
 from shoal_provisioner.core.adopt import adopt, found
 from shoal_provisioner.core.balance import balance
 from shoal_provisioner.core.draft import Draft
@@ -39,28 +60,25 @@ from shoal_provisioner.core.messages import (
     MachinePreempted,
     MachineStarted,
     Obtainability,
-    TaskProgress,
+    PoolsRead,
 )
 from shoal_provisioner.core.offers import Offer
 from shoal_provisioner.core.pools import Pool
-from shoal_provisioner.core.state import Instance, State, TaskState
+from shoal_provisioner.core.state import Instance, State
 
 Offers = Mapping[str, Sequence[Offer]]
-PREEMPTED = "preempted"
-"""What a worker's reason for draining contains when its cloud takes the machine back."""
 
 
 def decide(
     state: State, message: Message, pools: Mapping[str, Pool], offers: Offers
 ) -> Sequence[Event]:
-    """What follows from one message. What is unknown, over or old has no effect."""
-    draft = Draft.of(state, message.now)
+    """What follows from one message. What is unknown, over or old has no effect. `pools` are as
+    they are described; what people changed of them is in the state."""
+    draft, described = Draft.of(state, message.now), pools
+    pools = requests.as_changed(described, state)
     match message.body:
         case DemandChanged() as body:
-            missing = _missing(body, pools.get(body.pool))
-            if missing != state.pool(body.pool).missing:
-                total = sum(missing.values())
-                draft.emit(DemandNoted(pool=body.pool, missing_slots=total, by_type=missing))
+            _wanted(draft, body.pool, body.wants, pools)
         case AllocationGranted() | RunSettled() | CheckpointSaved() as body:
             usage.note(draft, body)
             return draft.events  # of use, and nothing to start or stop
@@ -74,10 +92,38 @@ def decide(
             found(draft, body, pools, offers)
         case Obtainability() as body:
             _obtainability(draft, body)
-        case TaskProgress() as body:
-            _progress(draft, body)
+        case PoolChangeRequested() | PoolDrainRequested() | PoolResumeRequested() as body:
+            requests.requested(draft, body, described)
+            pools = requests.as_changed(described, draft.state)
+            _wanted(draft, body.pool, draft.state.pool(body.pool).wants, pools)
+        case PoolsRead():
+            requests.configure(draft, described)
+        case (
+            SearchAccepted()
+            | SearchChanged()
+            | SearchCompleted()
+            | SearchCancelled()
+            | (SearchFailed()) as body
+        ):
+            work.of_search(draft, body, pools)
+        case (
+            TrialRequested()
+            | TrialStarted()
+            | TrialExtended()
+            | TrialMeasured()
+            | TrialCheckpointed()
+            | TrialInterrupted()
+            | TrialPaused()
+            | TrialCompleted()
+            | TrialStopped()
+            | TrialCancelled()
+            | TrialFailed()
+            | (AllocationProgressed()) as body
+        ):
+            work.of_trial(draft, body, pools)
         case Tick():
             money.meter_hours(draft)
+            work.guard(draft)
         case _:
             pass
     # Word of a machine that is not ours changes nothing, and so starts nothing.
@@ -86,11 +132,19 @@ def decide(
     return draft.events
 
 
-def _missing(body: DemandChanged, pool: Pool | None) -> dict[str, int]:
+def _wanted(draft: Draft, name: str, wants: Sequence[Want], pools: Mapping[str, Pool]) -> None:
+    """Take note of what waits, and of what of it the pool could serve."""
+    known, missing = draft.state.pool(name), _missing(wants, pools.get(name))
+    if missing != known.missing or (name in pools and list(wants) != known.wants):
+        total = sum(missing.values())
+        draft.emit(DemandNoted(pool=name, missing_slots=total, by_type=missing, wants=list(wants)))
+
+
+def _missing(wants: Sequence[Want], pool: Pool | None) -> dict[str, int]:
     """Slots that waiting gangs ask for, by type. A gang spreads over machines, so only the sum
     counts; for one that all machines of the pool together cannot hold, none is started."""
     found: dict[str, int] = {}
-    for want in body.wants:
+    for want in wants:
         wanted = want.slot_type or ""
         if pool is not None and want.slots <= pool.most_slots(wanted):
             found[wanted] = found.get(wanted, 0) + want.slots * want.count
@@ -194,11 +248,3 @@ def _obtainability(draft: Draft, body: Obtainability) -> None:
     known = (past.obtainability, past.uptime) if past is not None else (1.0, None)
     if known != (body.obtainability, body.uptime):
         draft.emit(ObtainabilityNoted(**body.model_dump(), at=draft.now))
-
-
-def _progress(draft: Draft, body: TaskProgress) -> None:
-    fields = body.model_dump(exclude={"pool", "task_id"})
-    now_known = TaskState(**fields, noted_at=draft.now)
-    known = draft.state.pool(body.pool).tasks.get(body.task_id)
-    if known != now_known and (known is not None or body.done < body.total):
-        draft.emit(TaskNoted(**body.model_dump(), at=draft.now))

@@ -34,7 +34,10 @@ class Draft:
     def of(cls, state: State, now: float) -> "Draft":
         """A draft that begins as `state` is."""
         own = State.model_construct(
-            pools=dict(state.pools), instances=dict(state.instances), nodes=dict(state.nodes)
+            pools=dict(state.pools),
+            instances=dict(state.instances),
+            nodes=dict(state.nodes),
+            experiments=dict(state.experiments),
         )
         return cls(own, now)
 
@@ -47,7 +50,7 @@ class Draft:
         """Decide on an event."""
         self.events.append(event)
         pool = getattr(event, "pool", "")
-        if f"/{pool}" not in self._own:
+        if pool and f"/{pool}" not in self._own:
             self._own.add(f"/{pool}")
             self.state.pools[pool] = self.state.pools.get(pool, PoolState()).model_copy()
         touched = [getattr(event, "instance_id", ""), getattr(event, "replaces", None) or ""]

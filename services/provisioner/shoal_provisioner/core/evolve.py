@@ -13,20 +13,27 @@ from shoal_contract.events import (
 )
 from shoal_contract.events.instance import (
     BudgetCrossed,
+    ExperimentBudgetCrossed,
+    ExperimentLeft,
+    ExperimentNoted,
     InstanceAdopted,
     InstanceDisowned,
     InstanceMetered,
     InstancePreempted,
     ObtainabilityNoted,
     PoolAdvised,
+    PoolChanged,
+    PoolConfigured,
+    PoolDropped,
     TaskNoted,
     WorkLost,
     WorkSaved,
 )
+from shoal_contract.ids import experiment_of
 from shoal_contract.states import InstanceState
 from shoal_provisioner.core.offers import FIRST_PAUSE, aged, offer_key
 from shoal_provisioner.core.periods import SECONDS, period_of
-from shoal_provisioner.core.state import Instance, Past, PoolState, Spent, State, TaskState
+from shoal_provisioner.core.state import Instance, Past, PoolState, Spent, State, TaskState, Work
 
 
 def evolve(state: State, event: Event) -> State:
@@ -45,12 +52,20 @@ def evolve(state: State, event: Event) -> State:
         ):
             if event.instance_id in state.instances:
                 _go_on(state, state.instances[event.instance_id], event)
+            if isinstance(event, InstanceMetered):
+                _charge(state, event)
         case InstanceFailed():
             _fail(state, event)
         case InstanceStopped():
             _forget(state, event.instance_id)
         case DemandNoted() | BudgetCrossed() | ObtainabilityNoted() | TaskNoted() | PoolAdvised():
             _note(state, _pool(state, event.pool), event)
+            if isinstance(event, TaskNoted):
+                _advance(state, event)
+        case PoolConfigured() | PoolChanged() | PoolDropped():
+            _describe(_pool(state, event.pool), event)
+        case ExperimentNoted() | ExperimentLeft() | ExperimentBudgetCrossed():
+            _work(state, event)
         case WorkLost():
             pass  # for whoever sums the costs
         case _:
@@ -153,6 +168,56 @@ def _meter(pool: PoolState, instance: Instance, event: InstanceMetered) -> None:
         _past(pool, instance, **{**dict(past), "hours": hours})
 
 
+def _charge(state: State, event: InstanceMetered) -> None:
+    """What a machine cost counts against the experiments that used it, if they have a budget."""
+    for name, slots in event.shares.items():
+        experiment_id = experiment_of(name)
+        if (work := state.experiments.get(experiment_id)) is not None:
+            spent = work.spent + event.cost * slots / event.slots
+            state.experiments[experiment_id] = work.model_copy(update={"spent": spent})
+
+
+def _advance(state: State, event: TaskNoted) -> None:
+    """How far a trial is counts for its experiment also when it neither runs nor waits."""
+    work = state.experiments.get(event.experiment_id or "")
+    if work is not None and event.experiment_id is not None:
+        fields = {
+            "times": {**work.times, event.task_id: event.time},
+            "saved": {**work.saved, event.task_id: event.saved},
+            "pace": event.pace or work.pace,
+        }
+        state.experiments[event.experiment_id] = work.model_copy(update=fields)
+
+
+def _work(state: State, event: ExperimentNoted | ExperimentLeft | ExperimentBudgetCrossed) -> None:
+    name = event.experiment_id
+    match event:
+        case ExperimentNoted():
+            fields = event.model_dump(exclude={"experiment_id"})
+            known = state.experiments.get(name)
+            state.experiments[name] = known.model_copy(update=fields) if known else Work(**fields)
+        case ExperimentLeft():
+            state.experiments.pop(name, None)
+            for its, pool in list(state.pools.items()):
+                tasks = {k: task for k, task in pool.tasks.items() if task.experiment_id != name}
+                state.pools[its] = pool.model_copy(update={"tasks": tasks})
+        case ExperimentBudgetCrossed():
+            if (work := state.experiments.get(name)) is not None:
+                state.experiments[name] = work.model_copy(update={"line": event.share})
+
+
+def _describe(pool: PoolState, event: PoolConfigured | PoolChanged | PoolDropped) -> None:
+    match event:
+        case PoolConfigured():
+            pool.described = event
+        case PoolChanged():
+            pool.changes, pool.draining = event.changes, event.draining
+        case PoolDropped():
+            pool.described = None
+    # Under other limits, which lines are crossed is seen anew.
+    pool.spent = {name: s.model_copy(update={"line": 0}) for name, s in pool.spent.items()}
+
+
 def _fail(state: State, event: InstanceFailed) -> None:
     pool, instance = _pool(state, event.pool), state.instances.get(event.instance_id)
     if instance is None:
@@ -182,7 +247,7 @@ def _note(
 ) -> None:
     match event:
         case DemandNoted():
-            pool.missing = dict(event.by_type)
+            pool.missing, pool.wants = dict(event.by_type), event.wants
             if event.missing_slots and not event.by_type:  # as it was said once
                 pool.missing = {"": event.missing_slots}
             if event.missing_slots == 0:
@@ -201,7 +266,7 @@ def _note(
             pool.offers = {**pool.offers, event.offer: past.model_copy(update=fields)}
         case TaskNoted():
             pool.tasks = {name: task for name, task in pool.tasks.items() if name != event.task_id}
-            if event.done < event.total:
+            if event.total:
                 fields = event.model_dump(exclude={"pool", "task_id", "at"})
                 pool.tasks[event.task_id] = TaskState(**fields, noted_at=event.at)
         case PoolAdvised():

@@ -51,14 +51,5 @@ class Obtainability(BaseModel, frozen=True):
     uptime: float | None = None
 
 
-class TaskProgress(BaseModel, frozen=True):
-    """How far work with a deadline is, as of now. See TaskNoted."""
-
-    pool: str
-    task_id: str
-    slots: int
-    total: float
-    done: float
-    begun_at: float
-    deadline_at: float
-    allocation_id: str | None = None
+class PoolsRead(BaseModel, frozen=True):
+    """The description of the pools was read: the provisioner begins to serve them."""

@@ -39,6 +39,8 @@ def meter(draft: Draft, instance_id: str, next_shares: Mapping[str, int] | None 
                     at=at,
                     cost=hours * machine.price,
                     list_cost=hours * machine.list_price,
+                    kind=machine.kind,
+                    spot=machine.spot,
                 )
             )
         if last:
@@ -59,6 +61,10 @@ def lose(draft: Draft, machine: Instance, allocation_id: str) -> None:
                 seconds=seconds,
                 cost=share * seconds / 3600 * machine.price,
                 at=draft.now,
+                share=share,
+                list_cost=share * seconds / 3600 * machine.list_price,
+                kind=machine.kind,
+                spot=machine.spot,
             )
         )
 

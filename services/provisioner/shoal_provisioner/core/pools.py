@@ -83,6 +83,12 @@ class Gcp(Strict):
     external_ip: bool = False
     worker_nats_url: str
     """The address at which its workers reach NATS."""
+    join_secret: str | None = Field(
+        default=None, pattern=r"^projects/[a-z0-9.:-]+/secrets/[A-Za-z0-9_-]+$"
+    )
+    """The secret (`projects/…/secrets/…`) whose newest version is the token that a worker shows to
+    NATS; machines read it with their own account. Left out: SHOAL_JOIN_TOKEN, which then stands in
+    the template's metadata."""
     python: str = "/opt/shoal/bin/python"
     """The interpreter on the image that has the worker."""
     notice: int = Field(default=120, ge=0)

@@ -18,10 +18,15 @@ class Prices(Strict):
     zones: dict[str, float] = Field(default_factory=dict)
     """Zone or region to a factor on all prices there; 1 where none is given."""
 
+    places: dict[str, dict[str, Price]] = Field(default_factory=dict)
+    """Region to whole machines, by the name of their kind; these go before all else here."""
+
     def of(self, kind: Kind, zone: str) -> Price | None:
         """What a machine costs; None: not in the table. Its `spot` is None if there is none."""
         if kind.price is not None:
             return kind.price
+        if (whole := self.places.get(region_of(zone), {}).get(kind.name)) is not None:
+            return whole
         parts = [self.machines.get(kind.machine_type)]
         if kind.gpu is not None and not kind.built_in:
             parts += [self.gpus.get(kind.gpu)] * kind.gpu_count

@@ -3,7 +3,8 @@ the dicts inside an instance or a pool rather than change them, so that a draft 
 
 from pydantic import BaseModel, Field
 
-from shoal_contract.events.instance import Cause, Use
+from shoal_contract.events import Want
+from shoal_contract.events.instance import Cause, PoolConfigured, PoolLimits, Use
 from shoal_contract.states import InstanceState
 
 
@@ -87,11 +88,35 @@ class TaskState(BaseModel):
     begun_at: float
     deadline_at: float
     noted_at: float
+    experiment_id: str | None = None
+    target: int = 0
+    time: float = 0
+    saved: float = 0
+    pace: float | None = None
 
-    def done_by(self, now: float) -> float:
-        """Seconds of it that are done, if what runs goes on."""
-        running = now - self.noted_at if self.allocation_id is not None else 0.0
-        return min(self.total, self.done + running)
+    def done_by(self, now: float, runs: bool) -> float:
+        """Seconds of it that are done, if it `runs` since it was noted."""
+        return min(self.total, self.done + (now - self.noted_at if runs else 0.0))
+
+
+class Work(BaseModel):
+    """An experiment with a deadline or a budget of money. See the event ExperimentNoted."""
+
+    begun_at: float
+    deadline_at: float | None
+    money: float | None
+    units: int | None
+    lanes: int
+    spent: float = 0
+    """USD of accounted time."""
+    line: float = 0
+    """The highest line of its budget that was crossed."""
+    pace: float | None = None
+    """As it was measured last."""
+    times: dict[str, float] = Field(default_factory=dict)
+    """Trial to how far it is, in units of the time metric."""
+    saved: dict[str, float] = Field(default_factory=dict)
+    """Trial to how far its newest checkpoint is."""
 
 
 class Spent(BaseModel):
@@ -111,6 +136,8 @@ class PoolState(BaseModel):
     """Machines requested so far; the next one's number."""
     missing: dict[str, int] = Field(default_factory=dict)
     """Slots that waiting gangs ask for, by type; "": any."""
+    wants: list[Want] = Field(default_factory=list)
+    """All gangs that wait."""
     failures: int = 0
     """In a row, that say nothing of a place."""
     failed_at: float = 0
@@ -120,6 +147,11 @@ class PoolState(BaseModel):
     tasks: dict[str, TaskState] = Field(default_factory=dict)
     spent: dict[str, Spent] = Field(default_factory=dict)
     """`hour` and `day`."""
+    described: PoolConfigured | None = None
+    """As its description was said to be."""
+    changes: PoolLimits = PoolLimits()
+    """What people changed of it."""
+    draining: bool = False
     advice: str = ""
     """What was last said by a pool that observes."""
 
@@ -137,6 +169,8 @@ class State(BaseModel):
     """Those that have not ended, in the order of request."""
     nodes: dict[str, str] = Field(default_factory=dict)
     """Node to its machine."""
+    experiments: dict[str, Work] = Field(default_factory=dict)
+    """Those with a deadline or a budget of money that have not ended."""
 
     def pool(self, name: str) -> PoolState:
         """A pool's history; an empty one if it has none."""

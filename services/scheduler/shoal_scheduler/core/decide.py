@@ -14,6 +14,7 @@ from shoal_contract.events import (
     NodeJoined,
     NodeLeft,
     NodeNoticed,
+    PoolDrainRequested,
     RunExited,
     ShareChangeRequested,
     TrialCancelled,
@@ -29,10 +30,10 @@ from shoal_contract.events import (
 from shoal_contract.ids import allocation_id
 from shoal_contract.states import AllocationState, NodeState, Outcome, StopReason
 from shoal_decider import Message, Tick
-from shoal_scheduler.core import people, progress
+from shoal_scheduler.core import people, progress, quotas
 from shoal_scheduler.core.draft import GRACE, Draft
 from shoal_scheduler.core.messages import NodeSilent
-from shoal_scheduler.core.models import Allocation
+from shoal_scheduler.core.models import Allocation, Node
 from shoal_scheduler.core.schedule import schedule
 from shoal_scheduler.core.state import State
 
@@ -87,8 +88,13 @@ def decide(state: State, message: Message) -> Sequence[Event]:
             people.change_share(draft, body)
         case TrialMoveRequested() as body:
             people.move(draft, body)
+        case PoolDrainRequested(node_id=str() as node_id, pool=pool):
+            asked = state.nodes.get(node_id)
+            if asked is not None and asked.pool == pool and asked.state is NodeState.READY:
+                _drain(draft, asked, "a person drains it", GRACE)
         case Tick():
             _widen(draft)
+            quotas.look(draft, state)
         case _:
             pass
     everywhere = isinstance(message.body, Tick | ShareChangeRequested)
@@ -179,7 +185,8 @@ def _ended(draft: Draft, body: Ended) -> None:
     reason = StopReason.PAUSED if isinstance(body, TrialPaused) else StopReason.CLOSED
     allocation = draft.state.of_trial(body.trial_id)
     if allocation is not None:
-        draft.release(allocation.allocation_id, reason)
+        at_once = isinstance(body, TrialCancelled) and body.at_once
+        draft.release(allocation.allocation_id, reason, 0.0 if at_once else GRACE)
 
 
 def _joined(draft: Draft, body: NodeJoined) -> None:
@@ -206,15 +213,21 @@ def _joined(draft: Draft, body: NodeJoined) -> None:
 
 def _noticed(draft: Draft, body: NodeNoticed) -> None:
     node = draft.state.nodes.get(body.node_id)
-    if node is None or node.incarnation != body.incarnation or node.state is NodeState.DRAINING:
+    if node is not None and node.incarnation == body.incarnation:
+        _drain(draft, node, body.reason, max(0.0, min(GRACE, body.seconds)))
+
+
+def _drain(draft: Draft, node: Node, reason: str, grace: float) -> None:
+    """Place nothing more on a node, and let its runs checkpoint and leave."""
+    if node.state is NodeState.DRAINING:
         return
     draft.emit(
         NodeDraining(
             node_id=node.node_id,
             incarnation=node.incarnation,
             instance_id=node.instance_id,
-            reason=body.reason,
+            reason=reason,
         )
     )
     for held in dict.fromkeys(node.held.values()):
-        draft.release(held, StopReason.PREEMPTED, max(0.0, min(GRACE, body.seconds)))
+        draft.release(held, StopReason.PREEMPTED, grace)

@@ -22,6 +22,9 @@ GRACE = 30.0
 """Seconds that a run gets to checkpoint and leave."""
 STRIKES = 3
 """So many different ones have to fail on a slot, with none completed between, to put it aside."""
+BROKEN = 5.0
+"""Seconds that the rest of a gang gets after one of its runs was lost or failed: what hangs in an
+exchange with it would hang for ever."""
 LINGER = 300.0
 """Seconds that the rest of a gang gets to finish after one of its runs completed."""
 
@@ -128,7 +131,7 @@ class Draft:
             self.emit(NodeIdle(node_id=node.node_id, instance_id=node.instance_id))
         allocation = self.state.allocations[allocation_id]
         if allocation.open_runs():
-            grace = LINGER if outcome is Outcome.COMPLETED else GRACE
+            grace = LINGER if outcome is Outcome.COMPLETED else BROKEN
             self.release(allocation_id, StopReason.GANG_BROKEN, grace)
         else:
             self.end(allocation, *of_allocation(allocation))

@@ -19,6 +19,7 @@ from shoal_contract.events import (
     NodeDraining,
     NodeIdle,
     NodeRemoved,
+    QuotaChanged,
     RunSettled,
     ShareChanged,
     SlotSetAside,
@@ -27,7 +28,8 @@ from shoal_contract.events import (
 )
 from shoal_contract.ids import run_id
 from shoal_contract.states import AllocationState, NodeState, Outcome
-from shoal_scheduler.core.models import Allocation, Node, Past, Progress, Run, Share
+from shoal_scheduler.core.models import Allocation, Month, Node, Past, Progress, Run, Share
+from shoal_scheduler.core.months import month_of
 from shoal_scheduler.core.speeds import Speeds, learn, program
 from shoal_scheduler.core.state import REMEMBERED, State
 from shoal_scheduler.core.tables import change
@@ -67,6 +69,9 @@ def evolve(state: State, event: Event) -> State:
             _progress(state, event)
         case ShareChanged():
             _share(state, event)
+        case QuotaChanged():
+            _month(state, event.workspace, event.month).used_up = event.used_up
+            state.index.reshow_all_of(event.workspace)
         case DemandChanged():
             state.demand[event.pool] = event.wants
         case _:
@@ -133,6 +138,7 @@ def _grant(state: State, event: AllocationGranted) -> None:
     state.index.dequeue(allocation)
     allocation.state, allocation.granted_at = AllocationState.GRANTED, event.at
     allocation.rendezvous, allocation.waiting = event.rendezvous, None
+    allocation.price = event.price
     for rank, placement in enumerate(event.placements):
         allocation.runs[run_id(event.allocation_id, rank)] = Run(placement=placement)
         node = change(state.nodes, placement.node_id)
@@ -170,6 +176,8 @@ def _end(state: State, event: AllocationEnded) -> None:
     allocation = state.allocations[event.allocation_id]
     if allocation.runs:
         state.index.release(allocation)
+        end = allocation.granted_at + event.seconds
+        _month(state, allocation.resources.workspace, month_of(end)).add(allocation, end)
     else:
         state.index.dequeue(allocation)
     del state.allocations[event.allocation_id]
@@ -194,6 +202,15 @@ def _end(state: State, event: AllocationEnded) -> None:
         state.index.enqueue(following)
 
 
+def _month(state: State, workspace: str, month: str) -> Month:
+    """What a workspace used in a month, to be changed in place; of an older one nothing is kept."""
+    before = state.months.get(workspace)
+    if before is None or before.month < month:
+        used_up = before.used_up if before is not None else ""
+        state.months[workspace] = Month(month=month, used_up=used_up)
+    return change(state.months, workspace)
+
+
 def _shift(state: State, event: AllocationWidened | AllocationMoved) -> None:
     allocation = change(state.allocations, event.allocation_id)
     state.index.dequeue(allocation)
@@ -215,6 +232,8 @@ def _progress(state: State, event: AllocationProgressed) -> None:
         pace=event.pace,
         saved_at=event.saved_at,
     )
+    if event.step > 0 and event.time > 0:
+        _remember(state.strides, program(allocation), event.time / event.step)
     if event.speed is not None and allocation.slots:
         known = dict(state.speeds.get(program(allocation), {}))
         known[allocation.model] = event.speed / allocation.slots
@@ -227,10 +246,19 @@ def _share(state: State, event: ShareChanged) -> None:
     waiting = [state.allocations[name] for name in names]
     for allocation in waiting:
         state.index.dequeue(allocation)
+    holding = [
+        allocation
+        for allocation in map(state.allocations.__getitem__, state.index.busy.values())
+        if allocation.experiment_id == event.experiment_id
+    ]
+    for allocation in holding:
+        state.index.unrank(allocation)
     changed = Share(
         weight=event.weight, priority=event.priority, max_slots=event.max_slots, hold=event.hold
     )
     _remember(state.shares, event.experiment_id, changed)
+    for allocation in holding:
+        state.index.rank(allocation)
     for allocation in waiting:
         state.index.enqueue(allocation)
 

@@ -4,8 +4,9 @@ from itertools import islice, takewhile
 
 from shoal_contract.events import Waiting
 from shoal_contract.states import AllocationState
-from shoal_scheduler.core.index import batch_of
+from shoal_scheduler.core.batches import batch_of
 from shoal_scheduler.core.models import Allocation
+from shoal_scheduler.core.months import following
 from shoal_scheduler.core.placement import suits
 from shoal_scheduler.core.state import State
 
@@ -64,6 +65,12 @@ def sentence(
             return (
                 f"{name} waits: its experiment holds {held} of the {limit} slots that it may hold,"
                 f" and this trial needs {allocation.least}."
+            )
+        case "quota" if month := index.used_up(resources.workspace):
+            now_month = index.months[resources.workspace].month
+            return (
+                f"{name} waits: workspace {resources.workspace} has used up its {month} of"
+                f" {now_month}; the next month begins on {following(now_month)}-01 at 00:00 UTC."
             )
         case "quota":
             used = index.used.get(resources.workspace, 0)

@@ -1,43 +1,17 @@
 """What follows from nodes and allocations, kept so that one event costs next to nothing."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from shoal_contract.states import AllocationState, NodeState
-from shoal_scheduler.core.models import Allocation, Node, Share
+from shoal_scheduler.core.batches import Batch, Entry, Head, batch_of, by_age, due, owners
+from shoal_scheduler.core.models import Allocation, Month, Node, Share
 from shoal_scheduler.core.pools import Pools
 from shoal_scheduler.core.room import Room, Spot
 from shoal_scheduler.core.tables import Fork, Line, change
 
 K = TypeVar("K")
 E = TypeVar("E", bound=tuple[Any, ...])
-
-
-class Batch(NamedTuple):
-    """Requests that are alike: they wait in one line, and only the first counts."""
-
-    pool: str
-    experiment_id: str
-    workspace: str
-    slots: int
-    slot_type: str
-    max_slots: int
-    """As the experiment's file says; 0: no limit."""
-    weight: float
-    """As the experiment's file says."""
-    single_node: bool
-    avoid: tuple[str, ...]
-    last: bool
-    """Whether it has been widened to no pool after this one: only there it counts as missing."""
-
-
-class Entry(NamedTuple):
-    """A place in a line."""
-
-    rank: float
-    """Decides first: what the pool's policy goes by."""
-    number: float
-    allocation_id: str
 
 
 Wants = dict[tuple[int, str], int]
@@ -47,9 +21,15 @@ Wants = dict[tuple[int, str], int]
 class Index:
     """Lines, counts and free slots. Equal states have equal indexes, however they came about."""
 
-    def __init__(self, pools: Pools | None = None, shares: dict[str, Share] | None = None) -> None:
+    def __init__(
+        self,
+        pools: Pools | None = None,
+        shares: dict[str, Share] | None = None,
+        months: dict[str, Month] | None = None,
+    ) -> None:
         self.pools = pools or Pools()
         self.shares = {} if shares is None else shares
+        self.months = {} if months is None else months
         self.room = Room()
         self.held: dict[str, int] = {}
         """Experiment to the slots that it holds."""
@@ -60,12 +40,12 @@ class Index:
         self.ports: dict[tuple[str, int], str] = {}
         """Host and port to the allocation that meets there."""
         self.queues: dict[Batch, Line[Entry]] = {}
-        self.heads: dict[str, Line[Entry]] = {}
+        self.heads: dict[str, Line[Head]] = {}
         """Pool to the first of each batch that may start, for all that others do."""
         self.running: dict[str, Line[Entry]] = {}
         """Pool to the allocations that hold slots in it."""
         self.members: dict[tuple[str, str], Line[Entry]] = {}
-        """Pool and who has a share in it to the allocations that hold slots."""
+        """Pool and who has a share in it to the allocations that hold slots, the oldest first."""
         self.holders: dict[str, Line[tuple[str]]] = {}
         """Pool to those who have such allocations."""
         self.staying: dict[tuple[str, str], int] = {}
@@ -80,13 +60,14 @@ class Index:
         """Allocations that may be widened, ranked by when."""
         self._batches: dict[tuple[str, str], dict[Batch, None]] = {}
         """`e`xperiment or `w`orkspace, and its id, to the batches that wait."""
-        self._shown: dict[Batch, tuple[Entry | None, int]] = {}
-        """Batch to its head and its part of the wants."""
+        self._shown: dict[Batch, Head] = {}
+        """Batch to its place in `heads`."""
 
-    def fork(self, shares: dict[str, Share]) -> "Index":
+    def fork(self, shares: dict[str, Share], months: dict[str, Month]) -> "Index":
         """An index that begins as this one is. This one must not change meanwhile."""
         index = Index.__new__(Index)
-        index.pools, index.shares, index.room = self.pools, shares, self.room.fork()
+        index.pools, index.shares, index.months = self.pools, shares, months
+        index.room = self.room.fork()
         index.held, index.used, index.busy = Fork(self.held), Fork(self.used), Fork(self.busy)
         index.ports = Fork(self.ports)
         index.queues, index.heads = Fork(self.queues, Line.fork), Fork(self.heads, Line.fork)
@@ -127,14 +108,14 @@ class Index:
             batch = batch_of(allocation, pool)
             if batch not in self.queues:
                 self.queues[batch] = Line()
-                for owner in _owners(batch):
+                for owner in owners(batch):
                     self._batches.setdefault(owner, {})
                     change(self._batches, owner)[batch] = None
             change(self.queues, batch).add(self._entry(allocation, pool))
             self._show(batch)
         more = len(allocation.resources.pools) > len(allocation.pools)
         if more:
-            self.bursts.add(_due(allocation))
+            self.bursts.add(due(allocation))
 
     def dequeue(self, allocation: Allocation) -> None:
         """It waits no more."""
@@ -147,13 +128,13 @@ class Index:
             self._show(batch)
             if not line:
                 del self.queues[batch]
-                for owner in _owners(batch):
+                for owner in owners(batch):
                     rest = change(self._batches, owner)
                     del rest[batch]
                     if not rest:
                         del self._batches[owner]
         if len(allocation.resources.pools) > len(allocation.pools):
-            self.bursts.remove(_due(allocation))
+            self.bursts.remove(due(allocation))
 
     def hold(self, allocation: Allocation) -> None:
         """It holds slots."""
@@ -161,17 +142,16 @@ class Index:
         if allocation.rendezvous is not None:
             meeting = allocation.rendezvous
             self.ports[(meeting.host, meeting.port)] = allocation.allocation_id
-        entry, owner = self._running(allocation), (allocation.pool, self.owner(allocation))
+        owner = (allocation.pool, self.owner(allocation))
         if owner not in self.members:
             _add(self.holders, allocation.pool, (owner[1],))
-        _add(self.members, owner, entry)
-        _add(self.running, allocation.pool, entry)
-        if allocation.least < allocation.resources.most:
-            _add(self.elastic, allocation.pool, entry)
+        _add(self.members, owner, by_age(allocation))
+        self.rank(allocation)
         self._stay(allocation, allocation.slots)
         self._count(allocation, allocation.slots)
         if allocation.state is AllocationState.RELEASING:
-            self.leave(allocation)
+            self._stay(allocation, -allocation.slots)
+            self._refresh(allocation)
 
     def leave(self, allocation: Allocation) -> None:
         """It was told to leave."""
@@ -184,19 +164,32 @@ class Index:
         del self.busy[allocation.trial_id]
         if allocation.rendezvous is not None:
             del self.ports[(allocation.rendezvous.host, allocation.rendezvous.port)]
-        entry, owner = self._running(allocation), (allocation.pool, self.owner(allocation))
-        change(self.members, owner).remove(entry)
+        owner = (allocation.pool, self.owner(allocation))
+        change(self.members, owner).remove(by_age(allocation))
         if not self.members[owner]:
             del self.members[owner]
             change(self.holders, allocation.pool).remove((owner[1],))
-        change(self.running, allocation.pool).remove(entry)
-        if allocation.least < allocation.resources.most:
-            change(self.elastic, allocation.pool).remove(entry)
-        if allocation.state is AllocationState.RELEASING:
-            change(self.leaving, allocation.pool).remove(entry)
-        else:
+        self.unrank(allocation)
+        if allocation.state is not AllocationState.RELEASING:
             self._stay(allocation, -allocation.slots)
         self._count(allocation, -allocation.slots)
+
+    def unrank(self, allocation: Allocation) -> None:
+        """Take it out of the lines of those that hold slots."""
+        for lines in self._lines_of(allocation):
+            change(lines, allocation.pool).remove(self._running(allocation))
+
+    def rank(self, allocation: Allocation) -> None:
+        """Put it in its place in the lines of those that hold slots."""
+        for lines in self._lines_of(allocation):
+            _add(lines, allocation.pool, self._running(allocation))
+
+    def _lines_of(self, allocation: Allocation) -> Iterator[dict[str, Line[Entry]]]:
+        yield self.running
+        if allocation.least < allocation.resources.most:
+            yield self.elastic
+        if allocation.state is AllocationState.RELEASING:
+            yield self.leaving
 
     def owner(self, allocation: Allocation) -> str:
         """Who has a share in the pool that an allocation runs in."""
@@ -231,6 +224,12 @@ class Index:
             for entry in list(self.queues[batch]):
                 yield entry.allocation_id
 
+    def waiting_of(self, workspace: str) -> Iterator[str]:
+        """The allocations of a workspace that wait; one may come up once for each pool."""
+        for batch in list(self._batches.get(("w", workspace), ())):
+            for entry in list(self.queues[batch]):
+                yield entry.allocation_id
+
     def share(self, experiment_id: str) -> Share:
         """What a person changed about an experiment."""
         return self.shares.get(experiment_id, _AS_FILED)
@@ -242,7 +241,7 @@ class Index:
 
     def allowance(self, batch: Batch) -> float:
         """Slots that may be added to what the batch's experiment and its workspace hold."""
-        if self.share(batch.experiment_id).hold:
+        if self.share(batch.experiment_id).hold or self.used_up(batch.workspace):
             return 0
         limit = self.limit(batch.experiment_id, batch.max_slots)
         quota = self.pools.quota(batch.workspace)
@@ -251,6 +250,16 @@ class Index:
             float("inf") if quota is None else quota - self.used.get(batch.workspace, 0),
         )
 
+    def used_up(self, workspace: str) -> str:
+        """The month's quota that a workspace has used up, in words; empty: none."""
+        month = self.months.get(workspace)
+        return month.used_up if month is not None else ""
+
+    def reshow_all_of(self, workspace: str) -> None:
+        """What changed about a workspace takes effect on who may start."""
+        for batch in list(self._batches.get(("w", workspace), ())):
+            self._show(batch)
+
     def ranked(self, batch: Batch, entry: Entry, more: int = 0) -> Entry:
         """A batch's entry among other batches; `more` slots count as held already."""
         config = self.pools.of(batch.pool)
@@ -258,15 +267,11 @@ class Index:
             return entry
         owner = batch.experiment_id if config.share_by == "experiment" else batch.workspace
         held = self.staying.get((batch.pool, owner), 0) + more
-        return entry._replace(rank=held / self.weight(batch))
+        return Entry(held / self.weight(batch), entry.number, entry.allocation_id)
 
-    def head(self, batch: Batch) -> Entry | None:
+    def head(self, batch: Batch) -> Head | None:
         """The first of a batch, if it may start."""
-        return self._shown.get(batch, (None, 0))[0]
-
-    def asks(self, batch: Batch) -> int:
-        """Slots that a batch could use at once."""
-        return self._shown.get(batch, (None, 0))[1] * batch.slots
+        return self._shown.get(batch)
 
     def _entry(self, allocation: Allocation, pool: str) -> Entry:
         config = self.pools.of(pool)
@@ -278,9 +283,10 @@ class Index:
         return Entry(rank, allocation.number, allocation.allocation_id)
 
     def _running(self, allocation: Allocation) -> Entry:
-        rank = 0.0
+        """The least important first; where nobody is, who got slots first."""
+        rank = allocation.granted_at
         if self.pools.of(allocation.pool).policy == "priority":
-            rank = -float(allocation.resources.priority)
+            rank = -float(self.priority(allocation))
         return Entry(rank, allocation.number, allocation.allocation_id)
 
     def _count(self, allocation: Allocation, slots: int) -> None:
@@ -305,61 +311,40 @@ class Index:
         workspace = allocation.resources.workspace
         shared = self.pools.of(allocation.pool).share_by == "workspace"
         if shared or self.pools.quota(workspace) is not None:
-            for batch in list(self._batches.get(("w", workspace), ())):
-                self._show(batch)
+            self.reshow_all_of(workspace)
 
     def _show(self, batch: Batch) -> None:
         """Bring a batch's head and its part of the wants up to date."""
-        head, count = self._shown.pop(batch, (None, 0))
-        key = (batch.slots, batch.slot_type)
-        if head is not None:
-            change(self.heads, batch.pool).remove(head)
-        if count and batch.last:
-            wants = change(self.wants, batch.pool)
-            wants[key] -= count
-            if not wants[key]:
-                del wants[key]
+        old = self._shown.get(batch)
         line = self.queues[batch]
         count = int(min(len(line), self.allowance(batch) // batch.slots))
-        if count <= 0:
+        new = None
+        if count > 0 and (first := line.first()) is not None:
+            new = Head(*self.ranked(batch, first), batch, count)
+        if new == old:
             return
-        head = self.ranked(batch, next(iter(line)))
-        self.heads.setdefault(batch.pool, Line())
-        change(self.heads, batch.pool).add(head)
-        self._shown[batch] = (head, count)
         if batch.last:
-            self.wants.setdefault(batch.pool, {})
-            wants = change(self.wants, batch.pool)
-            wants[key] = wants.get(key, 0) + count
+            self._want(batch, (new.ready if new else 0) - (old.ready if old else 0))
+        if old is not None:
+            change(self.heads, batch.pool).remove(old)
+            del self._shown[batch]
+        if new is not None:
+            _add(self.heads, batch.pool, new)
+            self._shown[batch] = new
+
+    def _want(self, batch: Batch, more: int) -> None:
+        """So many more of a batch could start, were there room."""
+        if not more:
+            return
+        if batch.pool not in self.wants:
+            self.wants[batch.pool] = {}
+        wants, key = change(self.wants, batch.pool), (batch.slots, batch.slot_type)
+        wants[key] = wants.get(key, 0) + more
+        if not wants[key]:
+            del wants[key]
 
 
 _AS_FILED = Share()
-
-
-def batch_of(allocation: Allocation, pool: str) -> Batch:
-    """The batch that an allocation waits in."""
-    resources = allocation.resources
-    return Batch(
-        pool,
-        allocation.experiment_id,
-        resources.workspace,
-        resources.least,
-        resources.slot_type or "",
-        resources.max_slots or 0,
-        resources.weight,
-        resources.single_node,
-        tuple(resources.avoid_nodes),
-        pool == allocation.pools[-1],
-    )
-
-
-def _owners(batch: Batch) -> tuple[tuple[str, str], tuple[str, str]]:
-    return ("e", batch.experiment_id), ("w", batch.workspace)
-
-
-def _due(allocation: Allocation) -> Entry:
-    waits = allocation.resources.burst_after * len(allocation.pools)
-    return Entry(allocation.queued_at + waits, allocation.number, allocation.allocation_id)
 
 
 def _add(lines: dict[K, Line[E]], key: K, entry: E) -> None:

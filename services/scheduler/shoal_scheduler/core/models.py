@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from shoal_contract.events import Placement, Rendezvous, Slot, Task, Waiting
 from shoal_contract.resources import Resources
 from shoal_contract.states import AllocationState, NodeState, Outcome, StopReason
+from shoal_scheduler.core.months import seconds_in
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,6 +107,8 @@ class Allocation:
     """The model of its first slot, once granted."""
     rendezvous: Rendezvous | None = None
     granted_at: float = 0
+    price: float = 0
+    """Money an hour for all its slots, once granted."""
     progress: Progress | None = None
     waiting: Waiting | None = None
     """The reason why it waits that was said last."""
@@ -159,6 +162,24 @@ class Past:
     """Whether the next attempt takes this place: it was preempted, or its machine was lost."""
     used: float = 0
     """Slot-seconds so far, in units of an average slot (see the policy `throughput`)."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Month:
+    """What a workspace used in a calendar month (UTC), by allocations that have ended."""
+
+    month: str
+    """As `2026-11`."""
+    slot_seconds: float = 0
+    money: float = 0
+    used_up: str = ""
+    """The quota that is used up, in words, as was said last; empty: none is."""
+
+    def add(self, allocation: Allocation, until: float) -> None:
+        """Count an allocation's time up to then, as far as it lies in the month."""
+        seconds = seconds_in(self.month, allocation.granted_at, until)
+        self.slot_seconds += allocation.slots * seconds
+        self.money += allocation.price * seconds / 3600
 
 
 @dataclass(slots=True, kw_only=True)

@@ -30,11 +30,20 @@ class PoolConfig(_Section):
     """`fair_share` and `throughput`: who has a share."""
     round: float = Field(default=360, gt=0)
     """`throughput`: seconds between two looks at who runs where."""
+    price: float = Field(default=0, ge=0)
+    """Money that a slot costs an hour; 0: it is not known, and counts against no quota."""
+    prices: dict[str, float] = Field(default_factory=dict)
+    """The same for slots of one model (`Tesla V100-SXM2-16GB`, or a word of it)."""
 
     @property
     def fitting(self) -> Fit:
         """How gangs are placed."""
         return Fit(worst=self.fit == "worst", mixed=self.mixed_types)
+
+    def price_of(self, model: str) -> float:
+        """Money that a slot of a model costs an hour."""
+        named = (p for word, p in self.prices.items() if word.lower() in model.lower())
+        return self.prices.get(model, next(named, self.price))
 
 
 class Workspace(_Section):
@@ -44,6 +53,18 @@ class Workspace(_Section):
     """Slots at once, over all pools."""
     weight: float = Field(default=1, gt=0)
     """Its share of pools that are shared by workspace."""
+    slot_hours: float | None = Field(default=None, ge=0)
+    """A month (UTC), over all pools."""
+    money: float | None = Field(default=None, ge=0)
+    """A month (UTC), over all pools, at their prices."""
+    hard: bool = False
+    """Whether what runs has to leave, with a checkpoint, when a month's quota is used up. It
+    stays otherwise, and where it may not be preempted; nothing new starts either way."""
+
+    @property
+    def by_month(self) -> bool:
+        """Whether it has a quota by month."""
+        return self.slot_hours is not None or self.money is not None
 
 
 class Pools(_Section):

@@ -122,12 +122,12 @@ class Room:
         """The best spot of each size that has room, among nodes that `may`: from the smallest
         size that will do up (from the largest down, if `worst`). The oldest of a size is best."""
         line = self._lines.get((pool, model))
-        spot = None if line is None else line.last() if worst else next(line.since((least,)), None)
+        spot = None if line is None else line.last() if worst else line.from_((least,))
         while line is not None and spot is not None and spot.free >= least:
             best = _oldest(line, spot.free, may)
             if best is not None:
                 yield best
-            spot = line.before((spot.free,)) if worst else next(line.since((spot.free + 1,)), None)
+            spot = line.before((spot.free,)) if worst else line.from_((spot.free + 1,))
 
     def largest(self, pool: str, model: str) -> Iterator[Spot]:
         """Spots with the most free slots first; of equal ones whole nodes, then the older."""
@@ -146,8 +146,10 @@ def _oldest(line: Line[Spot], free: int, may: Callable[[str], bool]) -> Spot | N
     best: Spot | None = None
     taken = 0
     while True:
-        group = line.since((free, taken))
-        spot = next((s for s in group if s.free != free or may(s.node_id)), None)
+        spot = line.from_((free, taken))
+        if spot is not None and spot.free == free and not may(spot.node_id):
+            group = line.since((free, taken))
+            spot = next((s for s in group if s.free != free or may(s.node_id)), None)
         if spot is None or spot.free != free:
             return best
         if best is None or spot.number < best.number:

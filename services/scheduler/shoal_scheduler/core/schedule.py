@@ -1,9 +1,14 @@
 """A scheduling pass: what can be granted, and what is missing."""
 
+from collections.abc import Iterable
+from itertools import islice
+
 from shoal_contract.events import (
     AllocationQueued,
     AllocationWaiting,
     DemandChanged,
+    QuotaChanged,
+    ShareChanged,
     Waiting,
     Want,
 )
@@ -12,6 +17,10 @@ from shoal_scheduler.core.draft import Draft
 from shoal_scheduler.core.explain import classify, sentence
 from shoal_scheduler.core.policies import POLICIES
 from shoal_scheduler.core.turn import Turn
+
+TOLD = 100
+"""How many are told when a person or a quota holds them back, or no more does."""
+BLOCKED: tuple[Waiting, ...] = ("held", "max_slots", "quota")
 
 
 def schedule(draft: Draft, everywhere: bool) -> None:
@@ -25,8 +34,13 @@ def schedule(draft: Draft, everywhere: bool) -> None:
         for name, (why, until) in turn.why.items():
             _tell(draft, name, why, until)
     for event in list(draft.events):
-        if isinstance(event, AllocationQueued):
-            _tell(draft, event.allocation_id, None, None)
+        match event:
+            case AllocationQueued():
+                _tell(draft, event.allocation_id, None, None)
+            case QuotaChanged():
+                _tell_again(draft, draft.state.index.waiting_of(event.workspace))
+            case ShareChanged():
+                _tell_again(draft, draft.state.index.queued(event.experiment_id))
     for pool in sorted(draft.pools):
         wants = [
             Want(slots=slots, slot_type=model or None, count=count)
@@ -36,14 +50,24 @@ def schedule(draft: Draft, everywhere: bool) -> None:
             draft.emit(DemandChanged(pool=pool, wants=wants))
 
 
-def _tell(draft: Draft, name: str, why: Waiting | None, until: float | None) -> None:
+def _tell_again(draft: Draft, names: Iterable[str]) -> None:
+    """Say why these wait now, of many the first: what holds them back is another reason."""
+    for name in islice(names, TOLD):
+        _tell(draft, name, None, None, again=True)
+
+
+def _tell(
+    draft: Draft, name: str, why: Waiting | None, until: float | None, again: bool = False
+) -> None:
     """Say why an allocation waits, if that was not said. What nobody looked at, index tells."""
     allocation = draft.state.allocations.get(name)
     if allocation is None or allocation.state is not AllocationState.QUEUED:
         return
-    if why is None and allocation.waiting is not None:
+    if why is None and allocation.waiting is not None and not again:
         return
     why = classify(draft.state, allocation, why)
+    if again and why not in BLOCKED and allocation.waiting not in BLOCKED:
+        return
     if why != allocation.waiting:
         draft.emit(
             AllocationWaiting(
@@ -53,5 +77,7 @@ def _tell(draft: Draft, name: str, why: Waiting | None, until: float | None) -> 
                 why=why,
                 reason=sentence(draft.state, allocation, why, until, draft.now),
                 expected_at=until,
+                number=allocation.number,
+                since=allocation.since,
             )
         )

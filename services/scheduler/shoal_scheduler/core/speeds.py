@@ -29,15 +29,35 @@ class Speeds:
         self._known, self._ratios = known, ratios
         self._sizes = {model: room.size(pool, model) for model in room.models(pool)}
         self._gains: dict[str, dict[str, float]] = {}
+        self._means: dict[str, float] = {}
 
     def gains(self, name: str) -> dict[str, float]:
         """Model to gain; 1 on each as long as nothing was measured."""
         if name not in self._gains:
             speeds = {model: self._speed(name, model) for model in self._sizes}
-            total = sum(self._sizes.values())
-            mean = sum(speeds[m] * n for m, n in self._sizes.items()) / total if total else 1
+            mean = self.mean(name)
             self._gains[name] = {m: speed / mean if mean else 1 for m, speed in speeds.items()}
         return self._gains[name]
+
+    def mean(self, name: str) -> float:
+        """Steps a second of one average slot of the pool; 1 as long as nothing was measured."""
+        if name not in self._means:
+            total = sum(self._sizes.values())
+            speed = sum(self._speed(name, m) * n for m, n in self._sizes.items())
+            self._means[name] = speed / total if total else 1.0
+        return self._means[name]
+
+    def left(
+        self, allocation: Allocation, name: str, stride: float | None, now: float
+    ) -> float | None:
+        """Slot-seconds of average slots up to an allocation's target; None: nobody can tell.
+
+        `name`: its program, of which `stride` is the units of the time metric a step.
+        """
+        if not stride or name not in self._known:
+            return None
+        mean = max(self.mean(name), LEAST)
+        return max(0.0, allocation.task.target / stride - _done(allocation, now)) / mean
 
     def _speed(self, name: str, model: str) -> float:
         known = self._known.get(name, {})
@@ -48,6 +68,16 @@ class Speeds:
             for other, speed in known.items()
         ]
         return exp(sum(guesses) / len(guesses))
+
+
+def _done(allocation: Allocation, now: float) -> float:
+    """Steps that a trial has made: as reported last and at its speed since, or as it was saved."""
+    progress, task = allocation.progress, allocation.task
+    if progress is not None and progress.step:
+        return progress.step + (progress.speed or 0.0) * max(0.0, now - progress.at)
+    if task.checkpoint is None or task.inherits == "weights":
+        return 0.0
+    return float(task.checkpoint.step)
 
 
 def pair(model: str, other: str) -> str:

@@ -1,10 +1,10 @@
 """What the scheduler knows. Plain models and dicts; only `evolve` changes them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shoal_contract.events import Want
 from shoal_scheduler.core.index import Index
-from shoal_scheduler.core.models import Allocation, Node, Past, Run, Share
+from shoal_scheduler.core.models import Allocation, Month, Node, Past, Run, Share
 from shoal_scheduler.core.pools import Pools
 from shoal_scheduler.core.tables import Fork
 
@@ -34,16 +34,20 @@ class State:
     """Program to model of slot to steps a second and slot, as measured last; see `speeds.py`."""
     ratios: dict[str, float] = field(default_factory=dict)
     """Two models to the logarithm of how much faster the first is."""
+    strides: dict[str, float] = field(default_factory=dict)
+    """Program to units of its time metric a step, as reported last."""
+    months: dict[str, Month] = field(default_factory=dict)
+    """Workspace to the last month in which something of it ended; see `quotas.py`."""
     counter: int = 0
     """Numbers that were given out."""
 
     def __post_init__(self) -> None:
         """What follows from the rest is kept for quick answers; it is no part of a dump."""
-        self.index = Index(shares=self.shares)
+        self.index = Index(shares=self.shares, months=self.months)
 
     def reindex(self, pools: Pools) -> None:
         """Build the index anew, under other settings."""
-        self.index = index = Index(pools, self.shares)
+        self.index = index = Index(pools, self.shares, self.months)
         for node in self.nodes.values():
             index.see(node)
         for allocation in self.allocations.values():
@@ -61,9 +65,10 @@ class State:
         fork.current, fork.past = Fork(self.current), Fork(self.past)
         fork.demand, fork.gone = Fork(self.demand), Fork(self.gone)
         fork.shares, fork.ratios = Fork(self.shares), Fork(self.ratios)
-        fork.speeds = Fork(self.speeds, dict)
+        fork.speeds, fork.strides = Fork(self.speeds, dict), Fork(self.strides)
         fork.counter = self.counter
-        fork.index = self.index.fork(fork.shares)
+        fork.months = Fork(self.months, replace)
+        fork.index = self.index.fork(fork.shares, fork.months)
         return fork
 
     def of_trial(self, trial_id: str) -> Allocation | None:

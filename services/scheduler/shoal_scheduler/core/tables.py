@@ -18,37 +18,44 @@ class Fork(dict[K, V]):
     `copy` makes a value's copy before it is changed in place; see `change`.
     """
 
-    def __init__(self, base: dict[K, V], copy: Callable[[V], V] = lambda value: value) -> None:
-        super().__init__()
+    __slots__ = ("_base", "_copy", "_gone")
+
+    def __init__(self, base: dict[K, V], copy: Callable[[V], V] | None = None) -> None:
         self._base, self._copy = base, copy
-        self._gone: dict[K, None] = {}
-        self._size = len(base)
+        self._gone: dict[K, None] | None = None
+        """Keys of the base that are no more."""
 
     def __missing__(self, key: K) -> V:
-        if key in self._gone:
+        if self._gone is not None and key in self._gone:
             raise KeyError(key)
         return self._base[key]
 
     def __contains__(self, key: object) -> bool:
-        return super().__contains__(key) or (key not in self._gone and key in self._base)
+        if dict.__contains__(self, key):
+            return True
+        return key in self._base and (self._gone is None or key not in self._gone)
 
     def get(self, key: Any, default: Any = None) -> Any:
         """As in a dict."""
-        found = super().get(key, _ABSENT)
+        found = dict.get(self, key, _ABSENT)
         if found is not _ABSENT:
             return found
-        return default if key in self._gone else self._base.get(key, default)
+        if self._gone is not None and key in self._gone:
+            return default
+        return self._base.get(key, default)
 
     def __setitem__(self, key: K, value: V) -> None:
-        self._size += key not in self
-        super().__setitem__(key, value)
+        if self._gone is not None:
+            self._gone.pop(key, None)
+        dict.__setitem__(self, key, value)
 
     def __delitem__(self, key: K) -> None:
         if key not in self:
             raise KeyError(key)
-        self._size -= 1
-        super().pop(key, None)
+        dict.pop(self, key, None)
         if key in self._base:
+            if self._gone is None:
+                self._gone = {}
             self._gone[key] = None
 
     def pop(self, key: Any, *default: Any) -> Any:
@@ -67,24 +74,27 @@ class Fork(dict[K, V]):
 
     def own(self, key: K) -> V:
         """The fork's own copy of a value, to be changed in place."""
-        if not super().__contains__(key):
-            super().__setitem__(key, self._copy(self[key]))
-        return super().__getitem__(key)
+        if not dict.__contains__(self, key):
+            value = self[key]
+            dict.__setitem__(self, key, value if self._copy is None else self._copy(value))
+        return dict.__getitem__(self, key)
 
     def __iter__(self) -> Iterator[K]:
         """First the base's keys that are left, then new ones."""
+        gone = self._gone or ()
         for key in self._base:
-            if super().__contains__(key) or key not in self._gone:
+            if key not in gone:
                 yield key
-        for key in super().__iter__():
+        for key in dict.__iter__(self):
             if key not in self._base:
                 yield key
 
     def __len__(self) -> int:
-        return self._size
+        new = sum(key not in self._base for key in dict.__iter__(self))
+        return len(self._base) - len(self._gone or ()) + new
 
     def __bool__(self) -> bool:
-        return self._size > 0
+        return next(iter(self), _ABSENT) is not _ABSENT
 
     def keys(self) -> Any:
         """As an iterator."""
@@ -123,9 +133,9 @@ class Line(Generic[E]):
 
     def fork(self) -> "Line[E]":
         """A line that begins as this one is."""
-        line = Line[E]()
+        line: Line[E] = Line.__new__(Line)
         self._mine = [False] * len(self._chunks)
-        line._chunks, line._mine = list(self._chunks), list(self._mine)
+        line._chunks, line._mine = self._chunks.copy(), self._mine.copy()
         line._count = self._count
         return line
 
@@ -162,6 +172,13 @@ class Line(Generic[E]):
             yield from chunk[bisect_left(chunk, entry) :]
             for chunk in self._chunks[at + 1 :]:
                 yield from chunk
+
+    def from_(self, entry: tuple[Any, ...]) -> E | None:
+        """The least entry that is not less than `entry`."""
+        at = self._chunk(entry)
+        if at == len(self._chunks):
+            return None
+        return self._chunks[at][bisect_left(self._chunks[at], entry)]
 
     def before(self, entry: tuple[Any, ...]) -> E | None:
         """The greatest entry that is less than `entry`."""

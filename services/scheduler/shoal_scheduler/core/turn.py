@@ -14,8 +14,8 @@ from shoal_contract.events import (
 )
 from shoal_contract.ids import run_id
 from shoal_contract.states import StopReason
+from shoal_scheduler.core.batches import Batch, Entry, Head, batch_of
 from shoal_scheduler.core.draft import Draft
-from shoal_scheduler.core.index import Batch, Entry, batch_of
 from shoal_scheduler.core.models import Allocation, Node
 from shoal_scheduler.core.placement import place
 from shoal_scheduler.core.pools import PoolConfig
@@ -77,16 +77,29 @@ class Turn:
         """How many of the pool were told to leave."""
         return len(self.state.index.leaving.get(self.pool, ()))
 
+    @property
+    def waiters(self) -> int:
+        """How many lines of requests that are alike wait for the pool and may start."""
+        return len(self.state.index.heads.get(self.pool, ()))
+
+    @property
+    def runners(self) -> int:
+        """How many hold slots in the pool."""
+        return len(self.state.index.running.get(self.pool, ()))
+
     def elastic(self) -> Iterator[Allocation]:
         """Those in the pool that hold slots and can be resized."""
         return self._all(self.state.index.elastic)
 
     def running(self) -> Iterator[Allocation]:
-        """Those that hold slots in the pool: the least important first, then the oldest."""
+        """Those that hold slots in the pool: the least important first, else who got them first."""
         return self._all(self.state.index.running)
 
-    def _all(self, lines: Mapping[str, Line[Entry]]) -> Iterator[Allocation]:
-        return (self.state.allocations[entry.allocation_id] for entry in lines.get(self.pool, ()))
+    def _all(
+        self, lines: Mapping[str, Line[Entry]] | Mapping[str, Line[Head]]
+    ) -> Iterator[Allocation]:
+        allocations = self.state.allocations
+        return (allocations[entry.allocation_id] for entry in lines.get(self.pool, ()))
 
     def heads(self) -> Iterator[Allocation]:
         """Those that may start, in line; of requests that are alike only the first."""
@@ -98,6 +111,7 @@ class Turn:
         a place was promised to, not."""
         index = self.state.index
         line = index.heads.get(self.pool, ())
+        best: Entry | Head | None
         best = next((entry for entry in line if entry.allocation_id not in self.why), None)
         for batch, entry in self._promised.items():
             more = self.promised(self.owner_of(batch))
@@ -106,7 +120,8 @@ class Turn:
             follower = next((e for e in index.queues[batch].since(entry) if e > entry), None)
             if follower is not None and follower.allocation_id not in self.why:
                 ranked = index.ranked(batch, follower, more)
-                best = ranked if best is None else min(best, ranked)
+                if best is None or ranked < best[:3]:
+                    best = ranked
         return None if best is None else self.state.allocations[best.allocation_id]
 
     def passed(self, allocation: Allocation, why: Waiting) -> None:
@@ -158,7 +173,7 @@ class Turn:
         shares = self.find(allocation, room)
         if not shares or allocation.least == allocation.resources.most:
             return shares
-        if len(self.state.index.heads.get(self.pool, ())) > 1:
+        if self.waiters > 1:
             return shares
         size = int(min(allocation.resources.most, self.allowance(allocation)))
         for slots in range(size, allocation.least, -1):
@@ -188,6 +203,7 @@ class Turn:
         ]
         first = nodes[placements[0].node_id]
         rendezvous = Rendezvous(host=first.host, port=self._port(first) or 0)
+        price = sum(count * self.config.price_of(model) for _, model, count in shares)
         idle = [nodes[name] for name in numbers if not nodes[name].held]
         self.draft.emit(
             AllocationGranted(
@@ -198,6 +214,7 @@ class Turn:
                 placements=placements,
                 rendezvous=rendezvous,
                 at=self.now,
+                price=price,
             )
         )
         for node in idle:

@@ -1,1 +1,1 @@
-"""What touches the world: listening for heartbeats, reading how pools are shared."""
+"""What touches the world: heartbeats, the file on how pools are shared, the memory."""

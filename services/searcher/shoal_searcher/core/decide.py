@@ -14,11 +14,13 @@ from shoal_contract.events import (
     SearchWarmed,
     ValidationReported,
 )
+from shoal_contract.events.instance import ExperimentBudgetCrossed
 from shoal_contract.states import ExperimentState
 from shoal_decider import Message, Tick
 from shoal_searcher.core import requests, space, stopping
 from shoal_searcher.core.draft import CHUNK, Draft
 from shoal_searcher.core.evolve import begin
+from shoal_searcher.core.expected import units_of
 from shoal_searcher.core.messages import Found, Proposals
 from shoal_searcher.core.sampling import sampler_of
 from shoal_searcher.core.state import Experiment, State
@@ -46,6 +48,10 @@ def decide(state: State, message: Message) -> Sequence[Event]:
             return _proposed(state.experiments.get(body.experiment_id), body)
         case Found() as body:
             return _found(state.experiments.get(body.experiment_id), body)
+        case ExperimentBudgetCrossed() as body:
+            spender = state.experiments.get(body.experiment_id)
+            closing = stopping.of_money(spender, body) if spender is not None else None
+            return [closing] if closing is not None else []
         case Tick():
             return _go_on(state, message.now)
         case body if isinstance(body, requests.REQUESTS):
@@ -69,6 +75,7 @@ def _submitted(state: State, body: ExperimentSubmitted, now: float) -> Sequence[
     why = space.problem(config.hyperparameters, config.seed, config.constraints, grid=grid)
     if why is not None:
         return [accepted, SearchFailed(experiment_id=body.experiment_id, reason=why)]
+    accepted = accepted.model_copy(update={"units": units_of(begin(accepted))})
     draft = Draft(begin(accepted), [accepted])
     draft.fill()
     return draft.events

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from shoal_contract import ids
+from shoal_contract.config import Environment
 from shoal_contract.events import (
     BestTrial,
     Event,
@@ -14,6 +15,7 @@ from shoal_contract.events import (
     TrialRequested,
     TrialStopped,
 )
+from shoal_contract.events.trial import Container
 from shoal_contract.states import ExperimentState, TrialState
 from shoal_searcher.core import space
 from shoal_searcher.core.evolve import evolve_experiment
@@ -86,6 +88,9 @@ class Draft:
             storage_url=self.experiment.storage_url,
             checkpoint=trial.checkpoint or source,
             inherits="nothing" if trial.checkpoint is not None else inherits,
+            workspace=config.resources.workspace,
+            secrets=config.environment.secrets,
+            container=_container(config.environment),
         )
         self.emit(
             TrialRequested(
@@ -313,3 +318,9 @@ def front_of(experiment: Experiment) -> list[BestTrial]:
             )
         )
     return found
+
+
+def _container(environment: Environment) -> Container | None:
+    if environment.image is None:
+        return None
+    return Container(image=environment.image, runtime=environment.runtime)

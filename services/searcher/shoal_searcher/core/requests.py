@@ -25,6 +25,7 @@ from shoal_contract.events import (
 )
 from shoal_contract.states import ExperimentState, TrialState
 from shoal_searcher.core.draft import CHUNK, Draft, best_of, front_of
+from shoal_searcher.core.expected import units_of
 from shoal_searcher.core.propose import Proposal, origin
 from shoal_searcher.core.state import State, Trial
 
@@ -60,7 +61,7 @@ def requested(state: State, body: Request) -> Sequence[Event]:
         case ExperimentResumeRequested():
             why = _resume(draft)
         case ExperimentCancelRequested():
-            _cancel(draft)
+            _cancel(draft, at_once=body.at_once)
         case ExperimentChangeRequested():
             why = _change(draft, body)
         case ExperimentFinishRequested():
@@ -104,12 +105,12 @@ def _resume(draft: Draft) -> str | None:
     return None
 
 
-def _cancel(draft: Draft) -> None:
+def _cancel(draft: Draft, *, at_once: bool) -> None:
     """Those that hold slots first: what is too much for one batch follows by the tick."""
     experiment = draft.experiment
     left = [t for t in experiment.trials.values() if not t.over]
     for trial in sorted(left, key=lambda t: not t.holding)[:CHUNK]:
-        draft.emit(cancelled(experiment.experiment_id, trial.trial_id))
+        draft.emit(cancelled(experiment.experiment_id, trial.trial_id, at_once=at_once))
     draft.emit(
         SearchCancelled(
             experiment_id=experiment.experiment_id,
@@ -121,9 +122,13 @@ def _cancel(draft: Draft) -> None:
     )
 
 
-def cancelled(experiment_id: str, trial_id: str, reason: str = CANCELLED) -> TrialCancelled:
+def cancelled(
+    experiment_id: str, trial_id: str, reason: str = CANCELLED, *, at_once: bool = False
+) -> TrialCancelled:
     """That a trial is cancelled."""
-    return TrialCancelled(experiment_id=experiment_id, trial_id=trial_id, reason=reason)
+    return TrialCancelled(
+        experiment_id=experiment_id, trial_id=trial_id, reason=reason, at_once=at_once
+    )
 
 
 def _change(draft: Draft, body: ExperimentChangeRequested) -> str | None:
@@ -142,7 +147,8 @@ def _change(draft: Draft, body: ExperimentChangeRequested) -> str | None:
         if value != (getattr(searcher, name) if changed is None else changed):
             news[name] = value
     if news:
-        draft.emit(SearchChanged(experiment_id=experiment.experiment_id, **news))
+        units = units_of(experiment.model_copy(update=news))
+        draft.emit(SearchChanged(experiment_id=experiment.experiment_id, **news, units=units))
         draft.fill()
     return None
 

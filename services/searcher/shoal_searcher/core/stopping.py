@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from shoal_contract.events import SearchClosing
+from shoal_contract.events.instance import ExperimentBudgetCrossed
 from shoal_contract.searchers import Many
 from shoal_searcher.core.ranking import above_median
 from shoal_searcher.core.state import Experiment, Trial
@@ -43,6 +44,17 @@ def spent(experiment: Experiment, now: float) -> SearchClosing | None:
                 at_once=True,
             )
     return None
+
+
+def of_money(experiment: Experiment, body: ExperimentBudgetCrossed) -> SearchClosing | None:
+    """That the experiment's money is spent, as the provisioner says, if it was not said before."""
+    if body.share < 1 or experiment.closing_at_once:
+        return None
+    return SearchClosing(
+        experiment_id=experiment.experiment_id,
+        reason=f"the budget of {body.limit:g} USD is spent",
+        at_once=True,
+    )
 
 
 def slot_seconds(experiment: Experiment, now: float) -> float:

@@ -4,6 +4,8 @@ While it goes on, a trial keeps its newest, its best, and everything that the se
 hand out: what is not older than the newest that the searcher took note of, and what another trial
 is to start from. Both are read from the searcher's own stream, in its order: once it has noted a
 newer checkpoint, every trial that it will start from an older one has been read of before.
+
+What a person pinned stays; what a person wants removed goes once no trial needs it.
 """
 
 import math
@@ -13,6 +15,8 @@ from dataclasses import dataclass, field
 from shoal_contract.config import CheckpointStorage
 from shoal_contract.events import (
     Checkpoint,
+    CheckpointChangeRequested,
+    CheckpointRemoved,
     CheckpointSaved,
     Event,
     RunAccepted,
@@ -72,6 +76,8 @@ class Ledger:
     trials: dict[str, Past] = field(default_factory=dict)
     runs: dict[str, None] = field(default_factory=dict)
     """Runs that are not over."""
+    asked: dict[str, str] = field(default_factory=dict)
+    """By address: what a person asked for last, `pin`, `unpin` or `remove`."""
 
     def note(self, event: Event) -> None:
         """Take an event in. Events of each stream must come in its order."""
@@ -96,6 +102,10 @@ class Ledger:
                 value = self.sign * event.metrics[self.metric]
                 if not math.isnan(value):
                     self._past(event.trial_id).results[event.step] = value
+            case CheckpointRemoved():
+                self.forget(event.url)
+            case CheckpointChangeRequested():
+                self.asked[event.url] = event.change
             case RunAccepted():
                 self.runs[event.run_id] = None
             case RunExited():
@@ -106,28 +116,40 @@ class Ledger:
     def _past(self, trial_id: str) -> Past:
         return self.trials.setdefault(trial_id, Past())
 
-    def garbage(self, trials: Iterable[str] | None = None) -> Sequence[Checkpoint]:
-        """The checkpoints that may go, of these trials or of all."""
+    def garbage(self, trials: Iterable[str] | None = None) -> Sequence[tuple[str, Checkpoint]]:
+        """The checkpoints that may go, of these trials or of all, each with its trial."""
         if self.keep is None:
             return []
-        wanted = self._wanted(self.keep)
+        kept, sources = self._kept(self.keep), self._sources()
+
+        def may_go(url: str) -> bool:
+            asked = self.asked.get(url)
+            return asked != "pin" and url not in sources and (asked == "remove" or url not in kept)
+
         return [
-            checkpoint
+            (trial_id, checkpoint)
             for trial_id in (self.trials if trials is None else trials)
             for checkpoint in (self.trials[trial_id].newest() if trial_id in self.trials else ())
-            if checkpoint.url not in wanted and self._superseded(trial_id, checkpoint)
+            if may_go(checkpoint.url) and self._superseded(trial_id, checkpoint)
         ]
 
-    def forget(self, checkpoint: Checkpoint) -> None:
-        """It is gone."""
+    def forget(self, url: str) -> None:
+        """The checkpoint at an address is gone."""
         for past in self.trials.values():
-            past.saved.pop(checkpoint.url, None)
+            past.saved.pop(url, None)
 
     def _superseded(self, trial_id: str, checkpoint: Checkpoint) -> bool:
         known = self.trials[trial_id].known
         return self.over or (known is not None and _place(checkpoint) < _place(known))
 
-    def _wanted(self, keep: CheckpointStorage) -> dict[str, None]:
+    def _sources(self) -> dict[str, None]:
+        """What other trials are to start from."""
+        pasts = () if self.over else self.trials.values()
+        sources = [p.source for p in pasts if not p.closed and p.known is None and p.source]
+        return dict.fromkeys(source.url for source in sources)
+
+    def _kept(self, keep: CheckpointStorage) -> dict[str, None]:
+        """What the result names, and what the experiment's settings keep."""
         wanted = dict(self.named)
         best = keep.save_trial_best
         latest = keep.save_trial_latest
@@ -135,8 +157,6 @@ class Ledger:
             best, latest = max(best, keep.save_experiment_best), max(latest, 1)
         for past in self.trials.values():
             chosen = [*past.newest()[:latest], *past.best()[:best]]
-            if not self.over and not past.closed and past.known is None and past.source:
-                chosen.append(past.source)
             wanted |= dict.fromkeys(c.url for c in chosen)
         if self.over:
             ranked = sorted(

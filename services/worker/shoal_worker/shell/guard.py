@@ -1,9 +1,10 @@
-"""Says `node.left` for a worker that died, so that nobody waits for its silence.
+"""Says `node.left` for a worker that died, so that nobody waits for its silence, and brings to
+storage what its ranks wrote.
 
-Run as `python -m shoal_worker.shell.guard FD NODE INCARNATION` with the bus's settings as JSON on
-its standard input. FD is the reading end of a pipe whose other end the worker, the warm process and
-every rank hold: it closes when the last of them is gone, and only then is the word said. A worker
-that leaves in order writes a byte first.
+Run as `python -m shoal_worker.shell.guard FD NODE INCARNATION STATE_DIR` with the bus's settings as
+JSON on its standard input. FD is the reading end of a pipe whose other end the worker, the warm
+process and every rank hold: it closes when the last of them is gone, and only then is the word
+said. A worker that leaves in order writes a byte first.
 """
 
 import asyncio
@@ -11,10 +12,11 @@ import contextlib
 import os
 import signal
 import sys
+from pathlib import Path
 
 from shoal_bus.bus import Bus, BusSettings
 from shoal_contract.events import NodeLeft
-from shoal_worker.shell import isolation
+from shoal_worker.shell import isolation, records
 
 LIMIT = 10.0
 """Seconds within which the word must be said; then the silence is noticed anyway."""
@@ -28,10 +30,13 @@ class Guard:
         """`held` is to be passed to whatever runs ranks."""
         self._process: asyncio.subprocess.Process | None = None
 
-    async def open(self, node: str, incarnation: str, settings: BusSettings) -> None:
+    async def open(
+        self, node: str, incarnation: str, settings: BusSettings, state_dir: Path
+    ) -> None:
         """Start it."""
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", __name__, str(self._reading), node, incarnation,
+            str(state_dir),
             stdin=asyncio.subprocess.PIPE,
             pass_fds=(self._reading,),
             start_new_session=True,
@@ -57,8 +62,10 @@ def main() -> None:
     pipe, node, incarnation = int(sys.argv[1]), sys.argv[2], sys.argv[3]
     settings = BusSettings.model_validate_json(sys.stdin.read())
     if os.read(pipe, 1) == b"":
+        folders = records.found(Path(sys.argv[4]))  # not those of a worker that comes after it
         with contextlib.suppress(TimeoutError):
             asyncio.run(asyncio.wait_for(_say(node, incarnation, settings), LIMIT))
+        records.rescue(folders)
 
 
 async def _say(node: str, incarnation: str, settings: BusSettings) -> None:

@@ -7,11 +7,13 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Coroutine
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from shoal_worker.shell import leash
+from shoal_worker.shell.containers import Engine, signal_of
 from shoal_worker.shell.warm import OnExit, WarmProcess
 
 log = logging.getLogger(__name__)
@@ -35,6 +37,8 @@ class Spawn:
     stderr: str
     limits: dict[str, int] = field(default_factory=dict)
     """See `isolation.limits`."""
+    container: tuple[Engine, str] | None = None
+    """The engine whose command this is, and the container's name."""
 
 
 @dataclass(slots=True)
@@ -53,6 +57,8 @@ class Launcher:
     _next: WarmProcess | None = None
     """Warming up, to take its place."""
     _pids: dict[tuple[str, int], int] = field(default_factory=dict)
+    _boxed: dict[tuple[str, int], tuple[Spawn, int]] = field(default_factory=dict)
+    """Ranks in containers, and what holds the leash of each."""
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
 
     async def open(self) -> None:
@@ -75,7 +81,8 @@ class Launcher:
 
     async def start(self, spawn: Spawn) -> int:
         """Start a rank; returns its process id."""
-        warm = await self._usable() if self.warm and _forkable(spawn) else None
+        forkable = self.warm and spawn.container is None and _forkable(spawn)
+        warm = await self._usable() if forkable else None
         if warm is not None:
             order = {**asdict(spawn), "arguments": spawn.arguments[1:]}
             pid = await warm.start(order)
@@ -107,12 +114,14 @@ class Launcher:
         arguments = spawn.arguments
         if arguments[0] in PYTHON:
             arguments = [sys.executable, *arguments[1:]]
+        engine, name = spawn.container or (None, "")
+        after = engine.remove(name) if engine else []
         reading, held = os.pipe()
         try:
             with _appending(spawn.stdout) as out, _appending(spawn.stderr) as err:
                 process = await asyncio.create_subprocess_exec(
                     sys.executable, "-I", "-S", leash.__file__, str(reading),
-                    json.dumps(spawn.limits), *arguments,
+                    json.dumps(spawn.limits), json.dumps(after), *arguments,
                     cwd=spawn.folder,
                     env=spawn.env,
                     stdin=asyncio.subprocess.DEVNULL,
@@ -127,28 +136,57 @@ class Launcher:
         finally:
             os.close(reading)
 
+        key = (spawn.run_id, spawn.rank)
+        if engine is not None:
+            self._boxed[key] = spawn, held
+
         async def wait() -> None:
             code = await process.wait()
-            os.close(held)
+            if engine is None or self._boxed.pop(key, None) is not None:
+                os.close(held)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            self._exited(spawn.run_id, spawn.rank, code)
+            self._exited(*key, code if engine is None else signal_of(code))
 
-        task = asyncio.create_task(wait())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._do(wait())
         return process.pid
 
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def stop(self, run_id: str, seconds: float) -> None:
+        """Let the engine tell the containers of a run to end, and end them after `seconds`. Ranks
+        beside the worker hear it by the line alone."""
+        for (its_run, _), (spawn, _) in self._boxed.items():
+            if its_run == run_id and spawn.container is not None:
+                engine, name = spawn.container
+                self._do(_run(engine.stop(name, max(0, round(seconds))), spawn.env))
+
     def kill(self, run_id: str) -> None:
-        """Kill the ranks of a run that still live, and all that they started."""
-        for (its_run, _), pid in self._pids.items():
-            if its_run == run_id:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(pid, signal.SIGKILL)
+        """Kill the ranks of a run that still live, and all that they started. The end of a
+        container comes a moment later."""
+        for key, pid in self._pids.items():
+            if key[0] != run_id:
+                continue
+            if key in self._boxed:
+                os.close(self._boxed.pop(key)[1])  # the leash does it
+                continue
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
 
     def _exited(self, run_id: str, rank: int, code: int) -> None:
         self._pids.pop((run_id, rank), None)
         self.on_exit(run_id, rank, code)
+
+
+async def _run(command: list[str], env: dict[str, str]) -> None:
+    null = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(
+        *command, env=env, stdin=null, stdout=null, stderr=null, start_new_session=True
+    )
+    await process.wait()
 
 
 def _forkable(spawn: Spawn) -> bool:

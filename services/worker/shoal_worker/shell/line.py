@@ -155,9 +155,8 @@ class Line:
         self.last[order.run_id] = (item.step, place)
 
     async def _training(self, order: RunOrder, item: line.Numbers) -> None:
-        names = ",".join(sorted(item.metrics))
         event = TrainingReported(**_common(order, item), group=item.group)
-        id = event_id(f"training:{names}", order.allocation_id, item.step)
+        id = event_id("training", order.allocation_id, item.sequence)
         await self.bus.publish(event, id=id)
 
     async def _saved(self, saved: line.Saved, context: Any) -> line.Done:
@@ -213,6 +212,7 @@ def _common(order: RunOrder, item: line.Numbers) -> dict[str, Any]:
         "step": item.step,
         "metrics": item.metrics,
         "at": item.at or time.time(),
+        "sequence": item.sequence,
     }
 
 

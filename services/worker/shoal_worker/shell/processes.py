@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import math
+import os
 import time
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,12 @@ from shoal_contract.events import (
 from shoal_contract.line import SOCKET_VARIABLE, TOKEN_VARIABLE
 from shoal_worker.core.messages import RankEnded, RanksStarted, StartFailed
 from shoal_worker.core.state import State
+from shoal_worker.shell import containers, network
+from shoal_worker.shell.containers import Box, Boxing
 from shoal_worker.shell.launcher import Launcher, Spawn
 from shoal_worker.shell.line import Line
-from shoal_worker.shell.logs import LogTail, last_line
+from shoal_worker.shell.logs import LogTail, Rates, last_line
+from shoal_worker.shell.private import Private
 from shoal_worker.shell.staging import StagingError, stage
 
 log = logging.getLogger(__name__)
@@ -40,9 +44,16 @@ class Processes:
     slots: Sequence[Slot]
     base_env: Mapping[str, str]
     """What every rank's environment begins with."""
-    host_address: str
     limits: dict[str, int] = field(default_factory=dict)
     """Of each rank; see `isolation.limits`."""
+    rates: Rates = field(default_factory=Rates)
+    """Of what each rank writes."""
+    boxing: Boxing = field(default_factory=Boxing)
+    """How ranks get into containers."""
+    nic: str = ""
+    """The network interface at which ranks meet; empty: the libraries choose."""
+    private: Private | None = None
+    """What ranks are told besides."""
     left: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the worker has left the cluster."""
     host: Host[State] | None = None
@@ -63,6 +74,7 @@ class Processes:
                     self._do(self._start(event.run))
                 case RunStopping() as event:
                     self._until[event.run_id] = event.until
+                    self._parts()[2].stop(event.run_id, event.until - time.time())
                     self._do(self._kill_at(event.run_id, event.until))
                 case RankExited() as event:
                     log.info("rank %d of %s: exit %d", event.rank, event.run_id, event.exit_code)
@@ -111,20 +123,23 @@ class Processes:
                 raise StagingError("it was told to stop before it was started")
             line.records.open(order)
             token = line.admit(order)
+            private = {} if self.private is None else await self.private.env(order.task)
             logs = folder.parent / "logs"
             pids = []
-            for local, slot in enumerate(order.slots):
+            for local in range(len(order.slots)):
                 rank = order.first_rank + local
                 spawn = Spawn(
                     run_id=order.run_id,
                     rank=rank,
                     arguments=order.task.entrypoint,
                     folder=str(folder),
-                    env=self._env(order, local, slot, token),
+                    env={**private, **self._env(order, local, token)},
                     stdout=str(logs / f"rank-{rank}.stdout"),
                     stderr=str(logs / f"rank-{rank}.stderr"),
                     limits=self.limits,
                 )
+                if order.task.container is not None:
+                    spawn = self._boxed(order, spawn)
                 pids.append(await launcher.start(spawn))
         except Exception as error:  # whatever it is, the run must not be left hanging
             log.warning("%s could not be started: %r", order.run_id, error)
@@ -132,20 +147,22 @@ class Processes:
             host.tell(StartFailed(run_id=order.run_id, reason=str(error)))
             return
         self._done[order.run_id] = asyncio.Event()
-        tail = LogTail(line.bus, order, logs)
+        tail = LogTail(line.bus, order, logs, self.rates)
         self._tails[order.run_id] = asyncio.create_task(tail.follow(self._done[order.run_id]))
         host.tell(RanksStarted(run_id=order.run_id, pids=pids))
         if self._until.get(order.run_id, math.inf) < time.time():
             launcher.kill(order.run_id)  # its time was over before all of its ranks were there
 
-    def _env(self, order: RunOrder, local: int, slot: int, token: str) -> dict[str, str]:
+    def _env(self, order: RunOrder, local: int, token: str) -> dict[str, str]:
         """The variables that torchrun gives, and the line's.
 
         https://docs.pytorch.org/docs/stable/elastic/run.html#environment-variables
         """
         line = self._parts()[1]
+        base = {} if order.task.container is not None else self.base_env
         env = {
-            **self.base_env,
+            **base,
+            "PYTHONUNBUFFERED": "1",
             **order.task.environment,
             "RANK": str(order.first_rank + local),
             "LOCAL_RANK": str(local),
@@ -162,15 +179,51 @@ class Processes:
             SOCKET_VARIABLE: line.path,
             TOKEN_VARIABLE: token,
         }
-        devices = [s for s in self.slots if s.number in order.slots and s.kind == "cuda"]
-        if devices:
-            env["CUDA_VISIBLE_DEVICES"] = ",".join(s.uuid or str(s.number) for s in devices)
-        else:
+        devices = self._devices(order)
+        if not devices:
             env["CUDA_VISIBLE_DEVICES"] = ""
             env.setdefault("OMP_NUM_THREADS", "1")
-        if self.host_address in ("127.0.0.1", "localhost"):
-            env.setdefault("GLOO_SOCKET_IFNAME", "lo")
+        elif order.task.container is None:  # else it sees no others
+            env["CUDA_VISIBLE_DEVICES"] = ",".join(s.uuid or str(s.number) for s in devices)
+        if self.nic:
+            env.setdefault("GLOO_SOCKET_IFNAME", self.nic)
+        if self.nic and self.nic != network.LOOPBACK:
+            env.setdefault("NCCL_SOCKET_IFNAME", f"={self.nic}")
         return env
+
+    def _devices(self, order: RunOrder) -> list[Slot]:
+        return [s for s in self.slots if s.number in order.slots and s.kind == "cuda"]
+
+    def _boxed(self, order: RunOrder, spawn: Spawn) -> Spawn:
+        """The same rank, in a container. Raises EngineError where there can be none."""
+        wanted, boxing = order.task.container, self.boxing
+        if wanted is None:
+            return spawn
+        engine = containers.find(wanted.runtime, boxing.preferred, boxing.own.get("PATH", ""))
+        stored = containers.local(order.task.storage_url)
+        for folder in stored:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        run_folder = Path(spawn.folder).parent
+        box = Box(
+            name=f"shoal-{spawn.run_id}-{spawn.rank}",
+            image=wanted.image,
+            arguments=spawn.arguments,
+            folder=spawn.folder,
+            env=spawn.env,
+            writable=[str(run_folder), str(Path(self._parts()[1].path).parent), *stored],
+            readable=boxing.mounts,
+            devices=self._devices(order),
+            user=(os.getuid(), os.getgid()),
+            memory=self.limits.get("data", 0),
+            files=self.limits.get("nofile", 1024),
+        )
+        return replace(
+            spawn,
+            arguments=containers.run(engine, box, boxing.own),
+            env=containers.outer(box, boxing.own),
+            limits={},
+            container=(engine, box.name),
+        )
 
     async def _kill_at(self, run_id: str, until: float) -> None:
         await asyncio.sleep(max(0.0, until - time.time()))

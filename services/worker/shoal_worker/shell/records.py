@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,9 +73,20 @@ class Records:
 
     async def left_behind(self) -> None:
         """Bring to storage what an earlier life of this worker could not."""
-        runs = self.state_dir / "runs"
-        for folder in sorted(runs.iterdir()) if runs.exists() else []:
+        for folder in found(self.state_dir):
             await asyncio.to_thread(_moved, folder)
+
+
+def found(state_dir: Path) -> list[Path]:
+    """The folders of all runs that are there."""
+    runs = state_dir / "runs"
+    return sorted(runs.iterdir()) if runs.exists() else []
+
+
+def rescue(folders: Sequence[Path]) -> None:
+    """Bring to storage what a worker left behind in these folders."""
+    for folder in folders:
+        _moved(folder)
 
 
 def _moved(folder: Path) -> None:

@@ -7,15 +7,18 @@ events of different streams never write the same field.
 from shoal_contract.envelope import Envelope
 from shoal_gateway.core.changes import Change
 from shoal_gateway.core.projections import (
+    checkpoints,
+    cost,
     experiments,
     instances,
-    metrics,
     nodes,
+    pools,
     queue,
+    tracking,
     trials,
 )
 
-_ALL = (experiments, trials, metrics, nodes, instances, queue)
+_ALL = (experiments, trials, checkpoints, nodes, instances, pools, cost, queue, tracking)
 
 
 def project(envelope: Envelope) -> list[Change]:

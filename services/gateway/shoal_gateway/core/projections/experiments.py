@@ -2,7 +2,10 @@
 
 from shoal_contract.envelope import Envelope
 from shoal_contract.events import (
+    ExperimentArchived,
     ExperimentCancelRequested,
+    ExperimentDeleted,
+    ExperimentEdited,
     ExperimentSubmitted,
     SearchAccepted,
     SearchCancelled,
@@ -16,7 +19,16 @@ from shoal_contract.events import (
 )
 from shoal_contract.states import ExperimentState
 from shoal_gateway.core import keys
-from shoal_gateway.core.changes import AddToIndex, Change, KeepBest, SetFields, finite
+from shoal_gateway.core.changes import (
+    AddToIndex,
+    Change,
+    Forget,
+    Increment,
+    KeepBest,
+    RemoveFromIndex,
+    SetFields,
+    finite,
+)
 
 
 def project(envelope: Envelope) -> list[Change]:
@@ -29,12 +41,23 @@ def project(envelope: Envelope) -> list[Change]:
     match event:
         case ExperimentSubmitted():
             fields = finite(event.model_dump(mode="json")) | {"submitted_at": time}
+            fields |= {name: fields["config"][name] for name in ("name", "description", "labels")}
+            fields["workspace"] = event.config.resources.workspace
             return [
                 SetFields(keys.experiment(event.experiment_id), fields),
                 AddToIndex(keys.EXPERIMENTS, event.experiment_id, time),
             ]
         case ExperimentCancelRequested():
             return [SetFields(keys.experiment(event.experiment_id), {"cancel_requested_at": time})]
+        case ExperimentEdited():
+            news = event.model_dump(exclude={"experiment_id"}, exclude_none=True)
+            key = keys.experiment(event.experiment_id)
+            return [SetFields(key, news), Increment(key, "revision")] if news else []
+        case ExperimentArchived():
+            key = keys.experiment(event.experiment_id)
+            return [SetFields(key, {"archived": event.archived}), Increment(key, "revision")]
+        case ExperimentDeleted():
+            return _deleted(event)
         case SearchAccepted() | SearchResumed():
             return [_state(event.experiment_id, ExperimentState.ACTIVE)]
         case SearchPaused():
@@ -57,6 +80,15 @@ def project(envelope: Envelope) -> list[Change]:
                 KeepBest(key, "best_high", metric, False, value),
             ]
     return []
+
+
+def _deleted(event: ExperimentDeleted) -> list[Change]:
+    name = event.experiment_id
+    rows = [keys.experiment(name), keys.trials(name), keys.states(name), keys.state_counts(name)]
+    for trial_id in event.trial_ids:
+        rows += [keys.trial(trial_id), keys.checkpoints(trial_id)]
+        rows += [keys.checkpoint_changes(trial_id)]
+    return [RemoveFromIndex(keys.EXPERIMENTS, name), Forget(tuple(rows))]
 
 
 def _state(experiment_id: str, state: ExperimentState) -> SetFields:

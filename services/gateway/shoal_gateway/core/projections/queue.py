@@ -1,7 +1,14 @@
-"""Attempts that wait for slots."""
+"""Attempts that wait for slots: which, since when, why, and what people said about it."""
 
 from shoal_contract.envelope import Envelope
-from shoal_contract.events import AllocationEnded, AllocationGranted, AllocationQueued
+from shoal_contract.events import (
+    AllocationEnded,
+    AllocationGranted,
+    AllocationMoved,
+    AllocationQueued,
+    AllocationWaiting,
+    ShareChanged,
+)
 from shoal_gateway.core import keys
 from shoal_gateway.core.changes import Change, RemoveField, SetFields
 
@@ -16,12 +23,22 @@ def project(envelope: Envelope) -> list[Change]:
                 "experiment_id": event.experiment_id,
                 "trial_id": event.trial_id,
                 "attempt": event.task.attempt,
-                "pool": event.resources.resource_pool,
+                "pool": event.resources.pools[0],
                 "priority": event.resources.priority,
                 "slots": event.resources.slots_per_trial,
                 "queued_at": envelope.time,
             }
             return [SetFields(keys.QUEUE, {event.allocation_id: value})]
+        case AllocationWaiting():
+            names = {"why", "reason", "expected_at", "number", "since"}
+            return [SetFields(keys.WAITING, {event.allocation_id: event.model_dump(include=names)})]
+        case AllocationMoved():
+            place = event.model_dump(include={"number", "since"})
+            return [SetFields(keys.MOVED, {event.allocation_id: place})]
         case AllocationGranted() | AllocationEnded():
-            return [RemoveField(keys.QUEUE, event.allocation_id)]
+            tables = (keys.QUEUE, keys.WAITING, keys.MOVED)
+            return [RemoveField(table, event.allocation_id) for table in tables]
+        case ShareChanged():
+            share = event.model_dump(exclude={"experiment_id"})
+            return [SetFields(keys.SHARES, {event.experiment_id: share})]
     return []

@@ -23,11 +23,11 @@ from shoal_contract.states import Outcome, TrialState
 from shoal_gateway.core import keys
 from shoal_gateway.core.changes import (
     AddToIndex,
-    Append,
     Change,
     Increment,
     Json,
     KeepBest,
+    SetCounted,
     SetFields,
     finite,
 )
@@ -41,10 +41,7 @@ def project(envelope: Envelope) -> list[Change]:
             return _allocation(event)
         case CheckpointSaved():
             item = event.checkpoint.model_dump(mode="json") | {"trial_id": event.trial_id}
-            return [
-                SetFields(keys.trial(event.trial_id), {"checkpoint": item}),
-                Append(keys.checkpoints(event.trial_id), item | {"saved_at": envelope.time}),
-            ]
+            return [SetFields(keys.trial(event.trial_id), {"checkpoint": item})]
     return _search(event, envelope.time)
 
 
@@ -128,5 +125,7 @@ def _state(
 ) -> list[Change]:
     return [
         SetFields(keys.trial(trial_id), {"state": state.value, "reason": reason}),
-        SetFields(keys.states(experiment_id), {trial_id: state.value}),
+        SetCounted(
+            keys.states(experiment_id), keys.state_counts(experiment_id), trial_id, state.value
+        ),
     ]

@@ -1,6 +1,7 @@
 """`/livez`, `/readyz`, `/metrics`: for whoever watches over the gateway."""
 
 import asyncio
+from importlib.metadata import version
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Depends
@@ -10,14 +11,15 @@ from redis.exceptions import RedisError
 from shoal_contract.subjects import DEAD_LETTERS, STREAMS
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError
+from shoal_gateway.shell.recent import POINT_STREAMS, Recent
 
 router = APIRouter()
 
 
 @router.get("/livez")
 async def livez() -> dict[str, str]:
-    """The process answers."""
-    return {"status": "alive"}
+    """The process answers, and says which version it is."""
+    return {"status": "alive", "version": version("shoal-gateway")}
 
 
 @router.get("/readyz")
@@ -62,5 +64,18 @@ async def metrics(use: Annotated[Parts, Depends(parts)]) -> PlainTextResponse:
     for name in use.projector.caught_up:
         lag = max(0, last[name] - await use.store.applied(name))
         lines.append(f'shoal_projector_lag{{stream="{name}"}} {lag}')
+    lines += [
+        "# HELP shoal_metric_points_bytes Metric points in Redis, which are in no file yet.",
+        "# TYPE shoal_metric_points_bytes gauge",
+    ]
+    recent = Recent(use.store)
+    for stream in POINT_STREAMS:
+        sizes, _ = await recent.held(stream)
+        lines.append(f'shoal_metric_points_bytes{{stream="{stream.name}"}} {sum(sizes.values())}')
+    lines += [
+        "# HELP shoal_reads_complete_seconds Unix time up to which reads show all that happened.",
+        "# TYPE shoal_reads_complete_seconds gauge",
+        f"shoal_reads_complete_seconds {use.projector.complete_at:.3f}",
+    ]
     text = "\n".join(lines) + "\n"
     return PlainTextResponse(text, media_type="text/plain; version=0.0.4")

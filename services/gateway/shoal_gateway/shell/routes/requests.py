@@ -1,66 +1,94 @@
 """`/v1/experiments/{id}`: what is asked of an experiment."""
 
 import secrets
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Header
 from pydantic import BaseModel, ConfigDict, Field
 
+from shoal_bus.bus import ConflictError
 from shoal_contract.events import (
     Event,
     ExperimentCancelRequested,
     ExperimentChangeRequested,
+    ExperimentEdited,
     ExperimentFinishRequested,
     ExperimentPauseRequested,
     ExperimentResumeRequested,
 )
 from shoal_contract.states import EXPERIMENT, ExperimentState, terminal
-from shoal_contract.subjects import EXPERIMENTS
+from shoal_contract.subjects import EXPERIMENTS, all_of
 from shoal_gateway.core.rows import Row
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError
 from shoal_gateway.shell.routes.experiments import experiment
-from shoal_gateway.shell.routes.submissions import publish
 
 router = APIRouter(prefix="/v1/experiments/{experiment_id}")
 
-_REQUESTS = {
+_REQUESTS: Mapping[str, Callable[..., Event]] = {
     "pause": ExperimentPauseRequested,
     "resume": ExperimentResumeRequested,
     "cancel": ExperimentCancelRequested,
+    "kill": partial(ExperimentCancelRequested, at_once=True),
 }
 
 
+Label = Annotated[str, Field(min_length=1, max_length=100)]
+
+
 class Change(BaseModel):
-    """The body of a change: numbers of the searcher's section. What is left out stays."""
+    """The body of a change. What is left out stays. `max_trials` and `max_concurrent_trials` are
+    for searches that run; the rest may always be changed."""
 
     model_config = ConfigDict(extra="forbid")
 
     max_trials: Annotated[int, Field(ge=1)] | None = None
     max_concurrent_trials: Annotated[int, Field(ge=0)] | None = None
     """0: as many as there are."""
+    name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    description: Annotated[str, Field(max_length=10_000)] | None = None
+    labels: Annotated[list[Label], Field(max_length=100)] | None = None
+    """All that it is to have."""
+    notes: Annotated[str, Field(max_length=100_000)] | None = None
+    """What was found out, as Markdown."""
+
+
+_NUMBERS = frozenset({"max_trials", "max_concurrent_trials"})
 
 
 @router.patch("", status_code=202)
 async def change(
-    experiment_id: str, body: Change, use: Annotated[Parts, Depends(parts)]
+    experiment_id: str,
+    body: Change,
+    use: Annotated[Parts, Depends(parts)],
+    if_match: Annotated[str | None, Header()] = None,
 ) -> dict[str, Any]:
-    """Make a running search larger, smaller or wider. The row follows in a moment."""
-    numbers = body.model_dump(exclude_none=True)
-    if not numbers:
-        detail = "There is nothing to change: send max_trials or max_concurrent_trials."
+    """Change what an experiment is called and what is noted of it, or make a running search
+    larger, smaller or wider. The row follows in a moment.
+
+    With `If-Match`, the `ETag` that the experiment had, it is a 412 if someone else was faster.
+    """
+    asked = body.model_dump(exclude_none=True)
+    if not asked:
+        detail = f"There is nothing to change: send {', '.join(Change.model_fields)}."
         raise ProblemError(422, detail, kind="urn:shoal:problem:request")
-    found = await under_way(use, experiment_id)
-    searcher = found["config"]["searcher"]
-    for name in numbers:
-        if name not in searcher:
-            detail = (
-                f"The method {searcher['name']} has no {name}: its config says how many trials"
-                " there are, and when."
-            )
-            raise ProblemError(409, detail, kind="urn:shoal:problem:method")
-    await ask(use, ExperimentChangeRequested(experiment_id=experiment_id, **numbers), "change")
-    return {"experiment_id": experiment_id, "requested": "change", **numbers}
+    numbers = {name: asked[name] for name in asked if name in _NUMBERS}
+    words = {name: asked[name] for name in asked if name not in _NUMBERS}
+    await experiment(experiment_id, use)
+    last = None if if_match is None else await _matching(use, experiment_id, if_match)
+    if numbers:
+        await _check_numbers(use, experiment_id, numbers)
+    if words:
+        try:
+            event = ExperimentEdited(experiment_id=experiment_id, **words)
+            await ask(use, event, "edit", after=last)
+        except ConflictError as error:
+            raise _changed() from error
+    if numbers:
+        await ask(use, ExperimentChangeRequested(experiment_id=experiment_id, **numbers), "change")
+    return {"experiment_id": experiment_id, "requested": "change", **asked}
 
 
 @router.post("/finish", status_code=202)
@@ -74,13 +102,40 @@ async def finish(experiment_id: str, use: Annotated[Parts, Depends(parts)]) -> d
 @router.post("/{request}", status_code=202)
 async def request(
     experiment_id: str,
-    request: Literal["pause", "resume", "cancel"],
+    request: Literal["pause", "resume", "cancel", "kill"],
     use: Annotated[Parts, Depends(parts)],
 ) -> dict[str, Any]:
-    """Ask that an experiment pauses, goes on, or ends. Its state follows in a moment."""
+    """Ask that an experiment pauses, goes on, or ends (`kill`: without a last checkpoint). Its
+    state follows in a moment."""
     found = await under_way(use, experiment_id)
     await ask(use, _REQUESTS[request](experiment_id=experiment_id), request)
     return {"experiment_id": experiment_id, "requested": request, "state": found["state"]}
+
+
+async def _check_numbers(use: Parts, experiment_id: str, numbers: Row) -> None:
+    searcher = (await under_way(use, experiment_id))["config"]["searcher"]
+    for name in numbers:
+        if name not in searcher:
+            detail = (
+                f"The method {searcher['name']} has no {name}: its config says how many trials"
+                " there are, and when."
+            )
+            raise ProblemError(409, detail, kind="urn:shoal:problem:method")
+
+
+async def _matching(use: Parts, experiment_id: str, if_match: str) -> int:
+    """The sequence of an experiment's last edit; a problem if it is not the one that is meant."""
+    last = await use.bus.last_of(EXPERIMENTS, all_of(ExperimentEdited.type, experiment_id))
+    await use.projector.wait_for(EXPERIMENTS, last, use.settings.apply_timeout)
+    found = await experiment(experiment_id, use)
+    if if_match.strip() not in ("*", f'"{found["revision"]}"'):
+        raise _changed()
+    return last
+
+
+def _changed() -> ProblemError:
+    detail = "Someone else has changed the experiment since. Read it again, and decide anew."
+    return ProblemError(412, detail, kind="urn:shoal:problem:changed")
 
 
 async def under_way(use: Parts, experiment_id: str) -> Row:
@@ -105,8 +160,11 @@ async def custom(use: Parts, experiment_id: str) -> Row:
     return found
 
 
-async def ask(use: Parts, event: Event, verb: str, key: str | None = None) -> None:
-    """Publish what is asked for, once for each `key`, and wait until reads know of it."""
+async def ask(
+    use: Parts, event: Event, verb: str, key: str | None = None, *, after: int | None = None
+) -> None:
+    """Publish what is asked for, once for each `key`, and wait until reads know of it. `after`: as
+    `Bus.publish` has it."""
     id = "-".join((verb, *event.key_values, key or secrets.token_hex(8)))
-    sequence = await publish(use, event, id)
+    sequence = await use.publish(event, id, after)
     await use.projector.wait_for(EXPERIMENTS, sequence, use.settings.apply_timeout)

@@ -1,23 +1,30 @@
 """`POST /v1/experiments`: what becomes of a config that someone sends."""
 
-import asyncio
 import hashlib
 import json
 import secrets
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from shoal_bus.bus import Bus
+from shoal_contract.base import Id
 from shoal_contract.config import ExperimentConfig
-from shoal_contract.events import Bundle, Event, ExperimentSubmitted
+from shoal_contract.events import Bundle, ExperimentSubmitted
 from shoal_contract.parse import ConfigError, Problem, parse_experiment
 from shoal_contract.subjects import EXPERIMENTS
 from shoal_gateway.core import keys
+from shoal_gateway.core.ledger.caller import Caller
+from shoal_gateway.core.ledger.state import DEFAULT
+from shoal_gateway.core.lineage import changed
+from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError
 from shoal_gateway.shell.redis_store import RedisStore
+from shoal_gateway.shell.routes.secrets import kept
+from shoal_gateway.shell.routes.templates import template
+from shoal_gateway.shell.rules import editor_of
 
 router = APIRouter(prefix="/v1")
 
@@ -25,7 +32,6 @@ ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 """Without characters that are taken for one another (0 and o, 1, i and l)."""
 REMEMBERED = 24 * 3600
 """Seconds for which an `Idempotency-Key` is known."""
-OWNER = "local"
 
 
 class Submission(BaseModel):
@@ -36,61 +42,116 @@ class Submission(BaseModel):
     config: Any
     bundle: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     """The SHA-256 of a bundle that was stored before."""
+    template: Id | None = None
+    """A template of the config's workspace, which the config changes and adds to."""
 
 
 @router.post("/experiments", status_code=201)
 async def submit(
     body: Submission,
     response: Response,
+    who: Annotated[Caller, Depends(caller)],
     use: Annotated[Parts, Depends(parts)],
     idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
 ) -> dict[str, Any]:
     """Accept an experiment. Once this returns 201, it will come to an end, whatever dies."""
-    config = parse_experiment(body.config)
-    await _check_sources(use, config)
-    bundle = await _bundle(use, body.bundle)
+    config = parse_experiment(_on_template(use, who, body))
+    draft = Draft(config, await _bundle(use, body.bundle))
+    key = Key.of(who, idempotency_key, body)
+    return await accept(use, who, draft, key, response)
+
+
+def _on_template(use: Parts, who: Caller, body: Submission) -> Any:
+    """The config, on top of its template if it has one."""
+    if body.template is None or not isinstance(body.config, dict):
+        return body.config
+    resources = body.config.get("resources")
+    workspace = resources.get("workspace", DEFAULT) if isinstance(resources, dict) else DEFAULT
+    editor_of(use, who, str(workspace))
+    return changed(template(use, str(workspace), body.template).config, body.config)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An experiment before it is one."""
+
+    config: ExperimentConfig
+    bundle: Bundle | None
+    forked_from: str | None = None
+    continues: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a request carries so that repeating it makes no second experiment."""
+
+    name: str
+    digest: str
+    """Of the request: another one must have another key."""
+
+    @classmethod
+    def of(cls, who: Caller, header: str | None, body: BaseModel, path: str = "") -> "Key | None":
+        """The key of a request; None: it carries none."""
+        if header is None:
+            return None
+        digest = hashlib.sha256(f"{path}{body.model_dump_json()}".encode()).hexdigest()
+        return cls(keys.idempotency(who.user, header), digest)
+
+
+async def accept(
+    use: Parts, who: Caller, draft: Draft, key: Key | None, response: Response
+) -> dict[str, Any]:
+    """Accept an experiment, once for each key; the answer says where it is."""
+    config = draft.config
+    editor_of(use, who, config.resources.workspace)
+    await _check_sources(use, who, config)
     experiment_id = "".join(secrets.choice(ALPHABET) for _ in range(6))
-    if idempotency_key is not None:
-        digest = hashlib.sha256(body.model_dump_json().encode()).hexdigest()
-        experiment_id = await _remember(use.store, idempotency_key, digest, experiment_id)
+    if key is not None:
+        experiment_id = await _remember(use.store, key.name, key.digest, experiment_id)
     base = config.checkpoint_storage.url or use.settings.storage_url
     event = ExperimentSubmitted(
         experiment_id=experiment_id,
         config=config,
-        bundle=bundle,
+        bundle=draft.bundle,
         storage_url=f"{base.rstrip('/')}/experiments/{experiment_id}",
-        owner=OWNER,
+        owner=who.user,
+        forked_from=draft.forked_from,
+        continues=draft.continues,
     )
     if not await use.store.row(keys.experiment(experiment_id)):  # else: a repetition
-        sequence = await publish(use, event, f"submit-{experiment_id}")
+        sequence = await use.publish(event, f"submit-{experiment_id}")
         await use.projector.wait_for(EXPERIMENTS, sequence, use.settings.apply_timeout)
     location = f"/v1/experiments/{experiment_id}"
     response.headers["Location"] = location
     return {"experiment_id": experiment_id, "name": config.name, "url": location}
 
 
-async def _check_sources(use: Parts, config: ExperimentConfig) -> None:
-    """Raise ConfigError if the config starts from experiments or a trial that are not there."""
+async def _check_sources(use: Parts, who: Caller, config: ExperimentConfig) -> None:
+    """Raise ConfigError if the config starts from experiments or a trial that are not there, or
+    asks for secrets that are not."""
     earlier = list(getattr(config.searcher, "warm_start", ()))
-    rows = await use.store.rows([keys.experiment(name) for name in earlier])
     problems = [
         Problem(path=f"searcher.warm_start.{number}", message=f"there is no experiment {name!r}")
-        for number, (name, row) in enumerate(zip(earlier, rows, strict=True))
-        if "config" not in row
+        for number, name in enumerate(earlier)
+        if not await use.directory.sees(who, name)
     ]
     source = config.searcher.source_trial_id
-    if source is not None and "number" not in await use.store.row(keys.trial(source)):
+    if source is not None and not await _sees_trial(use, who, source):
         message = f"there is no trial {source!r}"
         problems.append(Problem(path="searcher.source_trial_id", message=message))
+    workspace, wanted = config.resources.workspace, config.environment.secrets
+    known = [e.name for e in await kept(use, workspace)] if wanted else []
+    for number, name in enumerate(wanted):
+        if name not in known:
+            message = f"the workspace {workspace} has no secret {name!r}"
+            problems.append(Problem(path=f"environment.secrets.{number}", message=message))
     if problems:
         raise ConfigError(problems)
 
 
-async def publish(use: Parts, event: Event, id: str) -> int:
-    """Publish a request; returns its sequence. Raises TimeoutError if NATS does not answer."""
-    bus: Bus = use.bus
-    async with asyncio.timeout(use.settings.publish_timeout):
-        return await bus.publish(event, id=id)
+async def _sees_trial(use: Parts, who: Caller, trial_id: str) -> bool:
+    row = await use.store.row(keys.trial(trial_id))
+    return "number" in row and await use.directory.sees(who, row["experiment_id"])
 
 
 async def _bundle(use: Parts, sha256: str | None) -> Bundle | None:
@@ -103,9 +164,9 @@ async def _bundle(use: Parts, sha256: str | None) -> Bundle | None:
     return bundle
 
 
-async def _remember(store: RedisStore, key: str, digest: str, experiment_id: str) -> str:
-    """The experiment that a key stands for: a new one, or that of the first such request."""
-    name = keys.idempotency(OWNER, key)
+async def _remember(store: RedisStore, name: str, digest: str, experiment_id: str) -> str:
+    """The experiment that a key stands for, which is kept under `name`: a new one, or that of the
+    first such request."""
     mine = json.dumps({"digest": digest, "experiment_id": experiment_id})
     if await store.redis.set(name, mine, nx=True, ex=REMEMBERED):
         return experiment_id

@@ -1,8 +1,8 @@
-"""What is known of the trials of an experiment: rows, stories, reports, checkpoints."""
+"""What is known of the trials of an experiment: rows, stories, reports."""
 
 import asyncio
 import heapq
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 
@@ -10,7 +10,7 @@ from shoal_bus.history import read_all
 from shoal_contract.subjects import SCHEDULE, SEARCH
 from shoal_gateway.core import keys, rows
 from shoal_gateway.core.standing import standing
-from shoal_gateway.core.story import decisions_of, grants_of, tell
+from shoal_gateway.core.story import answers_of, decisions_of, tell
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import unknown
 
@@ -45,9 +45,9 @@ async def explain(
     await trial(experiment_id, trial_id, use)
     async with asyncio.timeout(use.settings.read_timeout):
         decisions = await read_all(use.bus, SEARCH, decisions_of(experiment_id, trial_id))
-        grants = await read_all(use.bus, SCHEDULE, grants_of(experiment_id, trial_id, decisions))
+        answers = await read_all(use.bus, SCHEDULE, answers_of(experiment_id, trial_id, decisions))
     row = await use.store.row(keys.experiment(experiment_id))
-    story = list(heapq.merge(decisions, grants, key=lambda envelope: envelope.time))
+    story = list(heapq.merge(decisions, answers, key=lambda envelope: envelope.time))
     searcher = row["config"]["searcher"]
     return {
         "trial_id": trial_id,
@@ -58,36 +58,14 @@ async def explain(
     }
 
 
-@router.get("/metrics")
-async def metrics(
-    experiment_id: str,
-    use: Annotated[Parts, Depends(parts)],
-    group: Literal["validation", "training"] = "validation",
-    trial: str | None = None,
-) -> dict[str, Any]:
-    """Reports, trial by trial and step by step."""
-    ids = await _ids(use, experiment_id, trial)
-    found = await use.store.items([keys.metrics(i, group) for i in ids])
-    return {"items": [point for points in found for point in rows.series(points)]}
-
-
-@router.get("/checkpoints")
-async def checkpoints(
-    experiment_id: str, use: Annotated[Parts, Depends(parts)], trial: str | None = None
-) -> dict[str, Any]:
-    """Checkpoints that were reported, trial by trial, oldest first."""
-    ids = await _ids(use, experiment_id, trial)
-    found = await use.store.items([keys.checkpoints(i) for i in ids])
-    return {"items": [item for items in found for item in items]}
-
-
 async def _rows(use: Parts, experiment_id: str) -> list[rows.Row]:
     ids = await use.store.members(keys.trials(experiment_id))
     found = await use.store.rows([keys.trial(i) for i in ids])
     return [row for row in found if "number" in row]
 
 
-async def _ids(use: Parts, experiment_id: str, trial_id: str | None) -> list[str]:
+async def ids_of(use: Parts, experiment_id: str, trial_id: str | None) -> list[str]:
+    """The trials of an experiment, or the one that is named; else a problem."""
     await _smaller(use, experiment_id)
     ids = await use.store.members(keys.trials(experiment_id))
     if trial_id is None:

@@ -141,7 +141,7 @@ class SshDriver:
             "SHOAL_POOL": order.pool,
             "SHOAL_SLOTS": str(order.slots),
             "SHOAL_HOST": host.address,
-            "SHOAL_JOIN_TOKEN": self.join_token,
+            "SHOAL_NATS_TOKEN": self.join_token,
             "COMMAND": shlex.join([host.python, *self.worker]),
         }
         code, said = await self._run(host, _START, env)

@@ -8,9 +8,11 @@ when slots lie idle, and keeps its place reserved, but nobody yields for it.
 """
 
 from collections.abc import Iterator
+from heapq import merge
+from itertools import chain
 
 from shoal_scheduler.core.ahead import may_yield
-from shoal_scheduler.core.index import batch_of
+from shoal_scheduler.core.batches import batch_of
 from shoal_scheduler.core.models import Allocation
 from shoal_scheduler.core.serve import serve
 from shoal_scheduler.core.turn import Turn
@@ -28,9 +30,10 @@ class _Rules:
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
         self._shares: dict[str, int] | None = None
-        self._seen = -1
-        self._over: dict[str, int] = {}
-        self._above: list[Allocation] = []
+        self._found: list[str] = []
+        """Those that may yield, of owners above their share, the youngest first, as far as they
+        were looked for: they are looked for once for all heads."""
+        self._rest = self._look()
 
     @property
     def shares(self) -> dict[str, int]:
@@ -45,28 +48,36 @@ class _Rules:
     def victims(self, allocation: Allocation) -> Iterator[Allocation]:
         if not self._fits(self._held(allocation), allocation):
             return
-        if self._seen != self.turn.leavers:
-            self._seen = self.turn.leavers
-            self._look()
-        over = dict(self._over)
-        for victim in self._above:
-            name = self.turn.owner(victim)
-            if over[name] > 0:
-                over[name] -= victim.slots
+        over: dict[str, int] = {}
+        for name in chain(list(self._found), self._further()):
+            victim = self.turn.state.allocations[name]
+            owner = self.turn.owner(victim)
+            if owner not in over:
+                over[owner] = self._over(owner)
+            if over[owner] > 0 and victim.stop_reason is None:
+                over[owner] -= victim.slots
                 yield victim
 
-    def _look(self) -> None:
-        """Note who holds more than its share, and what of it may yield, the youngest first."""
+    def _further(self) -> Iterator[str]:
+        for name in self._rest:
+            self._found.append(name)
+            yield name
+
+    def _look(self) -> Iterator[str]:
         turn, index = self.turn, self.turn.state.index
-        self._over, found = {}, []
-        for (name,) in index.holders.get(turn.pool, ()):
-            over = index.staying.get((turn.pool, name), 0) - self.shares.get(name, 0)
-            if over > 0:
-                self._over[name] = over
-                members = index.members[(turn.pool, name)]
-                found += [turn.state.allocations[entry.allocation_id] for entry in members]
-        able = (a for a in found if may_yield(turn, a))
-        self._above = sorted(able, key=lambda a: -a.number)
+        longest = next(turn.running(), None)
+        if longest is None or turn.now - longest.granted_at < turn.config.min_run:
+            return
+        owners = (name for (name,) in index.holders.get(turn.pool, ()))
+        lines = [reversed(index.members[(turn.pool, n)]) for n in owners if self._over(n) > 0]
+        for entry in merge(*lines, reverse=True):
+            if may_yield(turn, turn.state.allocations[entry.allocation_id]):
+                yield entry.allocation_id
+
+    def _over(self, owner: str) -> int:
+        """Slots that an owner holds above its share."""
+        held = self.turn.state.index.staying.get((self.turn.pool, owner), 0)
+        return held - self.shares.get(owner, 0)
 
     def _held(self, allocation: Allocation) -> int:
         owner = self.turn.owner(allocation)
@@ -108,20 +119,29 @@ def shares(turn: Turn) -> dict[str, int]:
 
 def _asks(turn: Turn) -> tuple[dict[str, int], dict[str, float]]:
     """What each owner holds and could use besides, and its weight; the oldest first."""
-    index, state = turn.state.index, turn.state
+    index, state, pool = turn.state.index, turn.state, turn.pool
     asks: dict[str, int] = {}
     weights: dict[str, float] = {}
     ages: dict[str, float] = {}
-    for (name,) in index.holders.get(turn.pool, ()):
-        oldest = next(iter(index.members[(turn.pool, name)]))
-        batch = batch_of(state.allocations[oldest.allocation_id], turn.pool)
-        asks[name] = index.staying.get((turn.pool, name), 0)
-        weights[name], ages[name] = index.weight(batch), oldest.number
-    for entry in index.heads.get(turn.pool, ()):
-        batch = batch_of(state.allocations[entry.allocation_id], turn.pool)
-        name = turn.owner_of(batch)
-        asks[name] = asks.get(name, 0) + index.asks(batch)
-        weights[name] = index.weight(batch)
-        ages[name] = min(ages.get(name, entry.number), entry.number)
+    by_experiment = turn.config.share_by == "experiment"
+    for _, number, _, batch, ready in index.heads.get(pool, ()):
+        name = batch.experiment_id if by_experiment else batch.workspace
+        if name in asks:
+            asks[name] += ready * batch.slots
+            ages[name] = min(ages[name], number)
+        else:
+            asks[name], ages[name] = ready * batch.slots, number
+            weights[name] = index.weight(batch)
+    for (name,) in index.holders.get(pool, ()):
+        oldest = index.members[(pool, name)].first()
+        if oldest is None:
+            continue
+        held = index.staying.get((pool, name), 0)
+        if name in asks:
+            asks[name] += held
+            ages[name] = min(ages[name], oldest.number)
+        else:
+            asks[name], ages[name] = held, oldest.number
+            weights[name] = index.weight(batch_of(state.allocations[oldest.allocation_id], pool))
     order = sorted(asks, key=lambda name: (ages[name], name))
     return {name: asks[name] for name in order}, weights

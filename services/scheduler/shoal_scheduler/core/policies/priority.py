@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from itertools import islice, takewhile
 
 from shoal_scheduler.core.ahead import loss, may_yield
-from shoal_scheduler.core.index import Entry
+from shoal_scheduler.core.batches import Entry
 from shoal_scheduler.core.models import Allocation
 from shoal_scheduler.core.serve import serve
 from shoal_scheduler.core.turn import Turn
 
 LOOK = 1024
-"""How many of the least important that run, as their files say, are compared by what they lose."""
+"""How many of the least important that run are compared by what they lose."""
 
 
 class Priority:
@@ -29,24 +29,25 @@ class Priority:
 class _Rules:
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
-        self._lower: dict[tuple[int, int], list[Allocation]] = {}
-        """Priority, and how many are leaving, to those below that may yield."""
+        self._lower: dict[int, list[str]] = {}
+        """Priority to those below that may yield."""
 
     def owed(self, allocation: Allocation) -> bool:
         return True
 
-    def victims(self, allocation: Allocation) -> list[Allocation]:
+    def victims(self, allocation: Allocation) -> Iterator[Allocation]:
         turn, index = self.turn, self.turn.state.index
-        key = (index.priority(allocation), turn.leavers)
-        if key not in self._lower:
-            running = (turn.state.allocations[e.allocation_id] for e in self._below(key[0]))
+        priority = index.priority(allocation)
+        if priority not in self._lower:
+            running = (turn.state.allocations[e.allocation_id] for e in self._below(priority))
             found = [
-                (-index.priority(a), loss(turn, a), a)
+                (-index.priority(a), loss(turn, a), a.allocation_id)
                 for a in running
-                if index.priority(a) > key[0] and may_yield(turn, a)
+                if index.priority(a) > priority and may_yield(turn, a)
             ]
-            self._lower[key] = [victim for _, _, victim in sorted(found, key=lambda one: one[:2])]
-        return self._lower[key]
+            self._lower[priority] = [name for _, _, name in sorted(found)]
+        lower = (turn.state.allocations[name] for name in self._lower[priority])
+        return (a for a in lower if a.stop_reason is None)
 
     def _below(self, priority: int) -> Iterator[Entry]:
         line = self.turn.state.index.running.get(self.turn.pool, ())

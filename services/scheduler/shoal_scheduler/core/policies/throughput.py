@@ -1,18 +1,20 @@
-"""Unlike slots: each trial gets the model on which it gains most, and all get their turn.
+"""Unlike slots: each trial gets the model on which it gains most, who is done soonest first.
 
-As in Gavel (Narayanan et al., OSDI 2020) and Sia (Subramanya et al., SOSP 2023) a trial's service
-is counted by what it trained, not by the time it held slots: slot-seconds times its gain (its
-speed on that model over its mean speed in the pool). Who had least goes first, in levels, so that
-nobody is swapped for a hair's breadth (Tiresias: Gu et al., NSDI 2019); waiting raises a level. Of
-one level, free slots go to who gains most by them. Gains are learned, see `speeds.py`.
+Service is counted by what a trial trains, not by the time it holds slots, as in Gavel (Narayanan et
+al., OSDI 2020) and Sia (Subramanya et al., SOSP 2023): slot-seconds times its gain (its speed on
+that model over its mean speed in the pool). Who has least left up to its target goes first, or, as
+long as that is not known, who had least, in levels, so that nobody is swapped for a hair's breadth
+(Tiresias: Gu et al., NSDI 2019); waiting raises a level, so that nobody starves. Of one level, free
+slots go to who gains most by them. Gains are learned, see `speeds.py`.
 """
 
 from bisect import insort
 from collections.abc import Iterator
+from itertools import islice
 from math import log
 
-from shoal_scheduler.core.ahead import Ahead, may_yield
-from shoal_scheduler.core.index import batch_of
+from shoal_scheduler.core.ahead import Ahead, loss, may_yield
+from shoal_scheduler.core.batches import batch_of
 from shoal_scheduler.core.models import Allocation
 from shoal_scheduler.core.room import Room, Share
 from shoal_scheduler.core.speeds import LEAST, Speeds, program
@@ -30,6 +32,9 @@ WORTH = 1.25
 """A running trial is moved for a gain so many times the one that it has; two are swapped for the
 square of it, taken together."""
 DEPTH = 64
+"""How many of a level, the oldest, are compared by their gains; how many are passed over."""
+LOOK = 512
+"""How many of those that wait, and of those that run, are looked at in one pass."""
 
 
 class Throughput:
@@ -46,15 +51,16 @@ class _Pass:
         self.turn = turn
         self.speeds = Speeds(turn.state.speeds, turn.state.ratios, turn.room, turn.pool)
         self.ahead = Ahead(turn)
-        self.line = [self._place(allocation) for allocation in turn.heads()]
+        self.line = [self._place(a) for a in self.some(turn.heads(), turn.waiters)]
         self.line.sort()
-        able = (a for a in turn.running() if may_yield(turn, a, turn.config.round))
-        self.running = [(self.level(a), a.allocation_id) for a in able]
+        self._running: list[str] | None = None
+        self._levels: dict[str, int] = {}
 
     def run(self) -> None:
         turn = self.turn
         if not self.line:
-            self.move()
+            if turn.thorough:
+                self.move()
             return
         if turn.thorough and turn.config.preemption and not turn.leavers:
             self.swap()
@@ -67,7 +73,7 @@ class _Pass:
                 turn.expect(first, self.ahead.reserve(first))
         while self.line and not turn.over and len(turn.why) < DEPTH:
             level = self.line[0][0]
-            same = [place for place in self.line if place[0] == level]
+            same = [place for place in self.line[:DEPTH] if place[0] == level]
             found = self.match([turn.state.allocations[name] for _, _, name in same])
             if found is None:
                 self.displace(turn.state.allocations[self.line.pop(0)[2]], level)
@@ -102,12 +108,12 @@ class _Pass:
         if not shares and turn.config.preemption:
             gains = self.speeds.gains(program(allocation))
             found = [
-                (-gains.get(a.model, 1), -high, -a.number, a.allocation_id)
-                for high, a in self.able()
-                if high > level
+                (-gains.get(a.model, 1), -high, *loss(turn, a), a.allocation_id)
+                for a in self.able()
+                if (high := self.level_once(a)) > level
             ]
             victims = ahead.make_room(
-                allocation, [turn.state.allocations[one[3]] for one in sorted(found)]
+                allocation, [turn.state.allocations[one[-1]] for one in sorted(found)]
             )
             ahead.release(victims)
             shares = turn.find(allocation, ahead.later) if victims else []
@@ -117,12 +123,29 @@ class _Pass:
         else:
             turn.passed(allocation, "reserved" if turn.find(allocation, turn.room) else "room")
 
-    def able(self) -> Iterator[tuple[int, Allocation]]:
-        """Those that may still be asked to yield, and their levels."""
-        for level, name in self.running:
-            allocation = self.turn.state.allocations[name]
+    def able(self) -> Iterator[Allocation]:
+        """Those that may still be asked to yield."""
+        turn = self.turn
+        if self._running is None:
+            running = self.some(turn.running(), turn.runners)
+            able = (a for a in running if may_yield(turn, a, turn.config.round))
+            self._running = [a.allocation_id for a in able]
+        for name in self._running:
+            allocation = turn.state.allocations[name]
             if allocation.stop_reason is None:
-                yield level, allocation
+                yield allocation
+
+    def level_once(self, allocation: Allocation) -> int:
+        """The level of one that runs, worked out once in a pass."""
+        name = allocation.allocation_id
+        if name not in self._levels:
+            self._levels[name] = self.level(allocation)
+        return self._levels[name]
+
+    def some(self, line: Iterator[Allocation], count: int) -> Iterator[Allocation]:
+        """All of a line; of a very long one, other `LOOK` of them each second."""
+        first = int(self.turn.now) % (-(-count // LOOK) or 1) * LOOK
+        return islice(line, first, first + LOOK)
 
     def _place(self, allocation: Allocation) -> tuple[int, float, str]:
         return self.level(allocation), allocation.number, allocation.allocation_id
@@ -133,7 +156,7 @@ class _Pass:
         best: tuple[float, float, Allocation] | None = None
         if next(turn.leaving(), None) is not None or not turn.config.preemption:
             return
-        for _, allocation in self.able():
+        for allocation in self.able():
             for model in self.speeds.gains(program(allocation)):
                 times = self._times(allocation, model)
                 if times < WORTH or (best is not None and times <= best[0]):
@@ -157,7 +180,7 @@ class _Pass:
     def _unlike(self) -> Iterator[tuple[Allocation, Allocation]]:
         """For each size and two models: who would gain most by the other, both ways."""
         groups: dict[tuple[int, str], list[Allocation]] = {}
-        for _, allocation in self.able():
+        for allocation in self.able():
             groups.setdefault((allocation.slots, allocation.model), []).append(allocation)
         for (size, model), ones in groups.items():
             for (other_size, other), others in groups.items():
@@ -175,16 +198,25 @@ class _Pass:
         return self.turn.find(allocation, room, model=model)
 
     def level(self, allocation: Allocation) -> int:
-        """0 for who had least; a weight counts as so much less service."""
-        turn, state = self.turn, self.turn.state
+        """0 for who has least left, or had least; a weight counts as so much less service."""
+        service = self.service(allocation) / self.weight(allocation)
+        level = 0 if service < FIRST else 1 + int(log(service / FIRST, STEP))
+        waited = 0.0 if allocation.runs else self.turn.now - allocation.queued_at
+        return max(0, level - int(waited / (PATIENCE * self.turn.config.round)))
+
+    def service(self, allocation: Allocation) -> float:
+        """What it still needs, if that can be told; else what it had: of lengths that vary much,
+        who has trained for long has long to go."""
+        turn, state, name = self.turn, self.turn.state, program(allocation)
+        left = self.speeds.left(allocation, name, state.strides.get(name), turn.now)
+        if left is not None:
+            return left
         past = state.past.get(allocation.trial_id)
         had = past.used if past else 0.0
-        waited = 0.0
         if allocation.runs:
-            gain = self.speeds.gains(program(allocation)).get(allocation.model, 1)
+            gain = self.speeds.gains(name).get(allocation.model, 1)
             had += (turn.now - allocation.granted_at) * allocation.slots * gain
-        else:
-            waited = turn.now - allocation.queued_at
-        had /= allocation.resources.weight
-        level = 0 if had < FIRST else 1 + int(log(had / FIRST, STEP))
-        return max(0, level - int(waited / (PATIENCE * turn.config.round)))
+        return had
+
+    def weight(self, allocation: Allocation) -> float:
+        return self.turn.state.index.weight(batch_of(allocation, self.turn.pool))

@@ -149,6 +149,12 @@ class Compute:
             return
         await self._finish(begun, None)
 
+    def machine_type(self, zone: str, name: str) -> compute_v1.MachineType:
+        """What a machine type has. Blocks; for the start of the service."""
+        return self._client(compute_v1.MachineTypesClient).get(
+            project=self.project, zone=zone, machine_type=name
+        )
+
     async def advice(
         self, region: str, body: compute_v1.CapacityAdviceRequest
     ) -> compute_v1.CapacityAdviceResponse:

@@ -11,32 +11,46 @@ CLUSTER, POOL, KIND = "shoal-cluster", "shoal-pool", "shoal-kind"
 """Labels; the first is the mark of ownership."""
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _SCRIPT = """#!/bin/bash
-# Runs this machine's worker. When the machine is shut down or taken back, the worker is told by
-# SIGTERM, and its runs checkpoint.
+# Runs this machine's worker. When the machine is shut down, the worker is told by SIGTERM; that it
+# is taken back, it learns from the metadata server. Then its runs checkpoint.
 set -eu
-meta() {{ curl -sf -H 'Metadata-Flavor: Google' \
-"http://metadata.google.internal/computeMetadata/v1/instance/$1"; }}
+host=${{GCE_METADATA_HOST:-metadata.google.internal}}
+meta() {{ curl -sf --retry 5 -H 'Metadata-Flavor: Google' \
+"http://$host/computeMetadata/v1/instance/$1"; }}
+token() {{
+{token}
+}}
 name=$(meta name)
 id=${{name#{cluster}-}}
+state=${{SHOAL_STATE_DIR:-/var/lib/shoal}}
+env=${{RUNTIME_DIRECTORY:-/run}}/shoal-worker.env
+join=$(token)
 umask 077
-cat >/run/shoal-worker.env <<END
+cat >"$env" <<END
 SHOAL_NODE_ID=$id
 SHOAL_INSTANCE_ID=$id
 SHOAL_HOST=$(meta network-interfaces/0/ip)
 SHOAL_NATS_URL=$(meta attributes/shoal-nats-url)
-SHOAL_JOIN_TOKEN=$(meta attributes/shoal-join-token || true)
+SHOAL_NATS_TOKEN=$join
+SHOAL_METADATA_URL=http://$host
 SHOAL_POOL={pool}
 SHOAL_SLOTS={slots}
-SHOAL_STATE_DIR=/var/lib/shoal
+SHOAL_STATE_DIR=$state
 END
-mkdir -p /var/lib/shoal
-systemd-run --unit=shoal-worker --property=EnvironmentFile=/run/shoal-worker.env \
+mkdir -p "$state"
+systemd-run --unit=shoal-worker --property=EnvironmentFile="$env" \
 --property=TimeoutStopSec=60 {python} -m shoal_worker
-# https://cloud.google.com/compute/docs/instances/create-use-spot#detect-preemption
-systemd-run --unit=shoal-notice /bin/sh -c 'until [ "$(curl -sf -H "Metadata-Flavor: Google" \
-"http://metadata.google.internal/computeMetadata/v1/instance/preempted?wait_for_change=true")" \
-= TRUE ]; do sleep 1; done; systemctl kill -s TERM shoal-worker'
 """
+_OF_METADATA = "  meta attributes/shoal-join-token || true"
+# With the machine's own account; no secret stands in a process list.
+# https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets.versions/access
+_OF_MANAGER = """\
+  access=$(meta service-accounts/default/token | {python} -c \
+'import json, sys; print(json.load(sys.stdin)["access_token"])')
+  printf 'header = "Authorization: Bearer %s"\\n' "$access" | curl -sf --retry 5 --config - \
+"${{SHOAL_SECRETS_URL:-https://secretmanager.googleapis.com}}/v1/{secret}/versions/latest:access" \
+| {python} -c 'import base64, json, sys
+print(base64.b64decode(json.load(sys.stdin)["payload"]["data"]).decode())'"""
 
 
 def instance_name(cluster: str, instance_id: str) -> str:
@@ -47,11 +61,16 @@ def instance_name(cluster: str, instance_id: str) -> str:
 def start_script(cluster: str, pool: Pool, kind: Kind) -> str:
     """What a machine runs when it is up."""
     gcp = _of(pool)
+    python = shlex.quote(gcp.python)
+    token = _OF_METADATA
+    if gcp.join_secret:
+        token = _OF_MANAGER.format(python=python, secret=gcp.join_secret)
     return _SCRIPT.format(
         cluster=cluster,
         pool=pool.name,
         slots=0 if kind.gpu else pool.slots_of(kind),  # 0: one for each GPU
-        python=shlex.quote(gcp.python),
+        python=python,
+        token=token,
     )
 
 
@@ -76,6 +95,12 @@ def template_of(
         network.subnetwork = gcp.subnetworks[region]
     if gcp.external_ip:
         network.access_configs = [compute_v1.AccessConfig(type_="ONE_TO_ONE_NAT")]
+    known = {
+        "startup-script": start_script(cluster, pool, kind),
+        "shoal-nats-url": gcp.worker_nats_url,
+    }
+    if join_token and not gcp.join_secret:
+        known["shoal-join-token"] = join_token
     properties = compute_v1.InstanceProperties(
         machine_type=kind.machine_type,
         scheduling=scheduling,
@@ -93,11 +118,7 @@ def template_of(
             )
         ],
         metadata=compute_v1.Metadata(
-            items=[
-                compute_v1.Items(key="startup-script", value=start_script(cluster, pool, kind)),
-                compute_v1.Items(key="shoal-nats-url", value=gcp.worker_nats_url),
-                compute_v1.Items(key="shoal-join-token", value=join_token),
-            ]
+            items=[compute_v1.Items(key=name, value=value) for name, value in known.items()]
         ),
     )
     if kind.gpu and not kind.built_in:

@@ -1,0 +1,1 @@
+"""How fast the gateway takes metrics in, lists, and tells its subscribers."""

@@ -1,0 +1,106 @@
+"""`python -m benchmarks.gateway`: taking metrics in, lists, subscribers, beside MLflow."""
+
+import argparse
+import asyncio
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.gateway import ingest, listing, peer_mlflow, subscribers
+from benchmarks.gateway.stand import quantile, stand
+
+RESULTS = Path(__file__).parent.parent / "results" / "gateway.md"
+PEER = Path(".venv-bench/bin/python")
+Row = tuple[str, str, str]
+
+
+def main() -> None:
+    """Print the table, and write it to benchmarks/results/gateway.md."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rate", type=float, default=70_000, help="metric points/s to publish")
+    parser.add_argument("--seconds", type=float, default=20, help="for so long")
+    parser.add_argument("--experiments", type=int, default=10_000, help="in the list")
+    parser.add_argument("--trials", type=int, default=100, help="of each of them")
+    parser.add_argument("--subscribers", type=int, default=500)
+    parser.add_argument("--mlflow", type=Path, default=PEER, help="a Python that has mlflow")
+    options = parser.parse_args()
+    lines = [
+        "# The gateway",
+        "",
+        "One gateway, one nats-server, one Redis and the load on one machine. Lag: from a report's"
+        " publication until an answer over HTTP holds it, by a client that asks every"
+        f" {ingest.POLL * 1000:.0f} ms. Points are put into files every 5 s meanwhile.",
+        "",
+        f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores, load"
+        f" {os.getloadavg()[0]:.1f} at the beginning",
+        "",
+        "| what | measured | goal |",
+        "| --- | --- | --- |",
+    ]
+    print("\n".join(lines[-2:]))
+    folder = Path(tempfile.mkdtemp(prefix="shoal-bench-"))
+    try:
+        for row in _measure(options, folder):
+            lines.append(f"| {' | '.join(row)} |")
+            print(lines[-1], flush=True)
+            RESULTS.write_text("\n".join(lines) + "\n")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print(f"\nload {os.getloadavg()[0]:.1f} at the end\n{RESULTS}")
+
+
+def _measure(options: argparse.Namespace, folder: Path) -> Iterator[Row]:
+    with stand(folder / "ingest", SHOAL_METRICS_SECONDS="5") as one:
+        for rate in (options.rate, 2 * options.rate):
+            took = asyncio.run(ingest.measure(one, rate=rate, seconds=options.seconds))
+            what = f"1,000 trials report {rate:.0f} points/s together"
+            yield f"{what}: queryable", f"{took.rate:.0f} points/s", "70,000"
+            yield f"{what}: lag p50, p99", _ms(took.lags), "p99 < 1 s"
+            cores = ", ".join(f"{name} {part:.2f}" for name, part in took.busy.items())
+            yield f"{what}: cores used", cores, ""
+    with stand(folder / "tell") as one:
+        told = asyncio.run(subscribers.measure(one, count=options.subscribers, events=20))
+        what = f"{told.count} subscribers of events"
+        yield f"{what}: all connected after", f"{told.connecting:.2f} s", ""
+        yield f"{what}: lag p50, p99", _ms(told.lags), ""
+        yield f"{what}: events that did not arrive", str(told.missing), "0"
+    with stand(folder / "list", synced=False) as one:
+        size = {"experiments": options.experiments, "trials": options.trials}
+        seen = asyncio.run(listing.measure(one, **size))
+        what = f"{options.experiments} experiments x {options.trials} trials"
+        yield f"{what}: filling", f"{seen.events / seen.filling:.0f} events/s", ""
+        for kind, seconds in seen.seconds.items():
+            goal = "p99 < 50 ms" if "page" in kind else ""
+            yield f"{what}: {kind}, p50, p99", _ms(seconds), goal
+    if options.mlflow.exists():
+        yield from _beside(str(options.mlflow), folder, took.rate)
+    else:
+        yield "MLflow", f"not measured: there is no {options.mlflow}", ""
+
+
+def _beside(python: str, folder: Path, rate: float) -> Iterator[Row]:
+    """The same client, MLflow's own, at MLflow's server and at the gateway."""
+    with peer_mlflow.server(python, folder / "mlflow") as url:
+        theirs = peer_mlflow.measure(python, url)
+    with stand(folder / "tracking") as one:
+        ours = peer_mlflow.measure(python, f"{one.url}/mlflow", one.token)
+    for name, mine, other, unit in (
+        ("one metric a request", ours.single, theirs.single, "metrics/s"),
+        ("1,000 points a request", ours.batch, theirs.batch, "points/s"),
+        ("2,000 points read", 1 / ours.read, 1 / theirs.read, "readings/s"),
+    ):
+        text = f"Shoal {mine:.0f} {unit}, MLflow {other:.0f}: {mine / other:.1f} times"
+        yield f"MLflow's client, {name}", text, ""
+    text = f"{rate / theirs.batch:.1f} times MLflow's in batches"
+    yield "Shoal's reports, as above", text, "20 times"
+
+
+def _ms(seconds: list[float]) -> str:
+    return f"{quantile(seconds, 0.5) * 1e3:.1f} ms, {quantile(seconds, 0.99) * 1e3:.1f} ms"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""From a trial's request to its slots, over real NATS."""

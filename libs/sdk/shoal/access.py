@@ -1,0 +1,140 @@
+"""The questions about who may do what: logins, tokens, users, workspaces, secrets."""
+
+from shoal.asking import Request, Row, Steps, given, items, part, question, row
+
+
+class Access:
+    """The questions, for both clients. Each raises ShoalError as those of `Api` do."""
+
+    @question
+    def login(self, user: str, password: str) -> Steps[Row]:
+        """Log in; the answer's `token` is what `Client(token=…)` takes."""
+        return row("POST", "/v1/login", json={"user": user, "password": password})
+
+    @question
+    def set_up(self, token: str, user: str, password: str) -> Steps[Row]:
+        """Make the first administrator, with the token that the gateway printed, and log in."""
+        body = {"token": token, "user": user, "password": password}
+        return row("POST", "/v1/login/setup", json=body)
+
+    @question
+    def oidc_token(self, code: str, verifier: str) -> Steps[Row]:
+        """What a login at the OpenID Connect provider gave: a token."""
+        return row("POST", "/v1/login/oidc/token", json={"code": code, "verifier": verifier})
+
+    @question
+    def logout(self) -> Steps[Row]:
+        """End the token that this client shows."""
+        return row("POST", "/v1/logout")
+
+    @question
+    def tokens(self) -> Steps[list[Row]]:
+        """One's own tokens; an administrator's answer has everybody's."""
+        return items("/v1/tokens")
+
+    @question
+    def create_token(
+        self,
+        name: str,
+        *,
+        scope: str = "write",
+        workspace: str | None = None,
+        days: float = 90,
+    ) -> Steps[Row]:
+        """A new token, in `token`; it is not shown again. `scope`: `read`, `write` or `admin`."""
+        body = {"name": name, "scope": scope, "workspace": workspace, "days": days}
+        return row("POST", "/v1/tokens", json=body)
+
+    @question
+    def revoke_token(self, token_id: str) -> Steps[Row]:
+        """End a token."""
+        return row("DELETE", f"/v1/tokens/{part(token_id)}")
+
+    @question
+    def users(self) -> Steps[list[Row]]:
+        """All users."""
+        return items("/v1/users")
+
+    @question
+    def create_user(self, user: str, password: str, role: str | None = None) -> Steps[Row]:
+        """Let someone log in; `role` is in the whole cluster."""
+        body = {"user": user, "password": password, "role": role}
+        return row("POST", "/v1/users", json=body)
+
+    @question
+    def set_role(self, user: str, role: str | None) -> Steps[Row]:
+        """Say what a user may do in the whole cluster; None: nothing."""
+        return row("PATCH", f"/v1/users/{part(user)}", json={"role": role})
+
+    @question
+    def let_in(self, user: str, enabled: bool) -> Steps[Row]:
+        """Let a user in, or no longer."""
+        return row("PATCH", f"/v1/users/{part(user)}", json={"enabled": enabled})
+
+    @question
+    def set_password(self, user: str, password: str, old: str | None = None) -> Steps[Row]:
+        """Set a password; one's own needs the `old` one."""
+        body = {"password": password, "old": old}
+        return row("PUT", f"/v1/users/{part(user)}/password", json=body)
+
+    @question
+    def remove_user(self, user: str) -> Steps[Row]:
+        """Forget a user."""
+        return row("DELETE", f"/v1/users/{part(user)}")
+
+    @question
+    def workspaces(self) -> Steps[list[Row]]:
+        """The workspaces that one may see."""
+        return items("/v1/workspaces")
+
+    @question
+    def workspace(self, name: str) -> Steps[Row]:
+        """One workspace, with its members."""
+        return row("GET", _workspace(name))
+
+    @question
+    def create_workspace(self, name: str, description: str = "") -> Steps[Row]:
+        """Make a workspace."""
+        return row("POST", "/v1/workspaces", json={"workspace": name, "description": description})
+
+    @question
+    def set_member(self, workspace: str, user: str, role: str | None) -> Steps[Row]:
+        """Give a user a role in a workspace; None: none any more."""
+        path = f"{_workspace(workspace)}/members/{part(user)}"
+        if role is None:
+            return row("DELETE", path)
+        return row("PUT", path, json={"role": role})
+
+    @question
+    def secrets(self, workspace: str) -> Steps[list[Row]]:
+        """The names of a workspace's secrets."""
+        return items(f"{_workspace(workspace)}/secrets")
+
+    @question
+    def set_secret(self, workspace: str, name: str, value: str) -> Steps[Row]:
+        """Keep a secret, which trials find in their environment if their config asks for it."""
+        path = f"{_workspace(workspace)}/secrets/{part(name)}"
+        return row("PUT", path, json={"value": value})
+
+    @question
+    def remove_secret(self, workspace: str, name: str) -> Steps[Row]:
+        """Forget a secret."""
+        return row("DELETE", f"{_workspace(workspace)}/secrets/{part(name)}")
+
+    @question
+    def audit(self, limit: int = 100, user: str | None = None) -> Steps[list[Row]]:
+        """The newest records of the audit log, newest first."""
+        found: list[Row] = []
+        params = given(user=user)
+        while len(found) < limit:
+            params["limit"] = min(1000, limit - len(found))
+            page = yield Request("GET", "/v1/audit", params)
+            found += page["items"]
+            if page["next"] is None:
+                break
+            params["cursor"] = page["next"]
+        return found
+
+
+def _workspace(name: str) -> str:
+    return f"/v1/workspaces/{part(name)}"

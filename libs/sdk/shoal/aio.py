@@ -1,0 +1,119 @@
+"""The platform over HTTP, for programs with an event loop. `shoal.api` has the methods."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, TypeVar
+
+import httpx
+
+from shoal import asking
+from shoal.access import Access
+from shoal.api import Api
+from shoal.asking import Request, Row, ShoalError, Steps
+from shoal.catalog import Catalog
+from shoal.credentials import find_token, find_url
+from shoal.pools import Pools
+
+T = TypeVar("T")
+
+
+class AsyncClient(Api, Access, Catalog, Pools, asking.Awaiting):
+    """As `Client`, to be awaited: `await client.experiments()`, `async for event in
+    client.events()`. Every method raises ShoalError when it cannot do its work.
+
+    >>> client = AsyncClient()  # doctest: +SKIP
+    >>> await client.run({"name": "digits", ...}, Path("digits"))  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        token: str | None = None,
+        timeout: float = 30.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.url = (url or find_url()).rstrip("/")
+        token = token or find_token(self.url)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.AsyncClient(
+            base_url=self.url, timeout=timeout, transport=transport, headers=headers
+        )
+
+    async def __aenter__(self) -> "AsyncClient":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def events(
+        self,
+        *,
+        experiment: str | None = None,
+        types: Sequence[str] = (),
+        since: str = "now",
+        follow: bool = True,
+        patience: float = 60.0,
+    ) -> AsyncIterator[Row]:
+        """Events, each once, as `Client.events` gives them."""
+        reader = asking.following(self.url, experiment, types, since, follow, patience)
+        while True:
+            began = time.monotonic()
+            try:
+                async with self._http.stream(
+                    "GET", "/v1/events", params=reader.params, headers=reader.headers, timeout=30.0
+                ) as response:
+                    if response.status_code >= 500:
+                        raise httpx.RemoteProtocolError(f"status {response.status_code}")
+                    if response.status_code >= 400:
+                        await response.aread()
+                        raise asking.problem(response)
+                    async for line in response.aiter_lines():
+                        if (event := reader.line(line)) is not None:
+                            yield event
+                if not follow:
+                    return
+            except httpx.HTTPError as error:
+                reader.broken(error, time.monotonic() - began + 0.5)
+            await asyncio.sleep(0.5)
+
+    async def _perform(self, steps: Steps[T]) -> T:
+        try:
+            request = next(steps)
+            while True:
+                try:
+                    answer = await self._send(request)
+                except ShoalError as error:
+                    request = steps.throw(error)
+                else:
+                    request = steps.send(answer)
+        except StopIteration as end:
+            found: T = end.value
+            return found
+
+    async def _send(self, request: Request) -> Any:
+        for attempt in range(request.tries):
+            answer: httpx.Response | httpx.HTTPError
+            content = request.content if request.watch is None else _pieces(request)
+            try:
+                answer = await self._http.request(
+                    request.method, request.path, params=request.params, json=request.json,
+                    content=content, headers=asking.headers(request),
+                )  # fmt: skip
+            except httpx.HTTPError as error:
+                answer = error
+            wait = asking.wait_after(request, attempt, answer, self.url)
+            if wait is None and isinstance(answer, httpx.Response):
+                return asking.body(answer)
+            await asyncio.sleep(wait or 0.0)
+        raise AssertionError("unreachable")
+
+
+async def _pieces(request: Request) -> AsyncIterator[bytes]:
+    for piece in request.pieces():
+        yield piece

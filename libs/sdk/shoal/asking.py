@@ -1,0 +1,233 @@
+"""What the two clients share: requests, answers, and how often to ask.
+
+A question is a generator: it yields requests, is sent the JSON of their answers, and returns what
+the asker wants. `Client` sends the requests and waits for the answers; `AsyncClient` awaits them.
+"""
+
+import functools
+import json
+from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from urllib.parse import quote
+
+import httpx
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Row = dict[str, Any]
+Watch = Callable[[int, int], None]
+"""Told of each piece of a body that was sent: its bytes, and those of the whole."""
+TERMINAL = ("completed", "failed", "cancelled")
+"""States in which an experiment stays."""
+PIECE = 256 * 1024
+"""Bytes of a body that are sent at once when someone watches."""
+LONGEST_WAIT = 30.0
+"""Seconds, at most, before a request is repeated, whatever the platform asks for."""
+
+
+class ShoalError(Exception):
+    """The platform refused, or did not answer. The text says why, in a sentence.
+
+    `status` is the HTTP status (0: there was no answer), `errors` what is wrong with a config.
+    """
+
+    def __init__(self, text: str, status: int = 0, errors: Sequence[Row] = ()) -> None:
+        super().__init__(text)
+        self.status, self.errors = status, list(errors)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, and how often it may be sent."""
+
+    method: str
+    path: str
+    params: Row = field(default_factory=dict)
+    json: Any = None
+    content: bytes | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    tries: int = 3
+    watch: Watch | None = None
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body, piece by piece, each told to who watches once the next is asked for."""
+        whole = self.content or b""
+        for start in range(0, len(whole), PIECE):
+            piece = whole[start : start + PIECE]
+            yield piece
+            if self.watch is not None:
+                self.watch(len(piece), len(whole))
+
+
+Steps = Generator[Request, Any, T]
+
+
+class Waiting:
+    """A client whose questions wait for their answers."""
+
+    def _perform(self, steps: Steps[T]) -> T:
+        raise NotImplementedError
+
+
+class Awaiting:
+    """A client whose questions are awaited."""
+
+    async def _perform(self, steps: Steps[T]) -> T:
+        raise NotImplementedError
+
+
+class question(Generic[P, T]):  # noqa: N801
+    """Makes a generator of an `Api` a method of each client."""
+
+    def __init__(self, steps: Callable[Concatenate[Any, P], Steps[T]]) -> None:
+        self.steps = steps
+        functools.update_wrapper(self, steps)  # type: ignore[arg-type]
+
+    @overload
+    def __get__(self, asker: None, owner: type) -> "question[P, T]": ...
+    @overload
+    def __get__(self, asker: Waiting, owner: type) -> Callable[P, T]: ...
+    @overload
+    def __get__(self, asker: Awaiting, owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    def __get__(self, asker: Any, owner: type) -> Any:
+        """The question itself, or the client's method that asks it."""
+        if asker is None:
+            return self
+
+        @functools.wraps(self.steps)
+        def ask(*args: P.args, **named: P.kwargs) -> Any:
+            return asker._perform(self.steps(asker, *args, **named))
+
+        return ask
+
+
+@dataclass(slots=True)
+class Following:
+    """How far a reader of the events has come. It goes on after a broken connection, and gives up
+    when the platform has not answered for `patience` seconds."""
+
+    url: str
+    params: Row
+    patience: float
+    last: str | None = None
+    silent: float = 0.0
+    _data: str = ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of the next connection."""
+        found = {"Accept": "text/event-stream"}
+        return found | ({"Last-Event-ID": self.last} if self.last else {})
+
+    def line(self, line: str) -> Row | None:
+        """The event that a line completes, if it does."""
+        if line.startswith("id:"):
+            self.last = line[3:].strip()
+        elif line.startswith("data:"):
+            self._data += line[5:].strip()
+        elif line.startswith(":"):
+            self.silent = 0.0
+        elif not line and self._data:
+            event: Row = json.loads(self._data)
+            self._data, self.silent = "", 0.0
+            return event
+        return None
+
+    def broken(self, error: Exception, seconds: float) -> None:
+        """Take note of a connection that failed after so long. Raises ShoalError to give up."""
+        self._data = ""
+        self.silent += seconds
+        if self.silent > self.patience:
+            raise no_answer(self.url, error) from error
+
+
+def following(
+    url: str,
+    experiment: str | None,
+    types: Sequence[str],
+    since: str,
+    follow: bool,
+    patience: float,
+) -> Following:
+    """A reader of events, before its first connection."""
+    params = given(experiment=experiment, type=list(types) or None, since=since)
+    return Following(url, params | {"follow": str(follow).lower()}, patience)
+
+
+def wait_after(
+    request: Request, attempt: int, answer: httpx.Response | Exception, url: str
+) -> float | None:
+    """Seconds until a request is to be sent again; None: the answer is good.
+
+    Raises ShoalError if this was the last try, or repeating does not help.
+    """
+    last = attempt == request.tries - 1
+    wait = 0.3 * 2.0**attempt
+    if isinstance(answer, Exception):
+        if last or (isinstance(answer, httpx.ConnectError) and attempt >= 1):
+            raise no_answer(url, answer) from answer
+        return wait
+    if answer.status_code < 400:
+        return None
+    if last or answer.status_code not in (429, 503):
+        raise problem(answer)
+    after = answer.headers.get("Retry-After", "")
+    return min(LONGEST_WAIT, max(wait, float(after) if after.isdigit() else 0.0))
+
+
+def headers(request: Request) -> dict[str, str]:
+    """The headers of a request. The length is told, since a body in pieces does not tell it."""
+    if request.watch is None:
+        return request.headers
+    return request.headers | {"Content-Length": str(len(request.content or b""))}
+
+
+def body(response: httpx.Response) -> Any:
+    """What a good answer says."""
+    return response.json() if response.content else {}
+
+
+def no_answer(url: str, error: Exception) -> ShoalError:
+    """The error of a platform that does not answer."""
+    return ShoalError(
+        f"No Shoal answers at {url} ({error or type(error).__name__}). Start one with"
+        " `shoal up`, or set SHOAL_URL."
+    )
+
+
+def problem(response: httpx.Response) -> ShoalError:
+    """The error that an answer tells."""
+    try:
+        found = response.json()
+        return ShoalError(found["detail"], response.status_code, found.get("errors", ()))
+    except (ValueError, KeyError, TypeError):
+        text = f"{response.request.url} answered {response.status_code}, and not as Shoal does."
+        return ShoalError(text, response.status_code)
+
+
+def row(method: str, path: str, **more: Any) -> Steps[Row]:
+    """One request whose answer is what is wanted."""
+    found: Row = yield Request(method, path, **more)
+    return found
+
+
+def items(path: str, **params: Any) -> Steps[list[Row]]:
+    """One request whose answer has what is wanted in `items`."""
+    found: list[Row] = (yield Request("GET", path, given(**params)))["items"]
+    return found
+
+
+def part(name: str) -> str:
+    """A name as one part of a path."""
+    return quote(name, safe="")
+
+
+def given(**params: Any) -> Row:
+    """What is not None."""
+    return {name: value for name, value in params.items() if value is not None}
+
+
+def listed(value: str | Sequence[str] | None) -> list[str] | None:
+    """Several values of a parameter, or one; None if there is none."""
+    return [value] if isinstance(value, str) else list(value or ()) or None

@@ -1,0 +1,91 @@
+"""The questions about what a workspace keeps: templates, models, webhooks."""
+
+from collections.abc import Sequence
+
+from shoal.asking import Row, Steps, given, items, part, question, row
+
+
+class Catalog:
+    """The questions, for both clients. Each raises ShoalError as those of `Api` do."""
+
+    @question
+    def templates(self, workspace: str = "default") -> Steps[list[Row]]:
+        """The templates of a workspace."""
+        return items(_in(workspace, "templates"))
+
+    @question
+    def set_template(self, name: str, config: Row, workspace: str = "default") -> Steps[Row]:
+        """Keep a part of a config, which experiments may begin with."""
+        return row("PUT", _in(workspace, "templates", name), json=config)
+
+    @question
+    def remove_template(self, name: str, workspace: str = "default") -> Steps[Row]:
+        """Forget a template."""
+        return row("DELETE", _in(workspace, "templates", name))
+
+    @question
+    def models(self, workspace: str = "default") -> Steps[list[Row]]:
+        """The models of a workspace, with their versions."""
+        return items(_in(workspace, "models"))
+
+    @question
+    def model(self, name: str, workspace: str = "default") -> Steps[Row]:
+        """One model."""
+        return row("GET", _in(workspace, "models", name))
+
+    @question
+    def create_model(
+        self, name: str, description: str = "", workspace: str = "default"
+    ) -> Steps[Row]:
+        """Have a model, without versions."""
+        body = {"name": name, "description": description}
+        return row("POST", _in(workspace, "models"), json=body)
+
+    @question
+    def remove_model(self, name: str, workspace: str = "default") -> Steps[Row]:
+        """Forget a model. The checkpoints of its versions stay."""
+        return row("DELETE", _in(workspace, "models", name))
+
+    @question
+    def add_version(
+        self, name: str, checkpoint_id: str, notes: str = "", workspace: str = "default"
+    ) -> Steps[Row]:
+        """Make a checkpoint the next version of a model."""
+        body = {"checkpoint_id": checkpoint_id, "notes": notes}
+        return row("POST", _in(workspace, "models", name, "versions"), json=body)
+
+    @question
+    def change_version(
+        self,
+        name: str,
+        version: int,
+        *,
+        notes: str | None = None,
+        stage: str | None = None,
+        workspace: str = "default",
+    ) -> Steps[Row]:
+        """Give a version other notes, or a stage: `none`, `staging`, `production`, `archived`."""
+        path = _in(workspace, "models", name, "versions", str(version))
+        return row("PATCH", path, json=given(notes=notes, stage=stage))
+
+    @question
+    def webhooks(self, workspace: str = "default") -> Steps[list[Row]]:
+        """Who is told what happens in a workspace."""
+        return items(_in(workspace, "webhooks"))
+
+    @question
+    def create_webhook(
+        self, url: str, events: Sequence[str], workspace: str = "default"
+    ) -> Steps[Row]:
+        """Have a receiver told; the answer's `secret` signs all messages and is not shown again."""
+        body = {"url": url, "events": list(events)}
+        return row("POST", _in(workspace, "webhooks"), json=body)
+
+    @question
+    def remove_webhook(self, webhook_id: str, workspace: str = "default") -> Steps[Row]:
+        """Tell a receiver no more."""
+        return row("DELETE", _in(workspace, "webhooks", webhook_id))
+
+
+def _in(workspace: str, *parts: str) -> str:
+    return "/".join(("/v1/workspaces", *(part(p) for p in (workspace, *parts))))

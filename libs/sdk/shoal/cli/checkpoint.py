@@ -1,0 +1,110 @@
+"""`shoal checkpoint ls`, `download`, `rm`, `pin`, `unpin`."""
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
+
+from shoal.cli.base import AnyId, Json, client, is_trial, say, say_json, table
+from shoal.client import Row, ShoalError
+
+group = typer.Typer(help="See, copy, keep and remove checkpoints.", no_args_is_help=True)
+One = Annotated[
+    str, typer.Argument(metavar="CHECKPOINT", help="Its id, as `shoal checkpoint ls` shows.")
+]
+Some = Annotated[list[str], typer.Argument(metavar="CHECKPOINT...", help="Their ids.")]
+
+
+@group.command()
+def ls(
+    id: AnyId,
+    all: Annotated[bool, typer.Option("--all", help="Those that were removed, too.")] = False,
+    json: Json = False,
+) -> None:
+    """List the checkpoints of an experiment or a trial, oldest first."""
+    experiment, trial = (id.rpartition("-")[0], id) if is_trial(id) else (id, None)
+    found = client().checkpoints(experiment, trial=trial, removed=all)
+    if json:
+        say_json(found)
+        return
+    rows = [[c["checkpoint_id"], c["step"], _size(c["size"]), c["state"], c["url"]] for c in found]
+    table(["CHECKPOINT", "STEP", "SIZE", "STATE", "ADDRESS"], rows, "No checkpoint yet.")
+
+
+@group.command()
+def download(
+    checkpoint: One,
+    folder: Annotated[
+        Path | None, typer.Argument(help="Where to; by default a new folder of its name.")
+    ] = None,
+) -> None:
+    """Copy a checkpoint from storage, checking every file."""
+    target = Path(checkpoint) if folder is None else folder
+    if target.exists():
+        raise ShoalError(f"{target} exists: name a folder that does not.")
+    found = client().checkpoint(checkpoint)
+    if found["state"] == "removed":
+        raise ShoalError(f"The checkpoint {checkpoint} was removed.")
+    draft = target.with_name(f".{target.name}.part")
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        _copy(found, draft)
+        draft.rename(target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    say(f"{checkpoint} is in {target}.")
+
+
+@group.command()
+def rm(checkpoints: Some) -> None:
+    """Remove checkpoints, each as soon as no trial needs it. A worker does it."""
+    for one in checkpoints:
+        client().remove_checkpoint(one)
+        say(f"{one} is to be removed.")
+
+
+@group.command()
+def pin(checkpoints: Some) -> None:
+    """Keep checkpoints, whatever the experiment's settings say."""
+    for one in checkpoints:
+        client().pin_checkpoint(one)
+        say(f"{one} is kept. `shoal checkpoint unpin {one}` lets it go.")
+
+
+@group.command()
+def unpin(checkpoints: Some) -> None:
+    """Keep checkpoints only as the experiment's settings say."""
+    for one in checkpoints:
+        client().unpin_checkpoint(one)
+        say(f"{one} is kept as its experiment says.")
+
+
+def _copy(found: Row, target: Path) -> None:
+    from shoal.training.checkpoints import MANIFEST, CheckpointError, Folder
+
+    try:
+        source = Folder(found["url"])
+        files = source.manifest()["files"]
+        columns = (*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn())
+        out = Console(stderr=True)
+        shown = Progress(*columns, console=out, transient=True, disable=not out.is_terminal)
+        with shown as progress:
+            task = progress.add_task(found["checkpoint_id"], total=found["size"])
+            for name, entry in files.items():
+                source.fetch(name, entry, target, lambda size: progress.advance(task, size))
+        source.fetch(MANIFEST, source.about(MANIFEST), target, lambda _: None)
+    except (CheckpointError, ImportError, ValueError) as error:  # fsspec lacks a protocol
+        raise ShoalError(f"{error}.") from error
+
+
+def _size(size: int) -> str:
+    """Bytes, as people say it."""
+    value = float(size)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.3g} GB"

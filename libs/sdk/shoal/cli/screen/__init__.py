@@ -1,0 +1,1 @@
+"""`shoal top`: the cluster and its experiments, live, on a whole terminal."""

@@ -1,0 +1,1 @@
+"""Metric points: as blocks while they are new, as tables once they are many."""

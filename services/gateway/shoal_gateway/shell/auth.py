@@ -1,0 +1,152 @@
+"""The gate that every request passes: who asks, how often, and how much is sent.
+
+It stands before all routes, those of other rooms and of the documentation too: what is not named
+in `OPEN` needs a token that counts.
+"""
+
+import contextlib
+import logging
+import re
+import time
+from typing import Any
+
+from redis.exceptions import RedisError
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shoal_bus.bus import AWAY
+from shoal_gateway.core.ledger.caller import Caller, caller_of
+from shoal_gateway.shell import problems
+from shoal_gateway.shell.audit import Record
+from shoal_gateway.shell.bodies import checked
+from shoal_gateway.shell.limits import Limit
+from shoal_gateway.shell.parts import Parts
+from shoal_gateway.shell.problems import ProblemError
+from shoal_gateway.shell.tokens import PREFIX, digest
+from shoal_gateway.shell.trial_callers import trial_of
+
+log = logging.getLogger(__name__)
+
+OPEN = frozenset(
+    {
+        ("GET", "/livez"),
+        ("GET", "/readyz"),
+        ("POST", "/v1/login"),
+        ("POST", "/v1/login/setup"),
+        ("GET", "/v1/login/oidc"),
+        ("GET", "/v1/login/oidc/callback"),
+        ("POST", "/v1/login/oidc/token"),
+    }
+)
+"""All that is answered without a token."""
+LOGIN = "/v1/login"
+WITH_PASSWORD = frozenset({("POST", "/v1/login"), ("POST", "/v1/login/setup")})
+"""Where one could guess."""
+LOGINS_AT_ONCE = 10
+REPORTS = re.compile(r"/mlflow/.*/(log-[a-z]+|set-tag|search)")
+"""What runs report, and questions: they are not in the audit log."""
+READS = ("GET", "HEAD", "OPTIONS")
+
+
+class Gate:
+    """Lets a request through with its `Caller` in its state, or answers it."""
+
+    def __init__(self, app: ASGIApp, parts: Parts) -> None:
+        self._app, self._parts = app, parts
+        settings, redis = parts.settings, parts.store.redis
+        burst = max(1, int(2 * settings.rate_limit))
+        self._requests = Limit(redis, "token", settings.rate_limit, burst)
+        self._logins = Limit(redis, "login", settings.login_rate, LOGINS_AT_ONCE)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or one connection of a WebSocket."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        if scope.get("method", "GET") in READS or REPORTS.fullmatch(scope["path"]):
+            await self._answer(scope, receive, send)
+            return
+        record = Record(self._parts, scope, send)
+        try:
+            await self._answer(scope, receive, record.send)
+        except Exception:
+            await record.write(500)
+            raise
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("state", {})["caller"] = None
+        try:
+            scope["state"]["caller"] = await self._admit(scope)
+            if scope["type"] == "http":
+                receive = await checked(scope, receive, self._parts.settings.max_body)
+        except ProblemError as error:
+            await _refuse(error, scope, receive, send)
+        except (RedisError, TimeoutError, *AWAY) as error:
+            log.warning("a caller could not be looked up: %r", error)
+            away = ProblemError(503, "Try again in a moment.", headers={"Retry-After": "1"})
+            await _refuse(away, scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _admit(self, scope: Scope) -> Caller | None:
+        """Who asks; None only where nobody needs to be known. Raises ProblemError."""
+        text = bearer(HTTPConnection(scope))
+        caller = None
+        if text is not None and text.startswith(PREFIX):
+            caller = caller_of(self._parts.ledger.state, digest(text), time.time())
+        elif text is not None:
+            caller = await trial_of(self._parts, text)
+        if caller is None and (scope.get("method"), scope["path"]) not in OPEN:
+            detail = "Log in first: `shoal login`, or set SHOAL_TOKEN."
+            if text is not None:
+                detail = "This token does not count: it has expired, was revoked, or never was."
+            raise ProblemError(
+                401,
+                detail,
+                kind="urn:shoal:problem:login",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        await self._count(scope, caller)
+        return caller
+
+    async def _count(self, scope: Scope, caller: Caller | None) -> None:
+        """Raise ProblemError for one request too many. Without Redis nobody can log in; those who
+        have are not counted."""
+        address = (scope.get("client") or ("",))[0]
+        if (scope.get("method"), scope["path"]) in WITH_PASSWORD:
+            await self._logins.take(address)
+        elif caller is not None or scope["path"].startswith(LOGIN):
+            with contextlib.suppress(RedisError):
+                await self._requests.take(address if caller is None else caller.token_id)
+
+
+def bearer(connection: HTTPConnection) -> str | None:
+    """The token that came with a request, if any. A browser's WebSocket sends no headers of one's
+    own: there it is the subprotocol `bearer.<token>`."""
+    for name in connection.scope.get("subprotocols", ()):
+        if name.startswith("bearer."):
+            return str(name.removeprefix("bearer."))
+    scheme, _, text = connection.headers.get("authorization", "").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" and text else None
+
+
+def caller(connection: HTTPConnection) -> Caller:
+    """Who makes a request. For routes that the gate does not leave open."""
+    found: Any = connection.state.caller
+    if not isinstance(found, Caller):
+        raise ProblemError(401, "Log in first.", kind="urn:shoal:problem:login")
+    return found
+
+
+async def _refuse(error: ProblemError, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await send(_closing(error))
+    else:
+        answer = problems.response(
+            error.status, error.detail, kind=error.kind, headers=error.headers
+        )
+        await answer(scope, receive, send)
+
+
+def _closing(error: ProblemError) -> Message:
+    return {"type": "websocket.close", "code": 4000 + error.status, "reason": error.detail}

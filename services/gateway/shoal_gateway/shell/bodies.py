@@ -1,0 +1,63 @@
+"""What may be sent: so many bytes, and JSON that is not nested too deeply."""
+
+import re
+
+from starlette.types import Message, Receive, Scope
+
+from shoal_gateway.shell.problems import ProblemError
+
+UNBOUNDED = ("/v1/bundles",)
+"""Routes that read their body piece by piece, within a limit of their own."""
+MAX_DEPTH = 100
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+_BRACKET = re.compile(rb"[\[\]{}]")
+
+
+async def checked(scope: Scope, receive: Receive, most: int) -> Receive:
+    """A `receive` whose body was read and found good. Raises ProblemError (413, 422)."""
+    if scope["path"] in UNBOUNDED:
+        return receive
+    declared = dict(scope["headers"]).get(b"content-length", b"0")
+    if not declared.isdigit() or int(declared) > most:
+        raise _too_big(most)
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            break
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > most:
+            raise _too_big(most)
+        if not message.get("more_body", False):
+            message = {"type": "http.request", "body": b"".join(parts), "more_body": False}
+            break
+    if depth(message.get("body", b"")) > MAX_DEPTH:
+        detail = f"The body is nested more than {MAX_DEPTH} deep."
+        raise ProblemError(422, detail, kind="urn:shoal:problem:body")
+    pending = [message]
+
+    async def again() -> Message:
+        return pending.pop() if pending else await receive()
+
+    return again
+
+
+def depth(body: bytes) -> int:
+    """How deep brackets are nested, those in strings aside; at most a little more than
+    `MAX_DEPTH`, after which nobody counts. It reads no JSON: what is none is refused later."""
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return 0
+    now = most = 0
+    for bracket in _BRACKET.findall(_STRING.sub(b"", body)):
+        now += 1 if bracket in b"[{" else -1
+        most = max(most, now)
+        if most > MAX_DEPTH:
+            break
+    return most
+
+
+def _too_big(most: int) -> ProblemError:
+    detail = f"The body may have {most / 2**20:g} MiB."
+    return ProblemError(413, detail, kind="urn:shoal:problem:body")

@@ -1,0 +1,106 @@
+"""One answer over all metric points of an experiment: those in files and those still in Redis."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from shoal_contract.subjects import TRACKED, TRAINING, VALIDATION, Stream
+from shoal_gateway.core.history.files import File, cover, end
+from shoal_gateway.core.history.table import SCHEMA, downsample, newest, of_blocks, select
+from shoal_gateway.shell.history_files import Files
+from shoal_gateway.shell.recent import Recent
+
+STREAMS: Mapping[str, tuple[Stream, ...]] = {
+    "validation": (VALIDATION, TRAINING),
+    "training": (TRAINING,),
+    "system": (TRAINING,),
+    "tracked": (TRACKED,),
+}
+"""Where the points of a group come from. `tracked`: through MLflow's API, by run."""
+TRIES = 5
+"""Readings that may find a file gone, since it was merged meanwhile."""
+LARGEST = 20_000_000
+"""Points that one query may look at."""
+AT_ONCE = 2
+"""Queries that run side by side; others wait."""
+
+
+class TooManyPointsError(ValueError):
+    """A query is about more points than `LARGEST`; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which points are wanted. `names` empty: all; `points` 0: all, else about so many a series."""
+
+    experiment_id: str
+    group: str
+    trials: Sequence[str]
+    names: Sequence[str] = ()
+    since_step: int | None = None
+    points: int = 0
+    superseded: bool = False
+
+
+class HistoryReader:
+    """Reads points; the work is done in threads."""
+
+    def __init__(self, recent: Recent, files: Files) -> None:
+        self._recent, self._files = recent, files
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
+    async def read(self, query: Query) -> pl.DataFrame:
+        """The points, series by series, by step, in the columns of `SCHEMA` and `superseded`.
+
+        Raises TooManyPointsError.
+        """
+        async with self._turns:
+            found = [await self._points(stream, query) for stream in STREAMS[query.group]]
+            return await asyncio.to_thread(_answer, found, query)
+
+    async def _points(self, stream: Stream, query: Query) -> pl.DataFrame:
+        for _ in range(TRIES):
+            # Redis first: what leaves it from now on is in the files that are listed then.
+            blocks, filed, _ = await self._recent.read(stream, query.experiment_id)
+            try:
+                return await asyncio.to_thread(self._gather, stream, query, blocks, filed)
+            except FileNotFoundError:
+                self._files.forget(stream, query.experiment_id)
+        raise TimeoutError("the files of an experiment change faster than they are read")
+
+    def _gather(
+        self, stream: Stream, query: Query, blocks: list[bytes], filed: int
+    ) -> pl.DataFrame:
+        files = self._files.of(stream, query.experiment_id, filed)
+        new = of_blocks(blocks, end(files)).lazy()
+        parts = [self._scan(stream, query, file, after) for file, after in cover(files)]
+        wanted = pl.concat([_wanted(part, query) for part in (*parts, new)])
+        found = wanted.head(LARGEST + 1).collect()
+        if len(found) > LARGEST:
+            raise TooManyPointsError(
+                f"More than {LARGEST} points match. Ask for fewer trials, for some names, or for"
+                " what is newer than a step."
+            )
+        return found
+
+    def _scan(self, stream: Stream, query: Query, file: File, after: int) -> pl.LazyFrame:
+        path = self._files.path(stream, query.experiment_id, file)
+        points = pl.scan_parquet(path, schema=SCHEMA)
+        return points if after == file.first else points.filter(pl.col("sequence") > after)
+
+
+def _wanted(points: pl.LazyFrame, query: Query) -> pl.LazyFrame:
+    return select(
+        points,
+        group=query.group,
+        trials=query.trials,
+        names=query.names,
+        since_step=query.since_step,
+    )
+
+
+def _answer(found: list[pl.DataFrame], query: Query) -> pl.DataFrame:
+    points = newest(pl.concat(found), keep_superseded=query.superseded)
+    return downsample(points, query.points) if query.points else points

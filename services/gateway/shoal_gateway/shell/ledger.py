@@ -1,0 +1,100 @@
+"""The ledger at work: its stream is followed into memory, and what is decided is appended to it.
+
+Each replica of the gateway holds the whole state. A replica that writes says which event it
+thinks is the stream's last; if another was faster, it catches up and decides again.
+"""
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections import deque
+
+from shoal_bus.append import FencedError, append
+from shoal_bus.bus import AWAY, Bus
+from shoal_bus.consume import Consumer, Delivery
+from shoal_contract.envelope import Envelope
+from shoal_contract.events import Event
+from shoal_contract.subjects import ACCESS
+from shoal_gateway.core.ledger import Refusal, State, decide, evolve
+from shoal_gateway.core.ledger.commands import Command
+from shoal_gateway.shell.problems import ProblemError
+
+_STATUS = {"unknown": 404, "conflict": 409, "denied": 403}
+_REMEMBERED = 1000
+"""Commands whose events would be recognised after a lost acknowledgement."""
+
+
+class Ledger:
+    """The state as of the last event seen, and the way to change it."""
+
+    def __init__(self, bus: Bus, patience: float) -> None:
+        self.state = State()
+        self._bus, self._patience = bus, patience
+        self._consumer = Consumer(bus, ACCESS, strict=True)
+        self._at = 0
+        self._done: deque[str | None] = deque(maxlen=_REMEMBERED)
+        self._moved = asyncio.Condition()
+        self._writing = asyncio.Lock()
+
+    async def begin(self) -> None:
+        """Read all that is there; waits while the server is away."""
+        while True:
+            try:
+                _, end = await self._bus.extent(ACCESS)
+                break
+            except AWAY:
+                await asyncio.sleep(0.2)
+        while self._at < end:
+            await self._take(await self._consumer.fetch(1.0))
+
+    async def run(self) -> None:
+        """Follow the stream until cancelled. Raises BadMessageError for what cannot be read: with
+        a part of the ledger unknown, nobody can be let in."""
+        try:
+            async for batch in self._consumer.batches():
+                await self._take(batch)
+        finally:
+            with contextlib.suppress(*AWAY):
+                await self._consumer.close()
+
+    async def do(self, command: Command) -> list[Event]:
+        """Carry a command out; returns its events once the state holds them.
+
+        Raises ProblemError if it is refused, and TimeoutError or one of AWAY if NATS does not
+        answer: then it may have been carried out.
+        """
+        id = f"access-{secrets.token_hex(8)}"
+        async with asyncio.timeout(self._patience), self._writing:
+            while True:
+                found = decide(self.state, command)
+                if isinstance(found, Refusal):
+                    kind = f"urn:shoal:problem:{found.kind}"
+                    raise ProblemError(_STATUS[found.kind], found.detail, kind=kind)
+                envelopes = [self._envelope(id, n, event) for n, event in enumerate(found)]
+                try:
+                    await self._reach(await append(self._bus, ACCESS, envelopes, self._at))
+                except FencedError:
+                    await self._reach((await self._bus.extent(ACCESS))[1])
+                    if id not in self._done:
+                        continue
+                return found
+
+    def _envelope(self, id: str, number: int, event: Event) -> Envelope:
+        return Envelope(
+            id=f"{id}-{number}", source=self._bus.source, time=time.time(), event=event, cause=id
+        )
+
+    async def _take(self, batch: list[Delivery]) -> None:
+        async with self._moved:
+            for delivery in batch:
+                if delivery.sequence <= self._at:  # the stream began anew
+                    self.state = State()
+                self.state = evolve(self.state, delivery.envelope.event)
+                self._at = delivery.sequence
+                self._done.append(delivery.envelope.cause)
+            self._moved.notify_all()
+
+    async def _reach(self, sequence: int) -> None:
+        async with self._moved:
+            await self._moved.wait_for(lambda: self._at >= sequence)

@@ -1,0 +1,50 @@
+"""Errors in the form in which MLflow's client reads them."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+
+from shoal_gateway.core.run_filter import FilterError
+from shoal_gateway.shell.problems import ProblemError
+
+_CODES = {
+    400: "INVALID_PARAMETER_VALUE",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "RESOURCE_DOES_NOT_EXIST",
+    409: "RESOURCE_ALREADY_EXISTS",
+    503: "TEMPORARILY_UNAVAILABLE",
+}
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class MlflowRoute(APIRoute):
+    """A route whose errors have an `error_code`."""
+
+    def get_route_handler(self) -> Handler:
+        """The handler, with its errors turned."""
+        handle = super().get_route_handler()
+
+        async def turned(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except ProblemError as error:
+                return _answer(error.status, error.detail)
+            except FilterError as error:
+                return _answer(400, str(error))
+            except RequestValidationError as error:
+                first = error.errors()[0]
+                return _answer(400, f"{'.'.join(str(p) for p in first['loc'][1:])}: {first['msg']}")
+
+        return turned
+
+
+def _answer(status: int, message: str) -> Response:
+    code = _CODES.get(status, "INVALID_STATE" if status < 500 else "INTERNAL_ERROR")
+    # The client takes this code for a bad request, whatever the status.
+    status = 400 if status == 409 else status
+    return JSONResponse({"error_code": code, "message": message}, status)

@@ -1,0 +1,262 @@
+"""`/mlflow/api/2.0/mlflow/…`."""
+
+import secrets
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+
+from shoal_contract.events import TrackingRunChanged, TrackingRunCreated
+from shoal_contract.roles import Role
+from shoal_gateway.core import run_filter
+from shoal_gateway.core.changes import finite
+from shoal_gateway.core.ledger.caller import Caller
+from shoal_gateway.core.rows import Row
+from shoal_gateway.shell.auth import caller
+from shoal_gateway.shell.mlflow.book import Book, as_metric
+from shoal_gateway.shell.mlflow.errors import MlflowRoute
+from shoal_gateway.shell.mlflow.models import (
+    CreateExperiment,
+    CreateRun,
+    LogBatch,
+    LogMetric,
+    LogPair,
+    OfRun,
+    Search,
+    SearchRuns,
+    UpdateRun,
+)
+from shoal_gateway.shell.parts import Parts, parts
+from shoal_gateway.shell.problems import ProblemError
+
+router = APIRouter(prefix="/mlflow/api/2.0/mlflow", route_class=MlflowRoute, tags=["mlflow"])
+Answer = dict[str, Any]
+RUN_NAME = "mlflow.runName"
+HISTORY = 25_000
+"""Points of a history in one answer, unless fewer are asked for."""
+
+
+def book(use: Annotated[Parts, Depends(parts)], who: Annotated[Caller, Depends(caller)]) -> Book:
+    """What the caller may do."""
+    return Book(use, who)
+
+
+Its = Annotated[Book, Depends(book)]
+
+
+@router.post("/experiments/create")
+async def create_experiment(body: CreateExperiment, its: Its) -> Answer:
+    """Make an experiment. With the tag `shoal.workspace`, in that workspace."""
+    return {"experiment_id": await its.create(body.name, body.tags)}
+
+
+@router.get("/experiments/get")
+async def get_experiment(experiment_id: str, its: Its) -> Answer:
+    """An experiment by its id."""
+    return {"experiment": _experiment(await its.experiment(experiment_id))}
+
+
+@router.get("/experiments/get-by-name")
+async def get_experiment_by_name(experiment_name: str, its: Its) -> Answer:
+    """An experiment by its name."""
+    return {"experiment": _experiment(await its.named(experiment_name))}
+
+
+@router.post("/experiments/search")
+async def search_experiments(body: Search, its: Its) -> Answer:
+    """Experiments that the caller may see. `filter` compares `name` and tags."""
+    wanted = run_filter.parse(body.filter)
+    found = [_experiment(row) for row in await its.experiments()]
+    kept = [e for e in found if wanted(_look_at_experiment(e))]
+    run_filter.order(body.order_by)(kept, _look_at_experiment)
+    return _page("experiments", kept, body)
+
+
+@router.post("/runs/create")
+async def create_run(body: CreateRun, its: Its, who: Annotated[Caller, Depends(caller)]) -> Answer:
+    """Begin a run."""
+    experiment = await its.experiment(body.experiment_id, Role.EDITOR)
+    run_id = secrets.token_hex(16)
+    tags = {tag.key: tag.value for tag in body.tags}
+    name = body.run_name or tags.get(RUN_NAME) or f"run-{run_id[:6]}"
+    event = TrackingRunCreated(
+        experiment_id=experiment["experiment_id"],
+        run_id=run_id,
+        name=name,
+        user=who.user,
+        start_time=body.start_time or int(time.time() * 1000),
+        tags=tags | {RUN_NAME: name},
+    )
+    await its.say(event, f"run-{run_id}")
+    return {"run": await _whole(its, run_id)}
+
+
+@router.get("/runs/get")
+async def get_run(run_id: str, its: Its) -> Answer:
+    """A run with all that was logged."""
+    return {"run": await _whole(its, run_id)}
+
+
+@router.post("/runs/update")
+async def update_run(body: UpdateRun, its: Its) -> Answer:
+    """Say that a run ended, or call it something else."""
+    run = await its.run(body.run_id, Role.EDITOR)
+    event = TrackingRunChanged(
+        experiment_id=run["experiment_id"],
+        run_id=body.run_id,
+        status=body.status,
+        end_time=body.end_time,
+        name=body.run_name or None,
+    )
+    await its.say(event)
+    return {"run_info": (await _whole(its, body.run_id))["info"]}
+
+
+@router.post("/runs/delete")
+async def delete_run(body: OfRun, its: Its) -> Answer:
+    """Put a run out of the way; its numbers stay."""
+    return await _delete(body.run_id, its, deleted=True)
+
+
+@router.post("/runs/restore")
+async def restore_run(body: OfRun, its: Its) -> Answer:
+    """Bring a deleted run back."""
+    return await _delete(body.run_id, its, deleted=False)
+
+
+@router.post("/runs/search")
+async def search_runs(body: SearchRuns, its: Its) -> Answer:
+    """Runs of some experiments, the newest first; see `core.run_filter` for `filter`."""
+    wanted = run_filter.parse(body.filter)
+    found = [_run(r) for e in body.experiment_ids for r in await its.runs(e)]
+    stage = {"ACTIVE_ONLY": "active", "DELETED_ONLY": "deleted"}.get(body.run_view_type)
+    kept = [r for r in found if stage is None or r["info"]["lifecycle_stage"] == stage]
+    kept = [r for r in kept if wanted(_look_at_run(r))]
+    run_filter.order(body.order_by)(kept, _look_at_run)
+    return _page("runs", kept, body)
+
+
+@router.post("/runs/log-metric")
+async def log_metric(body: LogMetric, its: Its) -> Answer:
+    """One number."""
+    await its.log(body.run_id, metrics=[body])
+    return {}
+
+
+@router.post("/runs/log-parameter")
+async def log_parameter(body: LogPair, its: Its) -> Answer:
+    """One parameter; it cannot change."""
+    await its.log(body.run_id, params=[body])
+    return {}
+
+
+@router.post("/runs/set-tag")
+async def set_tag(body: LogPair, its: Its) -> Answer:
+    """One tag."""
+    await its.log(body.run_id, tags=[body])
+    return {}
+
+
+@router.post("/runs/log-batch")
+async def log_batch(body: LogBatch, its: Its) -> Answer:
+    """Numbers, parameters and tags together."""
+    await its.log(body.run_id, body.metrics, body.params, body.tags)
+    return {}
+
+
+@router.get("/metrics/get-history")
+async def get_history(
+    run_id: str,
+    metric_key: str,
+    its: Its,
+    max_results: Annotated[int, Query(ge=1, le=100_000)] = HISTORY,
+    page_token: str = "",
+) -> Answer:
+    """All that was logged of a metric."""
+    run = await its.run(run_id)
+    points = await its.points(run["experiment_id"], [run_id], [metric_key])
+    first = _offset(page_token)
+    page = points.slice(first, max_results).iter_rows(named=True)
+    answer: Answer = {"metrics": [finite(as_metric(point)) for point in page]}
+    if first + max_results < len(points):
+        answer["next_page_token"] = str(first + max_results)
+    return answer
+
+
+async def _delete(run_id: str, its: Book, *, deleted: bool) -> Answer:
+    run = await its.run(run_id, Role.EDITOR)
+    await its.say(
+        TrackingRunChanged(experiment_id=run["experiment_id"], run_id=run_id, deleted=deleted)
+    )
+    return {}
+
+
+async def _whole(its: Book, run_id: str) -> Answer:
+    run = await its.run(run_id)
+    return _run((await its.whole(run["experiment_id"], [run_id]))[0])
+
+
+def _experiment(row: Row) -> Answer:
+    milliseconds = int(row["at"] * 1000)
+    return {
+        "experiment_id": row["experiment_id"],
+        "name": row["name"],
+        "artifact_location": "",
+        "lifecycle_stage": "active",
+        "creation_time": milliseconds,
+        "last_update_time": milliseconds,
+        "tags": _pairs(row["tags"]),
+    }
+
+
+def _run(found: dict[str, Any]) -> Answer:
+    row = found["row"]
+    info = {
+        "run_id": row["run_id"],
+        "run_uuid": row["run_id"],
+        "experiment_id": row["experiment_id"],
+        "run_name": row["name"],
+        "user_id": row["user"],
+        "status": row["status"],
+        "start_time": row["start_time"],
+        "end_time": row.get("end_time"),
+        "artifact_uri": "",
+        "lifecycle_stage": "deleted" if row.get("deleted") else "active",
+    }
+    data = {
+        "metrics": finite(found["metrics"]),
+        "params": _pairs(found["params"]),
+        "tags": _pairs(found["tags"]),
+    }
+    return {"info": {k: v for k, v in info.items() if v is not None}, "data": data}
+
+
+def _pairs(found: dict[str, str]) -> list[Answer]:
+    return [{"key": key, "value": value} for key, value in found.items()]
+
+
+def _look_at_run(run: Answer) -> run_filter.Run:
+    data = {
+        kind: {item["key"]: item["value"] for item in run["data"][kind]}
+        for kind in ("metrics", "params", "tags")
+    }
+    return data | {"attributes": run["info"]}
+
+
+def _look_at_experiment(experiment: Answer) -> run_filter.Run:
+    tags = {tag["key"]: tag["value"] for tag in experiment["tags"]}
+    return {"attributes": experiment, "tags": tags, "metrics": {}, "params": {}}
+
+
+def _page(name: str, items: list[Answer], body: Search) -> Answer:
+    first = _offset(body.page_token)
+    answer: Answer = {name: items[first : first + body.max_results]}
+    if first + body.max_results < len(items):
+        answer["next_page_token"] = str(first + body.max_results)
+    return answer
+
+
+def _offset(token: str) -> int:
+    if token and not (token.isascii() and token.isdigit() and len(token) < 10):
+        raise ProblemError(400, "The page_token is none of ours.")
+    return int(token or 0)

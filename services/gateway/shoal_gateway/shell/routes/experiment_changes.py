@@ -1,0 +1,141 @@
+"""`/v1/experiments/{id}`: experiments made from others, put away, and removed."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from shoal_contract.events import Bundle, ExperimentArchived, ExperimentDeleted
+from shoal_contract.parse import parse_experiment
+from shoal_contract.states import EXPERIMENT, ExperimentState, terminal
+from shoal_gateway.core import keys
+from shoal_gateway.core.ledger.caller import Caller
+from shoal_gateway.core.lineage import changed, continued
+from shoal_gateway.core.rows import Row
+from shoal_gateway.shell.auth import caller
+from shoal_gateway.shell.parts import Parts, parts
+from shoal_gateway.shell.problems import ProblemError
+from shoal_gateway.shell.routes.checkpoints import checkpoints, drop
+from shoal_gateway.shell.routes.experiments import experiment
+from shoal_gateway.shell.routes.requests import ask
+from shoal_gateway.shell.routes.submissions import Draft, Key, accept
+from shoal_gateway.shell.routes.trials import trial
+
+router = APIRouter(prefix="/v1/experiments/{experiment_id}")
+
+IdempotencyKey = Annotated[str | None, Header(max_length=200)]
+MOST_FORGOTTEN = 50_000
+"""Trials whose rows are removed with their experiment; those of more are left to a rebuilding."""
+
+
+class Fork(BaseModel):
+    """The body of a fork."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    changes: dict[str, Any] = Field(default_factory=dict)
+    """A part of a config; null takes a field away (RFC 7396)."""
+
+
+class Continuation(Fork):
+    """The body of a request to go on from a trial."""
+
+    max_time: Annotated[int, Field(ge=1)] | None = None
+    """How long to train, in units of the time metric; null: as long as the trial's experiment."""
+
+
+@router.post("/fork", status_code=201)
+async def fork(
+    experiment_id: str,
+    body: Fork,
+    response: Response,
+    who: Annotated[Caller, Depends(caller)],
+    use: Annotated[Parts, Depends(parts)],
+    idempotency_key: IdempotencyKey = None,
+) -> dict[str, Any]:
+    """A new experiment, with the code and the config of this one and with changes."""
+    found = await experiment(experiment_id, use)
+    config = parse_experiment(changed(_named(found), body.changes))
+    draft = Draft(config, _bundle(found), forked_from=experiment_id)
+    key = Key.of(who, idempotency_key, body, f"fork {experiment_id} ")
+    return await accept(use, who, draft, key, response)
+
+
+@router.post("/trials/{trial_id}/continue", status_code=201)
+async def go_on(
+    experiment_id: str,
+    trial_id: str,
+    body: Continuation,
+    response: Response,
+    who: Annotated[Caller, Depends(caller)],
+    use: Annotated[Parts, Depends(parts)],
+    idempotency_key: IdempotencyKey = None,
+) -> dict[str, Any]:
+    """A new experiment of one trial: this one's hyperparameters, from its newest checkpoint."""
+    found = await experiment(experiment_id, use)
+    before = await trial(experiment_id, trial_id, use)
+    if before["checkpoint"] is None:
+        detail = f"The trial {trial_id} has no checkpoint to go on from."
+        raise ProblemError(409, detail, kind="urn:shoal:problem:checkpoint")
+    config = continued(_named(found), trial_id, before["hyperparameters"], body.max_time)
+    draft = Draft(
+        parse_experiment(changed(config, body.changes)), _bundle(found), continues=trial_id
+    )
+    key = Key.of(who, idempotency_key, body, f"continue {trial_id} ")
+    return await accept(use, who, draft, key, response)
+
+
+@router.post("/archive", status_code=202)
+async def archive(experiment_id: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
+    """Leave an experiment that has ended out of lists."""
+    await _over(use, experiment_id)
+    return await _archive(use, experiment_id, archived=True)
+
+
+@router.post("/unarchive", status_code=202)
+async def unarchive(experiment_id: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
+    """Put an archived experiment back into lists."""
+    await experiment(experiment_id, use)
+    return await _archive(use, experiment_id, archived=False)
+
+
+@router.delete("", status_code=202)
+async def delete(experiment_id: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
+    """Remove an experiment that has ended. Its checkpoints go as soon as no trial needs them."""
+    await _over(use, experiment_id)
+    saved = (await checkpoints(experiment_id, use))["items"]
+    if pinned := [c["checkpoint_id"] for c in saved if c["state"] == "pinned"]:
+        detail = f"It has checkpoints that are pinned: unpin {', '.join(pinned[:3])} first."
+        raise ProblemError(409, detail, kind="urn:shoal:problem:pinned")
+    for row in saved:
+        if row["state"] == "saved":
+            await drop(use, experiment_id, row)
+    trial_ids = await use.store.members(keys.trials(experiment_id))
+    event = ExperimentDeleted(experiment_id=experiment_id, trial_ids=trial_ids[:MOST_FORGOTTEN])
+    await ask(use, event, "delete", "once")
+    return {"experiment_id": experiment_id, "requested": "delete"}
+
+
+async def _archive(use: Parts, experiment_id: str, *, archived: bool) -> dict[str, Any]:
+    event = ExperimentArchived(experiment_id=experiment_id, archived=archived)
+    await ask(use, event, "archive")
+    return {"experiment_id": experiment_id, "archived": archived}
+
+
+async def _over(use: Parts, experiment_id: str) -> Row:
+    """An experiment that has ended; else a problem."""
+    found = await experiment(experiment_id, use)
+    if not terminal(EXPERIMENT, ExperimentState(found["state"])):
+        detail = f"The experiment {experiment_id} is {found['state']}: stop it first."
+        raise ProblemError(409, detail, kind="urn:shoal:problem:running")
+    return found
+
+
+def _named(found: Row) -> dict[str, Any]:
+    """An experiment's config, as people call it now."""
+    config: dict[str, Any] = found["config"]
+    return config | {name: found[name] for name in ("name", "description", "labels")}
+
+
+def _bundle(found: Row) -> Bundle | None:
+    return None if found["bundle"] is None else Bundle.model_validate(found["bundle"])

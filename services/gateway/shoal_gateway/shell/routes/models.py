@@ -1,0 +1,160 @@
+"""`/v1/workspaces/{workspace}/models`: checkpoints that are worth a name."""
+
+import time
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
+
+from shoal_contract.base import Id
+from shoal_contract.events.catalog import Stage
+from shoal_contract.roles import Role
+from shoal_gateway.core.ledger.caller import Caller
+from shoal_gateway.core.ledger.catalog import (
+    AddVersion,
+    ChangeVersion,
+    CreateModel,
+    DescribeModel,
+    Model,
+    RemoveModel,
+)
+from shoal_gateway.shell.auth import caller
+from shoal_gateway.shell.parts import Parts, parts
+from shoal_gateway.shell.problems import ProblemError, unknown
+from shoal_gateway.shell.routes.checkpoints import change, checkpoint
+
+router = APIRouter(prefix="/v1/workspaces/{workspace}/models")
+
+Text = Annotated[str, Field(max_length=10_000)]
+
+
+class NewModel(BaseModel):
+    """The body of a new model."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Id
+    description: Text = ""
+
+
+class Description(BaseModel):
+    """The body of a change of a model."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    description: Text
+
+
+class NewVersion(BaseModel):
+    """The body of a new version."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    checkpoint_id: str
+    notes: Text = ""
+
+
+class VersionChange(BaseModel):
+    """The body of a change of a version. What is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    notes: Text | None = None
+    stage: Stage | None = None
+
+
+@router.post("", status_code=201)
+async def create(
+    workspace: str,
+    body: NewModel,
+    who: Annotated[Caller, Depends(caller)],
+    use: Annotated[Parts, Depends(parts)],
+) -> dict[str, Any]:
+    """Have a model of this name."""
+    command = CreateModel(workspace, body.name, body.description, who.user, time.time())
+    await use.ledger.do(command)
+    return asdict(_model(use, workspace, body.name))
+
+
+@router.get("")
+async def models(workspace: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
+    """The workspace's models, with their versions."""
+    every = use.ledger.state.catalog.models.values()
+    return {"items": [asdict(m) for m in every if m.workspace == workspace]}
+
+
+@router.get("/{model}")
+async def model(
+    workspace: str, model: str, use: Annotated[Parts, Depends(parts)]
+) -> dict[str, Any]:
+    """One model."""
+    return asdict(_model(use, workspace, model))
+
+
+@router.patch("/{model}")
+async def describe(
+    workspace: str, model: str, body: Description, use: Annotated[Parts, Depends(parts)]
+) -> dict[str, Any]:
+    """Give a model another description."""
+    await use.ledger.do(DescribeModel(workspace, model, body.description))
+    return asdict(_model(use, workspace, model))
+
+
+@router.delete("/{model}", status_code=204)
+async def remove(workspace: str, model: str, use: Annotated[Parts, Depends(parts)]) -> None:
+    """Forget a model and its versions. Their checkpoints stay, pinned."""
+    await use.ledger.do(RemoveModel(workspace, model))
+
+
+@router.post("/{model}/versions", status_code=201)
+async def add_version(
+    workspace: str,
+    model: str,
+    body: NewVersion,
+    who: Annotated[Caller, Depends(caller)],
+    use: Annotated[Parts, Depends(parts)],
+) -> dict[str, Any]:
+    """Make a checkpoint the model's next version. It is pinned, so that it stays."""
+    _model(use, workspace, model)
+    experiment_id = body.checkpoint_id.rsplit("-", 3)[0]
+    if not await use.directory.may(who, Role.EDITOR, experiment_id):
+        raise unknown("checkpoint", body.checkpoint_id)
+    if await use.directory.workspace_of(experiment_id) != workspace:
+        detail = f"The checkpoint {body.checkpoint_id} is not of the workspace {workspace}."
+        raise ProblemError(409, detail, kind="urn:shoal:problem:workspace")
+    found = await checkpoint(experiment_id, body.checkpoint_id, use)
+    if found["state"] != "pinned":
+        await change(experiment_id, body.checkpoint_id, "pin", use)
+    command = AddVersion(
+        workspace=workspace,
+        name=model,
+        experiment_id=experiment_id,
+        checkpoint_id=body.checkpoint_id,
+        url=found["url"],
+        notes=body.notes,
+        by=who.user,
+        at=time.time(),
+    )
+    await use.ledger.do(command)
+    return asdict(_model(use, workspace, model).versions[-1])
+
+
+@router.patch("/{model}/versions/{version}")
+async def change_version(
+    workspace: str,
+    model: str,
+    version: int,
+    body: VersionChange,
+    use: Annotated[Parts, Depends(parts)],
+) -> dict[str, Any]:
+    """Give a version other notes, or another stage. What was in production before is archived."""
+    await use.ledger.do(ChangeVersion(workspace, model, version, body.notes, body.stage))
+    return asdict(_model(use, workspace, model).versions[version - 1])
+
+
+def _model(use: Parts, workspace: str, name: str) -> Model:
+    found = use.ledger.state.catalog.models.get((workspace, name))
+    if found is None:
+        raise unknown("model", name)
+    return found

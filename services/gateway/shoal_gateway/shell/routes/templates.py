@@ -1,0 +1,67 @@
+"""`/v1/workspaces/{workspace}/templates`: parts of configs that experiments begin with."""
+
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path
+
+from shoal_contract.config import ExperimentConfig
+from shoal_contract.events.catalog import TemplateKept
+from shoal_contract.parse import ConfigError, Problem
+from shoal_gateway.core.ledger.caller import Caller
+from shoal_gateway.core.ledger.catalog import KeepTemplate, RemoveTemplate
+from shoal_gateway.shell.auth import caller
+from shoal_gateway.shell.parts import Parts, parts
+from shoal_gateway.shell.problems import unknown
+
+router = APIRouter(prefix="/v1/workspaces/{workspace}/templates")
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,95}$"
+Name = Annotated[str, Path(pattern=NAME)]
+
+
+@router.get("")
+async def listed(workspace: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
+    """The workspace's templates."""
+    every = use.ledger.state.catalog.templates.values()
+    return {"items": [_row(t) for t in every if t.workspace == workspace]}
+
+
+@router.get("/{name}")
+async def one(workspace: str, name: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
+    """One template."""
+    return _row(template(use, workspace, name))
+
+
+@router.put("/{name}")
+async def put(
+    workspace: str,
+    name: Name,
+    body: dict[str, Any],
+    who: Annotated[Caller, Depends(caller)],
+    use: Annotated[Parts, Depends(parts)],
+) -> dict[str, Any]:
+    """Keep the body, a part of a config, as a template."""
+    strange = [field for field in body if field not in ExperimentConfig.model_fields]
+    if strange:
+        raise ConfigError([Problem(path=f, message="there is no such field") for f in strange])
+    await use.ledger.do(KeepTemplate(workspace, name, body, who.user, time.time()))
+    return _row(template(use, workspace, name))
+
+
+@router.delete("/{name}", status_code=204)
+async def remove(workspace: str, name: str, use: Annotated[Parts, Depends(parts)]) -> None:
+    """Forget a template. Experiments that began with it stay as they are."""
+    await use.ledger.do(RemoveTemplate(workspace, name))
+
+
+def template(use: Parts, workspace: str, name: str) -> TemplateKept:
+    """A template; else a problem."""
+    found = use.ledger.state.catalog.templates.get((workspace, name))
+    if found is None:
+        raise unknown("template", name)
+    return found
+
+
+def _row(found: TemplateKept) -> dict[str, Any]:
+    return found.model_dump(include={"name", "config", "by", "at"})

@@ -1,0 +1,131 @@
+"""`/v1/users`: those who may log in."""
+
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict
+
+from shoal_contract.base import Id
+from shoal_contract.roles import Role
+from shoal_gateway.core.ledger.caller import Caller
+from shoal_gateway.core.ledger.commands import (
+    AddUser,
+    RemoveUser,
+    SetEnabled,
+    SetPassword,
+    SetRole,
+)
+from shoal_gateway.core.ledger.state import User
+from shoal_gateway.shell import passwords
+from shoal_gateway.shell.auth import caller
+from shoal_gateway.shell.parts import Parts, parts
+from shoal_gateway.shell.problems import ProblemError, unknown
+from shoal_gateway.shell.routes.login import Password
+from shoal_gateway.shell.rules import denied
+
+router = APIRouter(prefix="/v1/users")
+
+
+class NewUser(BaseModel):
+    """The body of a new user."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user: Id
+    password: Password
+    role: Role | None = None
+    """In the whole cluster; null: only in workspaces that the user becomes a member of."""
+
+
+class UserChange(BaseModel):
+    """The body of a change. What is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: Role | None = None
+    enabled: bool | None = None
+
+
+class NewPassword(BaseModel):
+    """The body of a change of the password."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    password: Password
+    old: str | None = None
+    """The one before; an administrator may set another's without it."""
+
+
+@router.post("", status_code=201)
+async def create(body: NewUser, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
+    """Let someone log in."""
+    hashed = await passwords.hashed(body.password)
+    await use.ledger.do(AddUser(body.user, hashed, body.role, time.time()))
+    return _row(_user(use, body.user))
+
+
+@router.get("")
+async def users(use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
+    """All users, in the order in which they came."""
+    return {"items": [_row(user) for user in use.ledger.state.users.values()]}
+
+
+@router.get("/{user}")
+async def user(user: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
+    """One user."""
+    return _row(_user(use, user))
+
+
+@router.patch("/{user}")
+async def change(
+    user: str, body: UserChange, use: Annotated[Parts, Depends(parts)]
+) -> dict[str, Any]:
+    """Change what a user may do in the whole cluster (`role`: null for nothing), or lock the user
+    out (`enabled`: false)."""
+    if "role" in body.model_fields_set:
+        await use.ledger.do(SetRole(user, body.role))
+    if body.enabled is not None:
+        await use.ledger.do(SetEnabled(user, body.enabled))
+    return _row(_user(use, user))
+
+
+@router.put("/{user}/password", status_code=204)
+async def set_password(
+    user: str,
+    body: NewPassword,
+    who: Annotated[Caller, Depends(caller)],
+    use: Annotated[Parts, Depends(parts)],
+) -> None:
+    """Set a password. Whoever had logged in as this user must do so again."""
+    if user != who.user and not who.rules(Role.ADMIN):
+        raise denied("an administrator of the cluster")
+    found = _user(use, user)
+    may_without = who.rules(Role.ADMIN) and (user != who.user or found.password_hash is None)
+    if not may_without and not await passwords.matches(found.password_hash, body.old or ""):
+        raise ProblemError(403, "The old password is wrong.", kind="urn:shoal:problem:denied")
+    await use.ledger.do(SetPassword(user, await passwords.hashed(body.password)))
+
+
+@router.delete("/{user}", status_code=204)
+async def remove(user: str, use: Annotated[Parts, Depends(parts)]) -> None:
+    """Forget a user, with all tokens and memberships. Experiments stay."""
+    await use.ledger.do(RemoveUser(user))
+
+
+def _user(use: Parts, name: str) -> User:
+    found = use.ledger.state.users.get(name)
+    if found is None:
+        raise unknown("user", name)
+    return found
+
+
+def _row(user: User) -> dict[str, Any]:
+    return {
+        "user": user.name,
+        "role": user.role,
+        "enabled": not user.disabled,
+        "has_password": user.password_hash is not None,
+        "subject": user.subject,
+        "created_at": user.created_at,
+    }

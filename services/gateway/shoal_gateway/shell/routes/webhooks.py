@@ -1,0 +1,86 @@
+"""`/v1/workspaces/{workspace}/webhooks`: who is told what happens there."""
+
+import secrets
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from shoal_gateway.core.ledger.caller import Caller
+from shoal_gateway.core.ledger.catalog import CreateWebhook, RemoveWebhook, Webhook
+from shoal_gateway.shell.addresses import AddressError, checked
+from shoal_gateway.shell.auth import caller
+from shoal_gateway.shell.parts import Parts, parts
+from shoal_gateway.shell.problems import ProblemError
+from shoal_gateway.shell.routes.secrets import seal_of
+from shoal_gateway.shell.webhooks import prepare
+
+router = APIRouter(prefix="/v1/workspaces/{workspace}/webhooks")
+
+Type = Annotated[str, Field(pattern=r"^(experiment|search|trial)\.[a-z_]{0,40}$")]
+
+
+class NewWebhook(BaseModel):
+    """The body of a new webhook."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: Annotated[str, Field(max_length=2000)]
+    events: Annotated[list[Type], Field(min_length=1, max_length=50)]
+    """Beginnings of the types that it is told, e.g. `search.` or `trial.failed`."""
+
+
+@router.post("", status_code=201)
+async def create(
+    workspace: str,
+    body: NewWebhook,
+    response: Response,
+    who: Annotated[Caller, Depends(caller)],
+    use: Annotated[Parts, Depends(parts)],
+) -> dict[str, Any]:
+    """Have a receiver told what happens. The answer's `secret`, with which all is signed, is not
+    shown again."""
+    seal = seal_of(use)
+    try:
+        await checked(body.url, use.settings.networks)
+    except (AddressError, OSError) as error:
+        detail = f"The gateway does not connect there: {error}."
+        raise ProblemError(422, detail, kind="urn:shoal:problem:address") from error
+    webhook_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
+    command = CreateWebhook(
+        workspace=workspace,
+        name=webhook_id,
+        url=body.url,
+        events=tuple(body.events),
+        sealed=seal.close(workspace, webhook_id, secret),
+        by=who.user,
+        at=time.time(),
+    )
+    await prepare(use.bus)
+    await use.ledger.do(command)
+    response.headers["Cache-Control"] = "no-store"
+    return _row(use.ledger.state.catalog.webhooks[webhook_id]) | {"secret": secret}
+
+
+@router.get("")
+async def webhooks(workspace: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
+    """The workspace's webhooks."""
+    every = use.ledger.state.catalog.webhooks.values()
+    return {"items": [_row(hook) for hook in every if hook.workspace == workspace]}
+
+
+@router.delete("/{webhook_id}", status_code=204)
+async def remove(workspace: str, webhook_id: str, use: Annotated[Parts, Depends(parts)]) -> None:
+    """Tell a receiver no more."""
+    await use.ledger.do(RemoveWebhook(workspace, webhook_id))
+
+
+def _row(hook: Webhook) -> dict[str, Any]:
+    return {
+        "webhook_id": hook.webhook_id,
+        "url": hook.url,
+        "events": list(hook.events),
+        "by": hook.by,
+        "at": hook.at,
+    }

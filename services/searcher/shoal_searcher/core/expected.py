@@ -1,0 +1,34 @@
+"""How much a search will train, as far as it can be told before."""
+
+from shoal_contract.config import ExperimentConfig
+from shoal_contract.searchers import CustomSearcher, Halving, HyperbandSearcher
+from shoal_searcher.core.methods import METHODS, Bracket
+from shoal_searcher.core.methods.async_halving import cut, exact
+from shoal_searcher.core.state import Experiment
+
+
+def units_of(experiment: Experiment) -> int | None:
+    """Units of the time metric that all trials train, if each rung passes its best 1/divisor on;
+    None: a program decides."""
+    config = experiment.config
+    if isinstance(config.searcher, CustomSearcher):
+        return None
+    plans = METHODS[config.searcher.name].brackets(experiment)
+    return sum(units_in(config, plan) for plan in plans)
+
+
+def units_in(config: ExperimentConfig, plan: Bracket) -> int:
+    """Those of one bracket."""
+    searcher = config.searcher
+    if not isinstance(searcher, Halving | HyperbandSearcher):
+        return plan.max_trials * searcher.max_time
+    least = 0 if isinstance(searcher, Halving) and not searcher.stop_once else 1
+    units, trials, before = 0, plan.max_trials, 0
+    for rung, target in enumerate(plan.targets, 1):
+        units += trials * (target - before)
+        if isinstance(searcher, Halving):
+            trials = cut(trials, searcher.divisor)
+        else:
+            trials = int(plan.max_trials / exact(searcher.divisor) ** rung)
+        trials, before = max(least, trials), target
+    return units

@@ -1,0 +1,88 @@
+"""Logs: their end, parts of them, and as they are written."""
+
+import asyncio
+import json
+from typing import Any
+
+from shoal_contract.events import LogWritten, SearchCancelled
+
+from .conftest import Gateway
+
+
+async def write(gateway: Gateway, e: str, first: int, *lines: str, trial: int = 0) -> None:
+    event = LogWritten(
+        experiment_id=e, trial_id=f"{e}-{trial}", allocation_id="a", rank=0, stream="stdout",
+        lines=list(lines), sequence=first, at=1.0,
+    )  # fmt: skip
+    await gateway.bus.publish(event, id=f"log-{e}-{trial}-{first}")
+
+
+def lines(answer: Any) -> list[str]:
+    return [line for item in answer["items"] for line in item["lines"]]
+
+
+async def test_the_end_of_a_log_among_many(gateway: Gateway) -> None:
+    e, other = await gateway.submit(), await gateway.submit(name="other")
+    for n in range(3):
+        await write(gateway, e, n * 2, f"line {n * 2}", f"line {n * 2 + 1}")
+    await asyncio.gather(*(write(gateway, other, n, "noise") for n in range(2500)))
+    await write(gateway, e, 6, "line 6")
+    path = f"/v1/experiments/{e}/logs"
+    answer = await gateway.get(path, tail=4)
+    assert lines(answer) == ["line 3", "line 4", "line 5", "line 6"]
+    assert answer["items"][0]["sequence"] == 3
+    assert lines(await gateway.get(path, tail=100)) == [f"line {n}" for n in range(7)]
+    assert lines(await gateway.get(path, after=answer["next"])) == []
+    await write(gateway, e, 7, "line 7")
+    assert lines(await gateway.get(path, after=answer["next"])) == ["line 7"]
+
+
+async def test_parts_of_a_log(gateway: Gateway) -> None:
+    e = await gateway.submit()
+    await write(gateway, e, 0, "INFO loss 1", "ERROR bad", "at 2", "INFO loss 3")
+    path = f"/v1/experiments/{e}/logs"
+    assert lines(await gateway.get(path, level="error")) == ["ERROR bad", "at 2"]
+    found = await gateway.get(path, search="loss")
+    assert lines(found) == ["INFO loss 1", "INFO loss 3"]
+    assert found["complete"]
+    none = await gateway.get(path, regex="^none$")
+    assert (none["items"], none["next"] > 0) == ([], True)
+    assert (await gateway.http.get(path, params={"regex": "("})).status_code == 422
+    assert (await gateway.http.get(path, params={"level": "loud"})).status_code == 422
+
+
+async def follow(
+    gateway: Gateway, e: str, begun: asyncio.Event, headers: dict[str, str] | None = None
+) -> list[tuple[str, str]]:
+    """What comes until the stream ends: each line with its event's id."""
+    found, last = [], ""
+    params = {"follow": "true", "tail": "1"}
+    async with (
+        asyncio.timeout(20),
+        gateway.http.stream(
+            "GET", f"/v1/experiments/{e}/logs", params=params, headers=headers or {}
+        ) as response,
+    ):
+        async for line in response.aiter_lines():
+            if line.startswith("id: "):
+                last = line[4:]
+                begun.set()
+            elif line.startswith("data: {") and '"lines"' in line:
+                found += [(last, text) for text in json.loads(line[6:])["lines"]]
+    return found
+
+
+async def test_a_log_is_followed_to_the_experiments_end(gateway: Gateway) -> None:
+    e = await gateway.submit()
+    await write(gateway, e, 0, "early", "before")
+    begun = asyncio.Event()
+    following = asyncio.create_task(follow(gateway, e, begun))
+    await asyncio.wait_for(begun.wait(), 10)
+    for n in range(2, 5):
+        await write(gateway, e, n, f"line {n}")
+    ended = SearchCancelled(experiment_id=e, reason="asked", trials=0)
+    await gateway.bus.publish(ended, id="ended")
+    found = await following
+    assert [text for _, text in found] == ["before", "line 2", "line 3", "line 4"]
+    resumed = await follow(gateway, e, asyncio.Event(), {"Last-Event-ID": found[1][0]})
+    assert [text for _, text in resumed] == ["line 3", "line 4"]

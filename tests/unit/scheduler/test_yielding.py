@@ -1,0 +1,91 @@
+"""Who yields, under every policy that takes slots back."""
+
+import pytest
+from unit.scheduler.desk import Desk, exited, join, of, want
+
+from shoal_contract.events import AllocationGranted, AllocationReleasing, ShareChangeRequested
+from shoal_contract.states import Outcome
+from shoal_decider import Tick
+from shoal_scheduler.core.pools import PoolConfig, Pools
+
+LONG = 10_000.0
+POLICIES = ("fair_share", "priority", "throughput")
+
+
+def full(policy, *, preemptible=True, size=2, **more):
+    """A full node of four slots: experiment `low` holds all of it, and has for long."""
+    pools = Pools(pools={"default": PoolConfig(policy=policy, **more)})
+    desk = Desk(join("n", 4, model="V100"), pools=pools)
+    for number in range(4 // size):
+        desk.tell(want(f"r{number}", size, experiment="low", priority=90, preemptible=preemptible))
+    desk.now += LONG
+    return desk
+
+
+def yields(desk, after=1.0):
+    return [e.allocation_id for e in of(desk.tell(Tick(), after=after), AllocationReleasing)]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_as_many_yield_as_it_takes_and_their_slots_go_to_whom_they_were_taken_for(policy):
+    desk = full(policy)
+    desk.tell(want("w", 2, experiment="high", priority=10))
+    (one,) = yields(desk)
+    assert yields(desk) == [], "it is asked for once"
+    trial = one.removesuffix("-a1")
+    events = desk.tell(exited(trial, 0, "n", Outcome.PREEMPTED, experiment="low"))
+    assert [e.trial_id for e in of(events, AllocationGranted)] == ["w"]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_nobody_yields_for_one_that_would_still_not_fit(policy):
+    desk = full(policy)
+    desk.tell(want("w", 5, experiment="high", priority=10))
+    assert yields(desk) == []
+    assert yields(desk, LONG) == []
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_what_is_not_preemptible_stays(policy):
+    desk = full(policy, preemptible=False)
+    desk.tell(want("w", 2, experiment="high", priority=10))
+    assert yields(desk) == []
+    assert yields(desk, LONG) == []
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_nobody_yields_where_the_pool_does_not_preempt(policy):
+    desk = full(policy, preemption=False)
+    desk.tell(want("w", 2, experiment="high", priority=10))
+    assert yields(desk) == []
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_nobody_yields_before_it_ran_for_a_while(policy):
+    desk = full(policy)
+    desk.tell(exited("r0", 0, "n", experiment="low"))
+    desk.tell(exited("r1", 0, "n", experiment="low"))
+    for trial in ("r2", "r3"):
+        desk.tell(want(trial, 2, experiment="low", priority=90))
+    desk.tell(want("w", 2, experiment="high", priority=10))
+    assert yields(desk) == []
+
+
+def test_who_runs_under_a_priority_that_a_person_lowered_yields():
+    desk = Desk(
+        join("n", 1),
+        want("r", experiment="e", priority=10),
+        pools=Pools(pools={"default": PoolConfig(policy="priority")}),
+    )
+    desk.tell(want("w", experiment="f", priority=50), after=LONG)
+    assert yields(desk) == []
+    lower = ShareChangeRequested(experiment_id="e", priority=90)
+    assert [e.allocation_id for e in of(desk.tell(lower), AllocationReleasing)] == ["r-a1"]
+
+
+def test_a_gang_of_several_models_only_where_the_pool_allows_it():
+    nodes = join("a", 1, model="V100"), join("b", 1, model="P100")
+    for allowed in (True, False):
+        config = PoolConfig(mixed_types=allowed)
+        desk = Desk(*nodes, want("t", 2, mixed_types=True), pools=Pools(pools={"default": config}))
+        assert (desk.queue() == []) is allowed
