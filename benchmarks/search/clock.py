@@ -6,6 +6,7 @@ result and says what becomes of the trial. A paused trial goes on from where it 
 
 import heapq
 import itertools
+import math
 import time
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -68,13 +69,14 @@ class Clock:
         self._done: dict[int, int] = {}
         self.outcome = Outcome()
 
-    def run(self, horizon: float, limit: float) -> Outcome:
-        """Until the target is reached and the horizon passed, nothing is left, or the limit."""
+    def run(self, horizon: float, limit: float, patience: float = math.inf) -> Outcome:
+        """Until the target is reached and the horizon passed, nothing is left, the limit, or the
+        contender has thought for `patience` seconds of processor time."""
         out, top = self.outcome, 0.0
         self._staff(0.0)
         while self._running:
             now, _, trial, curve = heapq.heappop(self._running)
-            if now > (limit if out.units_to_target is None else horizon):
+            if now > (limit if out.units_to_target is None else horizon) or out.cpu > patience:
                 break
             self._done[trial] = epoch = self._done[trial] + 1
             value = curve.metric[epoch - 1]

@@ -22,6 +22,8 @@ HORIZON = 1 / 40
 """How long the area is taken over, as a share of the grid's virtual time."""
 LIMIT = 1.0
 """When a run without success ends, as a share of the same."""
+PATIENCE = 120.0
+"""Seconds of processor time after which a contender that has not come there is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def play(task: Task) -> dict[str, Any]:
     table, settings = load(task.table), task.settings
     contender = CONTENDERS[task.contender](table, settings)
     grid = table.seconds / settings.workers
-    outcome = Clock(table, contender, settings.workers).run(HORIZON * grid, LIMIT * grid)
+    outcome = Clock(table, contender, settings.workers).run(HORIZON * grid, LIMIT * grid, PATIENCE)
     return {"contender": task.contender, **asdict(settings), **asdict(outcome)}
 
 

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.search.measure import HORIZON, LIMIT, best_after, quantile
+from benchmarks.search.measure import HORIZON, LIMIT, PATIENCE, best_after, quantile
 from benchmarks.search.table import SLACK, Table
 from benchmarks.search.tables import EVALUATIONS
 
@@ -41,7 +41,8 @@ def settings(table: Table, options: Any) -> str:
         f" {table.units:,} units (epochs), {grid:.1f} virtual seconds on {options.workers} workers."
         f" Target: any report of at least {table.target:.4f}, within {SLACK:.0%} of the best final"
         f" result, {table.best:.4f}. {options.seeds} seeds, at most {table.points} trials; a run"
-        f" ends when nothing is left, or at {LIMIT * grid:.1f} virtual seconds.\n\n"
+        f" ends when nothing is left, at {LIMIT * grid:.1f} virtual seconds, or when the contender"
+        f" has thought for {PATIENCE:g} s of processor time.\n\n"
         "Units to target: median [quartiles], and where the true median lies with 95 % confidence;"
         " a run that did not reach the target counts as infinite (∞)."
         f" Area: mean distance to the best over the first {HORIZON * grid:.2f} virtual seconds,"
