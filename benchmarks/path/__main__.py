@@ -45,7 +45,7 @@ class Seen:
 
     async def listen(self, bus: Bus, stream: Stream) -> None:
         """Note the time of each event of a stream, as a reader hears it."""
-        consumer = Consumer(bus, stream, start="new")
+        consumer = Consumer(bus, stream)
         await consumer.ready()
         async for batch in consumer.batches():
             now = time.perf_counter()

@@ -31,6 +31,8 @@ LEASE_TTL = 3.0
 """Seconds after which a lease that is not renewed is free."""
 WRONG_LAST_SEQUENCE = 10071
 """JetStream's error code: https://github.com/nats-io/nats-server/blob/main/server/errors.json."""
+MAX_CONSUMERS = 100_000
+"""Readers of one stream. A server's own default is 1,000, and each worker is one."""
 DUPLICATE_WINDOW = 120.0
 """Seconds within which the server recognises a message id."""
 
@@ -240,6 +242,7 @@ def _config(stream: Stream) -> api.StreamConfig:
         persist_mode=api.PersistMode.ASYNC if stream.storage == "async" else None,
         max_age=stream.max_age or None,
         max_msgs_per_subject=1 if stream.newest_only else -1,
+        max_consumers=MAX_CONSUMERS,
         duplicate_window=DUPLICATE_WINDOW,
     )
 

@@ -46,6 +46,9 @@ class Resources(Strict):
     """Whether a gang must be on one node."""
     avoid_nodes: list[str] = Field(default_factory=list)
     """Ids of nodes that are not to be used."""
+    node_labels: dict[str, str] = Field(default_factory=dict)
+    """Only nodes that have all of these labels. No machine is started for such a trial: labels are
+    of machines that are there."""
     preemptible: bool = True
     """Whether the slots may be taken back for others while a trial runs."""
     workspace: Id = "default"

@@ -160,6 +160,7 @@ async def _serve(
             slots=slots,
             ports=devices.free_ports(2 * len(slots) + 2),
             instance_id=settings.instance_id,
+            labels=settings.labels,
         ),
         id=f"{settings.node_id}-{incarnation}-joined",
     )

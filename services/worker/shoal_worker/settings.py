@@ -20,6 +20,8 @@ class Settings(BaseSettings):
     instance_id: str | None = None
     """The provisioner's id of this machine, if it started it."""
     pool: str = "default"
+    labels: dict[str, str] = Field(default_factory=dict)
+    """What its operators say of it, as JSON, e.g. `{"rack": "b7"}`; experiments can ask for it."""
     slots: int = Field(default=0, ge=0)
     """CPU slots to offer; 0: one for each GPU, or for each core if there is none."""
     host: str = ""

@@ -1,11 +1,12 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 from integration.bus.toy import Asked, stored
 from nats.js import api
 
 from shoal_bus.bus import Bus, BusSettings, StreamMismatchError
-from shoal_contract.subjects import EXPERIMENTS, STREAMS, TRAINING
+from shoal_contract.subjects import EXPERIMENTS, SCHEDULE, STREAMS, TRAINING
 
 
 async def test_it_waits_for_the_server_and_makes_the_streams(nats_server):
@@ -40,3 +41,12 @@ async def test_publishing_goes_on_after_a_restart(bus, nats_server):
     await asyncio.to_thread(nats_server.start)
     await asyncio.wait_for(publishing, 20)
     assert [envelope.id for envelope in await stored(one, EXPERIMENTS)] == ["1"]
+
+
+async def test_more_than_a_thousand_can_read_one_stream(bus):
+    """Each worker is a reader of the schedule; the server's own limit is 1,000."""
+    bus = await bus("worker")
+    reader = api.ConsumerConfig(ack_policy=api.AckPolicy.NONE, inactive_threshold=60)
+    for number in range(1001):
+        await bus.js.add_consumer(SCHEDULE.name, replace(reader, durable_name=f"reader-{number}"))
+    assert (await bus.js.stream_info(SCHEDULE.name)).state.consumer_count == 1001

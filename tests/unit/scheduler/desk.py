@@ -58,7 +58,9 @@ def want(
     )
 
 
-def join(node, slots=2, *, incarnation="i1", pool="default", model="cpu", ports=None, host=None):
+def join(
+    node, slots=2, *, incarnation="i1", pool="default", model="cpu", ports=None, host=None, **labels
+):
     return NodeJoined(
         node_id=node,
         incarnation=incarnation,
@@ -67,6 +69,7 @@ def join(node, slots=2, *, incarnation="i1", pool="default", model="cpu", ports=
         slots=[Slot(number=n, kind="cpu", model=model) for n in range(slots)],
         ports=list(range(29500, 29508)) if ports is None else ports,
         instance_id=f"vm-{node}",
+        labels=labels,
     )
 
 

@@ -5,6 +5,7 @@ from shoal_contract.events import (
     AllocationEnded,
     AllocationGranted,
     AllocationReleasing,
+    DemandChanged,
     NodeAdmitted,
     NodeDraining,
     NodeIdle,
@@ -134,3 +135,17 @@ def test_what_ends_after_a_pause_was_stopped(reported):
     desk = Desk(join("n", 2), want("t", 2), pause)
     (ended,) = of(desk.tell(exited("t", 0, "n", reported)), AllocationEnded)
     assert ended.outcome is Outcome.STOPPED
+
+
+def test_labels_are_kept_to_and_start_no_machine():
+    desk = Desk(join("n1", 2, rack="a"), join("n2", 2, rack="b", fast="yes"))
+    events = desk.tell(want("t", 2, node_labels={"rack": "b", "fast": "yes"}))
+    assert [p.node_id for e in of(events, AllocationGranted) for p in e.placements] == ["n2"]
+    events = desk.tell(want("u", 2, node_labels={"rack": "b"}))
+    assert not of(events, AllocationGranted), "the free slots are on another node"
+    assert not of(events, DemandChanged)
+    assert "2 slots on nodes with rack=b of pool default: 0 of 2 are free" in desk.said[-1].reason
+    desk.tell(want("w", 1, node_labels={"rack": "z"}))
+    assert desk.said[-1].why == "machines"
+    events = desk.tell(exited("t", 0, "n2", Outcome.COMPLETED))
+    assert [e.trial_id for e in of(events, AllocationGranted)] == ["u"]

@@ -214,6 +214,7 @@ class NodeAdmitted(Event, type="pool.node_admitted", key=_NODE):
     ports: list[int]
     """Ports offered for rendezvous."""
     instance_id: Id | None
+    labels: dict[str, str] = Field(default_factory=dict)
 
 
 class NodeDraining(Event, type="pool.node_draining", key=_NODE):

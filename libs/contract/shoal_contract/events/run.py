@@ -3,6 +3,8 @@ trials report (`metric.*`, `checkpoint.*`, `log.*`)."""
 
 from typing import Literal
 
+from pydantic import Field
+
 from shoal_contract.base import Id
 from shoal_contract.events.base import Event
 from shoal_contract.events.shapes import RunOrder, Slot
@@ -26,6 +28,8 @@ class NodeJoined(Event, type="node.joined", key=_NODE):
     ports: list[int]
     instance_id: Id | None = None
     """The provisioner's id of the machine, if it started it."""
+    labels: dict[str, str] = Field(default_factory=dict)
+    """What its operators say of it, e.g. `rack: b7`."""
 
 
 PREEMPTED = "preempted"

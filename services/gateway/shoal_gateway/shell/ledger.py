@@ -12,6 +12,7 @@ from collections import deque
 
 from shoal_bus.append import FencedError, append
 from shoal_bus.bus import AWAY, Bus
+from shoal_bus.cancelling import stop_if_cancelled
 from shoal_bus.consume import Consumer, Delivery
 from shoal_contract.envelope import Envelope
 from shoal_contract.events import Event
@@ -40,12 +41,14 @@ class Ledger:
     async def begin(self) -> None:
         """Read all that is there; waits while the server is away."""
         while True:
+            stop_if_cancelled()
             try:
                 _, end = await self._bus.extent(ACCESS)
                 break
             except AWAY:
                 await asyncio.sleep(0.2)
         while self._at < end:
+            stop_if_cancelled()
             await self._take(await self._consumer.fetch(1.0))
 
     async def run(self) -> None:

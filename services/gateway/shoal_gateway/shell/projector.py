@@ -16,6 +16,7 @@ from typing import TypeVar
 from redis.exceptions import RedisError
 
 from shoal_bus.bus import AWAY, Bus
+from shoal_bus.cancelling import stop_if_cancelled
 from shoal_bus.consume import Consumer
 from shoal_contract.subjects import (
     EXPERIMENTS,
@@ -124,6 +125,7 @@ class Projector:
 
     async def _keep(self, stream: Stream, target: Target[T]) -> None:
         while True:
+            stop_if_cancelled()
             try:
                 await self._follow(stream, target)
             except (RedisError, *AWAY) as error:
@@ -155,6 +157,7 @@ class Projector:
         consumer = Consumer(self._bus, stream, start=at + 1, batch=target.batch)
         try:
             while self._store.generation == generation:
+                stop_if_cancelled()
                 now = time.time()
                 batch = await target.fetch(consumer, LOOK)
                 if consumer.last < at and batch:

@@ -20,6 +20,7 @@ import httpx
 from redis.exceptions import RedisError
 
 from shoal_bus.bus import Bus
+from shoal_bus.cancelling import stop_if_cancelled
 from shoal_bus.consume import Consumer, Delivery
 from shoal_bus.sealing import SealError
 from shoal_contract.subjects import EXPERIMENTS, SEARCH, Stream
@@ -65,6 +66,7 @@ class Webhooks:
         consumer = _consumer(self._use.bus, stream)
         async with asyncio.TaskGroup() as group:
             while True:
+                stop_if_cancelled()
                 if not self._use.ledger.state.catalog.webhooks:
                     await asyncio.sleep(LOOK)
                     continue

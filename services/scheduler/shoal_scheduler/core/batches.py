@@ -19,6 +19,7 @@ class Batch(NamedTuple):
     """As the experiment's file says."""
     single_node: bool
     avoid: tuple[str, ...]
+    labels: tuple[tuple[str, str], ...]
     last: bool
     """Whether it has been widened to no pool after this one: only there it counts as missing."""
 
@@ -56,6 +57,7 @@ def batch_of(allocation: Allocation, pool: str) -> Batch:
         resources.weight,
         resources.single_node,
         tuple(resources.avoid_nodes),
+        tuple(resources.node_labels.items()),
         pool == allocation.pools[-1],
     )
 

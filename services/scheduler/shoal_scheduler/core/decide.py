@@ -206,6 +206,7 @@ def _joined(draft: Draft, body: NodeJoined) -> None:
             slots=list({slot.number: slot for slot in body.slots}.values()),
             ports=body.ports,
             instance_id=body.instance_id,
+            labels=body.labels,
         )
     )
     draft.emit(NodeIdle(node_id=body.node_id, instance_id=body.instance_id))

@@ -91,6 +91,7 @@ def _node(state: State, event: NodeAdmitted | NodeDraining | NodeRemoved | SlotS
                 slots=event.slots,
                 ports=event.ports,
                 instance_id=event.instance_id,
+                labels=event.labels,
                 number=state.counter,
             )
             state.nodes[event.node_id] = node

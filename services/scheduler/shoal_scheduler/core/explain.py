@@ -3,7 +3,7 @@
 from itertools import islice, takewhile
 
 from shoal_contract.events import Waiting
-from shoal_contract.states import AllocationState
+from shoal_contract.states import AllocationState, NodeState
 from shoal_scheduler.core.batches import batch_of
 from shoal_scheduler.core.models import Allocation
 from shoal_scheduler.core.months import following
@@ -52,6 +52,8 @@ def sentence(
     """The reason in words and numbers."""
     index, resources, name = state.index, allocation.resources, allocation.trial_id
     need = _slots(allocation.least, resources.slot_type)
+    if resources.node_labels:
+        need += " on nodes with " + ", ".join(f"{k}={v}" for k, v in resources.node_labels.items())
     pools = " or ".join(allocation.pools)
     held = index.held.get(allocation.experiment_id, 0)
     match why:
@@ -102,10 +104,9 @@ def _room(
     until: float | None,
     now: float | None,
 ) -> str:
-    room, pool = state.index.room, allocation.pools[-1]
-    models = [m for m in room.models(pool) if suits(allocation.resources, m)]
-    free = sum(room.free(pool, model) for model in models)
-    total = sum(room.size(pool, model) for model in models)
+    pool = allocation.pools[-1]
+    counts = _counts(state, allocation, pool)
+    free, total = sum(free for free, _ in counts), sum(size for _, size in counts)
     ahead = _ahead(state, allocation, pool)
     who = (
         "it is first in line"
@@ -122,14 +123,25 @@ def _room(
 
 def _largest(state: State, allocation: Allocation) -> int:
     """The most slots that one gang could have, were all free."""
+    sizes = [size for pool in allocation.pools for _, size in _counts(state, allocation, pool)]
+    return sum(sizes) if allocation.resources.mixed_types else max(sizes, default=0)
+
+
+def _counts(state: State, allocation: Allocation, pool: str) -> list[tuple[int, int]]:
+    """Free slots and all slots of each model that will do."""
     room, resources = state.index.room, allocation.resources
-    sizes = [
-        room.size(pool, model)
-        for pool in allocation.pools
-        for model in room.models(pool)
-        if suits(resources, model)
+    models = [model for model in room.models(pool) if suits(resources, model)]
+    if not resources.node_labels:
+        return [(room.free(pool, model), room.size(pool, model)) for model in models]
+    ready = [n for n in state.nodes.values() if n.pool == pool and n.state is NodeState.READY]
+    nodes = [node for node in ready if node.suits(resources)]
+    return [
+        (
+            sum(len(node.free(model)) for node in nodes),
+            sum(slot.model == model for node in nodes for slot in node.slots),
+        )
+        for model in models
     ]
-    return (sum(sizes) if resources.mixed_types else max(sizes, default=0)) if sizes else 0
 
 
 def _ahead(state: State, allocation: Allocation, pool: str) -> int:

@@ -333,8 +333,8 @@ class Index:
             self._shown[batch] = new
 
     def _want(self, batch: Batch, more: int) -> None:
-        """So many more of a batch could start, were there room."""
-        if not more:
+        """So many more of a batch could start, were there room. Labels start no machine."""
+        if not more or batch.labels:
             return
         if batch.pool not in self.wants:
             self.wants[batch.pool] = {}

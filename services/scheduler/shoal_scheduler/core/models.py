@@ -19,6 +19,7 @@ class Node:
     slots: list[Slot]
     ports: list[int]
     instance_id: str | None
+    labels: dict[str, str] = field(default_factory=dict)
     number: int = 0
     """Nodes count up as they join."""
     state: NodeState = NodeState.READY
@@ -45,6 +46,11 @@ class Node:
     def model_of(self, number: int) -> str:
         """The model of a slot."""
         return next(slot.model for slot in self.slots if slot.number == number)
+
+    def suits(self, resources: Resources) -> bool:
+        """Whether a trial may be placed here: the node is not avoided, and has its labels."""
+        wanted = resources.node_labels
+        return self.node_id not in resources.avoid_nodes and wanted.items() <= self.labels.items()
 
     def copied(self) -> "Node":
         """A copy that can be changed in place."""

@@ -7,7 +7,7 @@ from shoal_contract.resources import Resources
 from shoal_scheduler.core.room import Room, Share, Spot
 
 Able = Callable[[str], bool]
-"""Whether the ranks of a gang can meet at a node."""
+"""Whether a node will do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,28 +21,35 @@ class Fit:
 
 
 def place(
-    room: Room, pool: str, resources: Resources, slots: int, able: Able, fit: Fit, model: str = ""
+    room: Room,
+    pool: str,
+    resources: Resources,
+    slots: int,
+    may: Able,
+    able: Able,
+    fit: Fit,
+    model: str = "",
 ) -> list[Share]:
     """The nodes of a gang of `slots`, in the order of ranks; empty if it fits nowhere.
 
     A gang has slots of one model (`model`, if given), unless it accepts a mix. One that fits on a
     node goes to the node that is then left with the fewest free slots; a larger one takes the
     emptiest nodes first, whole ones before others, and the rest goes where it fits best. Of equal
-    nodes the one that joined first is taken. The ranks meet at the first node, which must be able.
+    nodes the one that joined first is taken. Only nodes that it `may` use count. The ranks meet at
+    the first node, which must be `able` to have them.
     """
-    avoid = frozenset(resources.avoid_nodes)
     models = [m for m in room.models(pool) if suits(resources, m) and model in ("", m)]
     best: list[Share] = []
     rank: tuple[int, int, int] | None = None
     for name in models:
-        found = _of_model(room, pool, name, resources, slots, avoid, able, fit)
+        found = _of_model(room, pool, name, resources, slots, may, able, fit)
         if found:
             last = room.at(*found[-1][:2]) - found[-1][2]
             key = (len(found), -last if fit.worst else last, room.number(*found[0][:2]))
             if rank is None or key < rank:
                 best, rank = found, key
     if not best and resources.mixed_types and fit.mixed and len(models) > 1:
-        best = _mixed(room, pool, models, slots, avoid, able)
+        best = _mixed(room, pool, models, slots, may, able)
     return best
 
 
@@ -58,22 +65,22 @@ def _of_model(
     model: str,
     resources: Resources,
     slots: int,
-    avoid: frozenset[str],
+    may: Able,
     able: Able,
     fit: Fit,
 ) -> list[Share]:
     if room.free(pool, model) < slots:
         return []
-    spot = _one(room, pool, model, slots, fit.worst, lambda n: n not in avoid and able(n))
+    spot = _one(room, pool, model, slots, fit.worst, lambda n: may(n) and able(n))
     if spot is not None:
         return [(spot.node_id, model, slots)]
     if resources.single_node:
         return []
-    shares = _several(room, pool, model, slots, lambda n: n not in avoid)
+    shares = _several(room, pool, model, slots, may)
     for at, share in enumerate(shares):
         if able(share[0]):
             return [share, *shares[:at], *shares[at + 1 :]]
-    return _several(room, pool, model, slots, lambda n: n not in avoid and able(n))
+    return _several(room, pool, model, slots, lambda n: may(n) and able(n))
 
 
 def _one(room: Room, pool: str, model: str, slots: int, worst: bool, may: Able) -> Spot | None:
@@ -97,14 +104,14 @@ def _several(room: Room, pool: str, model: str, slots: int, may: Able) -> list[S
 
 
 def _mixed(
-    room: Room, pool: str, models: list[str], slots: int, avoid: frozenset[str], able: Able
+    room: Room, pool: str, models: list[str], slots: int, may: Able, able: Able
 ) -> list[Share]:
     shares: list[Share] = []
     left = slots
     spots = ((m, spot) for m in models for spot in room.largest(pool, m))
     ranked = sorted(spots, key=lambda found: (-found[1].free, found[1].taken, found[1].number))
     for model, spot in ranked:
-        if left and spot.node_id not in avoid:
+        if left and may(spot.node_id):
             shares.append((spot.node_id, model, min(left, spot.free)))
             left -= shares[-1][2]
     first = next((at for at, share in enumerate(shares) if able(share[0])), None)

@@ -1,6 +1,6 @@
 """A policy's turn at one pool: what it may look at, and what it may do."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from shoal_contract.events import (
@@ -13,6 +13,7 @@ from shoal_contract.events import (
     Waiting,
 )
 from shoal_contract.ids import run_id
+from shoal_contract.resources import Resources
 from shoal_contract.states import StopReason
 from shoal_scheduler.core.batches import Batch, Entry, Head, batch_of
 from shoal_scheduler.core.draft import Draft
@@ -163,6 +164,7 @@ class Turn:
             self.pool,
             allocation.resources,
             slots or allocation.least,
+            self.may(allocation.resources),
             self.able,
             self.config.fitting,
             model,
@@ -185,6 +187,13 @@ class Turn:
     def allowance(self, allocation: Allocation) -> float:
         """Slots that its experiment and workspace may hold besides what they do."""
         return self.state.index.allowance(batch_of(allocation, self.pool))
+
+    def may(self, resources: Resources) -> Callable[[str], bool]:
+        """Which nodes a trial may use."""
+        if not resources.avoid_nodes and not resources.node_labels:
+            return _anywhere
+        nodes = self.state.nodes
+        return lambda node_id: nodes[node_id].suits(resources)
 
     def able(self, node_id: str) -> bool:
         """Whether a node has a port left to meet at."""
@@ -257,3 +266,7 @@ class Turn:
         count = len(node.ports)
         turn = (node.ports[(node.port_uses + step) % count] for step in range(count))
         return next((port for port in turn if (node.host, port) not in used), None)
+
+
+def _anywhere(node_id: str) -> bool:
+    return True
