@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -52,7 +51,7 @@ def stand(folder: Path, *, synced: bool = True, **env: str) -> Iterator[Stand]:
     """A gateway that is ready; `env` are settings of it. `synced`: as in use, NATS acknowledges
     what is on the disk; else it is sooner full."""
     folder.mkdir(parents=True)
-    ports = [_free_port() for _ in range(3)]
+    ports = servers.free_ports(3)
     nats_url, redis_url = f"nats://127.0.0.1:{ports[0]}", f"redis://127.0.0.1:{ports[1]}/0"
     gateway = servers.services(
         folder,
@@ -96,12 +95,6 @@ def _await(url: str) -> None:
                 return
         time.sleep(0.1)
     raise TimeoutError("the gateway is not ready")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def quantile(values: list[float], part: float) -> float:

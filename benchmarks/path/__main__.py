@@ -168,7 +168,7 @@ def main() -> None:
     options = parser.parse_args()
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        folder, port = Path(name), servers.free_port()
+        folder, port = Path(name), servers.free_ports(1)[0]
         url = f"nats://127.0.0.1:{port}"
         nats = servers.nats(folder, port)
         stack.enter_context(child(nats.command, folder / "nats.log"))

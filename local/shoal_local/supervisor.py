@@ -70,8 +70,8 @@ class Supervisor:
         self.state_dir.mkdir(parents=True, exist_ok=True)
         (self.state_dir / "logs").mkdir(exist_ok=True)
         end_machines(self.state_dir)  # of a platform that was killed without a chance to end
-        nats_port, redis_port = servers.free_port(), servers.free_port()
-        gateway_port = self.port or servers.free_port()
+        nats_port, redis_port, other = servers.free_ports(3)
+        gateway_port = self.port or other
         self.nats_url = f"nats://127.0.0.1:{nats_port}"
         self.url = f"http://127.0.0.1:{gateway_port}"
         pools = self.state_dir / "pools.json"
