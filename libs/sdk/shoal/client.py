@@ -6,12 +6,12 @@ from typing import Any, TypeVar
 
 import httpx
 
-from shoal import asking
+from shoal import asking, credentials
 from shoal.access import Access
 from shoal.api import Api
 from shoal.asking import TERMINAL, Request, Row, ShoalError, Steps
 from shoal.catalog import Catalog
-from shoal.credentials import find_token, find_url
+from shoal.credentials import find_url
 from shoal.pools import Pools
 
 T = TypeVar("T")
@@ -33,9 +33,7 @@ class Client(Api, Access, Catalog, Pools, asking.Waiting):
         timeout: float = 30.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self.url = (url or find_url()).rstrip("/")
-        token = token or find_token(self.url)
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self.url, headers = credentials.line(url, token)
         self._http = httpx.Client(
             base_url=self.url, timeout=timeout, transport=transport, headers=headers
         )

@@ -33,6 +33,13 @@ def find_token(url: str) -> str | None:
         return None
 
 
+def line(url: str | None, token: str | None) -> tuple[str, dict[str, str]]:
+    """The address of a platform, and the headers of every request to it; what is None is found."""
+    address = _name(url or find_url())
+    shown = token or find_token(address)
+    return address, {"Authorization": f"Bearer {shown}"} if shown else {}
+
+
 def remember(url: str, token: str | None) -> None:
     """Keep the token of a login, for this user's eyes alone; None: forget it."""
     kept = _read("credentials.json") | {_name(url): token}

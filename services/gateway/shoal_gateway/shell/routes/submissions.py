@@ -3,6 +3,7 @@
 import hashlib
 import json
 import secrets
+import time
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shoal_contract.base import Id
 from shoal_contract.config import ExperimentConfig
+from shoal_contract.deadline import deadline_at
 from shoal_contract.events import Bundle, ExperimentSubmitted
 from shoal_contract.parse import ConfigError, Problem, parse_experiment
 from shoal_contract.subjects import EXPERIMENTS
@@ -119,6 +121,7 @@ async def accept(
         continues=draft.continues,
     )
     if not await use.store.row(keys.experiment(experiment_id)):  # else: a repetition
+        await _check_deadline(use, config)
         sequence = await use.publish(event, f"submit-{experiment_id}")
         await use.projector.wait_for(EXPERIMENTS, sequence, use.settings.apply_timeout)
     location = f"/v1/experiments/{experiment_id}"
@@ -147,6 +150,23 @@ async def _check_sources(use: Parts, who: Caller, config: ExperimentConfig) -> N
             problems.append(Problem(path=f"environment.secrets.{number}", message=message))
     if problems:
         raise ConfigError(problems)
+
+
+async def _check_deadline(use: Parts, config: ExperimentConfig) -> None:
+    """Raise ConfigError for a deadline that is over, or that no pool of the experiment minds."""
+    if config.deadline is None:
+        return
+    now, message = time.time(), ""
+    rows = await use.store.rows([keys.pool(name) for name in config.resources.pools])
+    if deadline_at(config.deadline, now) <= now:
+        message = f"{config.deadline} is over"
+    elif all(
+        row.get("provisioning") == "spot" and row["deadline_policy"] == "none" for row in rows
+    ):
+        names = " and ".join(config.resources.pools)
+        message = f"{names} minds no deadlines: that takes `deadline_policy: uniform_progress`"
+    if message:
+        raise ConfigError([Problem(path="deadline", message=message)])
 
 
 async def _sees_trial(use: Parts, who: Caller, trial_id: str) -> bool:
