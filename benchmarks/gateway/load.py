@@ -38,7 +38,7 @@ async def main(options: argparse.Namespace) -> None:
                 metrics={name: random.random() for name in names},
                 at=now,
             )
-            envelope = Envelope(id=f"r{number}", source=bus.source, time=now, event=event)
+            envelope = Envelope(id=f"{began}-{number}", source=bus.source, time=now, event=event)
             await bus.nc.publish(subject_of(event), envelope.body(), headers=envelope.headers())
         sent = due
         await bus.nc.flush()

@@ -36,7 +36,8 @@ class Task:
 
     def __str__(self) -> str:
         s = self.settings
-        return f"{self.contender}, {s.workers} workers, divisor {s.divisor}, seed {s.seed}"
+        where = f"{self.table.stem}, {s.trials} trials, {s.workers} workers"
+        return f"{self.contender}, {where}, divisor {s.divisor}, seed {s.seed}"
 
 
 @lru_cache

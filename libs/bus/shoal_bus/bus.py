@@ -1,6 +1,7 @@
 """The connection to NATS, the streams, and publishing."""
 
 import asyncio
+import contextlib
 import logging
 import time as clock
 from dataclasses import dataclass
@@ -171,6 +172,11 @@ class Bus:
         except NotFoundError:
             return None
         return decode(found.headers, found.data or b"")
+
+    async def forget(self, stream: Stream, durable: str) -> None:
+        """Delete a durable consumer, if it is there. Raises one of AWAY."""
+        with contextlib.suppress(NotFoundError):
+            await self.js.delete_consumer(stream.name, durable)
 
     async def bucket(self, name: str) -> KeyValue:
         """A key-value bucket of ours."""

@@ -75,6 +75,8 @@ class Consumer:
     batch: int = 256
     max_deliver: int | None = None
     """Durable only: what was delivered more often than this is a dead letter."""
+    ack_wait: float = ACK_WAIT
+    """Durable only: seconds after which what was not acknowledged is delivered again."""
     strict: bool = False
     """Raise BadMessageError for what is no event, rather than put it among the dead letters."""
     last: int = 0
@@ -126,7 +128,7 @@ class Consumer:
             config.deliver_policy = info.config.deliver_policy
             config.opt_start_seq = info.config.opt_start_seq
         config.durable_name = name
-        config.ack_wait = ACK_WAIT
+        config.ack_wait = self.ack_wait
         config.max_deliver = -1
         config.max_ack_pending = 10_000
         return await self.bus.js.add_consumer(self.stream.name, config)
@@ -200,6 +202,7 @@ class Consumer:
             await pull.wait(min(left, LOOK))
             while pull.messages and len(found) < self.batch:
                 found.append(pull.messages.popleft())
+            await _quietly(pull.refill())
             if not pull.messages and pull.lost:
                 log.info("reading %s goes on anew (%s)", self.stream.name, pull.lost)
                 await self.close()

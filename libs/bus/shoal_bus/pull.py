@@ -17,6 +17,8 @@ HEARTBEAT = 1.0
 """Seconds between the server's signs of life."""
 EXPIRES = 30.0
 """Seconds that a request for messages stays open."""
+HELD = 4
+"""Batches that may lie here unread before no more are asked for."""
 
 
 class Pull:
@@ -63,6 +65,15 @@ class Pull:
         except TimeoutError:
             return
 
+    async def refill(self) -> None:
+        """Ask for more, unless half of it is still to come, or enough lies here unread."""
+        enough = self._asked > self._batch // 2 or len(self.messages) >= HELD * self._batch
+        if enough or self._refused:
+            return
+        if self._asked <= 0:  # nobody was to be heard meanwhile
+            self._heard = time.monotonic()
+        await self._ask(self._batch - max(0, self._asked))
+
     async def close(self) -> None:
         """Ask for nothing more."""
         if self._subscription is not None and not self._nc.is_closed:
@@ -88,6 +99,5 @@ class Pull:
         elif status != "100":
             description = (msg.headers or {}).get("Description", "")
             self._refused = f"{status} {description}"
-        if self._asked <= self._batch // 2 and not self._refused:
-            await self._ask(self._batch - max(0, self._asked))
+        await self.refill()
         self._arrived.set()

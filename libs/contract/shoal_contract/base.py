@@ -2,10 +2,15 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,95}$")]
+ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,95}$"
+Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 """An identifier. It is safe as one token of a NATS subject and as a file name."""
+
+
+Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+"""A number that fits into a column of 64 bits, as all steps and times must."""
 
 
 class Frozen(BaseModel):

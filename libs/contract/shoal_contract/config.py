@@ -27,6 +27,10 @@ class CheckpointStorage(Strict):
     save_trial_latest: int = Field(default=1, ge=0)
 
 
+ENGINES_OWN = ("DOCKER_", "CONTAINER", "LD_", "XDG_")
+"""What the names of variables begin with that docker and podman themselves heed."""
+
+
 class Environment(Strict):
     """What a trial's processes find."""
 
@@ -40,6 +44,9 @@ class Environment(Strict):
 
     @model_validator(mode="after")
     def _runtime_has_image(self) -> "Environment":
+        for name in self.secrets if self.image is not None else ():
+            if name == "HOME" or name.startswith(ENGINES_OWN):
+                raise ValueError(f"no container can be given the secret {name}: call it another")
         if self.runtime is not None and self.image is None:
             raise ValueError(f"{self.runtime} needs an image: say environment.image")
         return self

@@ -8,6 +8,11 @@ def trial_id(experiment_id: str, number: int) -> str:
     return f"{experiment_id}-{number}"
 
 
+def experiment_of_trial(trial_id: str) -> str:
+    """Id of the experiment that a trial belongs to."""
+    return trial_id.rpartition("-")[0] or trial_id
+
+
 def allocation_id(trial_id: str, attempt: int) -> str:
     """Id of the allocation that serves the `attempt`-th attempt (from 1) of a trial."""
     return f"{trial_id}-a{attempt}"
@@ -19,7 +24,7 @@ def experiment_of(allocation_id: str) -> str:
     >>> experiment_of(allocation_id(trial_id("e", 3), 2))
     'e'
     """
-    return allocation_id.rpartition("-a")[0].rpartition("-")[0] or allocation_id
+    return experiment_of_trial(allocation_id.rpartition("-a")[0]) or allocation_id
 
 
 def run_id(allocation_id: str, node_rank: int) -> str:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from shoal_contract.base import Frozen
+from shoal_contract.base import Frozen, Int64
 from shoal_contract.events.trial import Checkpoint, Task
 from shoal_contract.states import StopReason
 
@@ -43,7 +43,7 @@ class Welcome(Frozen):
 class Numbers(Frozen):
     """Numbers of one step. What carries the experiment's metric is a validation result."""
 
-    step: int
+    step: Int64
     metrics: dict[str, float]
     group: Group = "training"
     at: float = 0.0

@@ -15,7 +15,7 @@ class Role(StrEnum):
 
     def covers(self, other: "Role") -> bool:
         """Whether whoever has this role may do what `other` may."""
-        return _ORDER[self] >= _ORDER[other]
+        return RANKS[self] >= RANKS[other]
 
 
-_ORDER = {role: number for number, role in enumerate(Role)}
+RANKS = {role: number for number, role in enumerate(Role)}

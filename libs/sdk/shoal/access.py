@@ -15,12 +15,14 @@ class Access:
     def set_up(self, token: str, user: str, password: str) -> Steps[Row]:
         """Make the first administrator, with the token that the gateway printed, and log in."""
         body = {"token": token, "user": user, "password": password}
-        return row("POST", "/v1/login/setup", json=body)
+        return row("POST", "/v1/login/setup", json=body, tries=1)
 
     @question
     def oidc_token(self, code: str, verifier: str) -> Steps[Row]:
         """What a login at the OpenID Connect provider gave: a token."""
-        return row("POST", "/v1/login/oidc/token", json={"code": code, "verifier": verifier})
+        return row(
+            "POST", "/v1/login/oidc/token", json={"code": code, "verifier": verifier}, tries=1
+        )
 
     @question
     def logout(self) -> Steps[Row]:
@@ -43,7 +45,7 @@ class Access:
     ) -> Steps[Row]:
         """A new token, in `token`; it is not shown again. `scope`: `read`, `write` or `admin`."""
         body = {"name": name, "scope": scope, "workspace": workspace, "days": days}
-        return row("POST", "/v1/tokens", json=body)
+        return row("POST", "/v1/tokens", json=body, tries=1)
 
     @question
     def revoke_token(self, token_id: str) -> Steps[Row]:
@@ -59,7 +61,7 @@ class Access:
     def create_user(self, user: str, password: str, role: str | None = None) -> Steps[Row]:
         """Let someone log in; `role` is in the whole cluster."""
         body = {"user": user, "password": password, "role": role}
-        return row("POST", "/v1/users", json=body)
+        return row("POST", "/v1/users", json=body, tries=1)
 
     @question
     def set_role(self, user: str, role: str | None) -> Steps[Row]:
@@ -95,7 +97,9 @@ class Access:
     @question
     def create_workspace(self, name: str, description: str = "") -> Steps[Row]:
         """Make a workspace."""
-        return row("POST", "/v1/workspaces", json={"workspace": name, "description": description})
+        return row(
+            "POST", "/v1/workspaces", json={"workspace": name, "description": description}, tries=1
+        )
 
     @question
     def set_member(self, workspace: str, user: str, role: str | None) -> Steps[Row]:

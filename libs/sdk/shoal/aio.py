@@ -71,6 +71,7 @@ class AsyncClient(Api, Access, Catalog, Pools, asking.Awaiting):
                         await response.aread()
                         raise asking.problem(response)
                     async for line in response.aiter_lines():
+                        began = time.monotonic()
                         if (event := reader.line(line)) is not None:
                             yield event
                 if not follow:

@@ -23,7 +23,7 @@ from shoal.asking import (
 class Api:
     """The questions. Each raises ShoalError when it gets no answer, or no good one.
 
-    What changes something carries a key, so that repeating it does no harm.
+    What changes something is sent again only where that does no harm.
     """
 
     @question

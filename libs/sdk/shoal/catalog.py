@@ -52,7 +52,7 @@ class Catalog:
     ) -> Steps[Row]:
         """Make a checkpoint the next version of a model."""
         body = {"checkpoint_id": checkpoint_id, "notes": notes}
-        return row("POST", _in(workspace, "models", name, "versions"), json=body)
+        return row("POST", _in(workspace, "models", name, "versions"), json=body, tries=1)
 
     @question
     def change_version(
@@ -79,7 +79,7 @@ class Catalog:
     ) -> Steps[Row]:
         """Have a receiver told; the answer's `secret` signs all messages and is not shown again."""
         body = {"url": url, "events": list(events)}
-        return row("POST", _in(workspace, "webhooks"), json=body)
+        return row("POST", _in(workspace, "webhooks"), json=body, tries=1)
 
     @question
     def remove_webhook(self, webhook_id: str, workspace: str = "default") -> Steps[Row]:

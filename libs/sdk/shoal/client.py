@@ -75,6 +75,7 @@ class Client(Api, Access, Catalog, Pools, asking.Waiting):
                         response.read()
                         raise asking.problem(response)
                     for line in response.iter_lines():
+                        began = time.monotonic()
                         if (event := reader.line(line)) is not None:
                             yield event
                 if not follow:

@@ -43,7 +43,7 @@ def line(url: str | None, token: str | None) -> tuple[str, dict[str, str]]:
 def remember(url: str, token: str | None) -> None:
     """Keep the token of a login, for this user's eyes alone; None: forget it."""
     kept = _read("credentials.json") | {_name(url): token}
-    file = _home() / "credentials.json"
+    file = home() / "credentials.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
@@ -51,7 +51,8 @@ def remember(url: str, token: str | None) -> None:
     draft.replace(file)
 
 
-def _home() -> Path:
+def home() -> Path:
+    """The user's own folder for Shoal."""
     return Path(os.environ.get("SHOAL_HOME") or Path.home() / ".shoal")
 
 
@@ -61,7 +62,7 @@ def _name(url: str) -> str:
 
 def _read(name: str) -> dict[str, Any]:
     try:
-        found = json.loads((_home() / name).read_text())
+        found = json.loads((home() / name).read_text())
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

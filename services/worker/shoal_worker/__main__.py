@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from shoal_bus.bus import Bus, BusSettings
+from shoal_bus.cancelling import end
 from shoal_bus.consume import Consumer
 from shoal_bus.host import Host, Input
 from shoal_bus.sealing import Seal
@@ -46,8 +47,8 @@ async def main(settings: Settings) -> None:
     """Run what is ordered, until told to leave."""
     state_dir = settings.state_dir.resolve()
     state_dir.mkdir(parents=True, exist_ok=True)
-    if settings.nic != network.LOOPBACK:  # one machine's platform looks for it
-        isolation.hide()
+    if settings.instance_id is None or settings.nic != network.LOOPBACK:
+        isolation.hide()  # but from the platform of one machine, which looks for its workers
     while await _live(settings, state_dir, secrets.token_hex(4)):
         log.warning("the scheduler had given this node up; its runs are killed, it joins anew")
 
@@ -86,7 +87,7 @@ async def _live(settings: Settings, state_dir: Path, incarnation: str) -> bool:
         on_commit=processes.committed,
     )
     with tempfile.TemporaryDirectory(prefix="shoal-") as folder:
-        records = Records(state_dir)
+        records = Records(state_dir, incarnation)
         await records.left_behind()
 
         def runs() -> Mapping[str, Run]:
@@ -118,9 +119,7 @@ async def _live(settings: Settings, state_dir: Path, incarnation: str) -> bool:
             await guard.dismiss()
             return again
         finally:
-            for task in background:
-                task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
+            await end(background)
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
             await launcher.close()

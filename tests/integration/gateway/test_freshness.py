@@ -1,6 +1,7 @@
 """Answers say how fresh they are; a client sees what it wrote; models are made anew in service."""
 
 import asyncio
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -83,5 +84,6 @@ async def test_read_models_are_made_anew_while_they_are_read(
     await gateway.redis.flushall()
     await gateway.until("/v1/experiments", lambda found: len(found["items"]) == 2)
     await gateway.until(path, lambda found: found == wanted)
-    folders = [p for p in Path(gateway.storage / "metrics").glob("*/*") if p.is_dir()]
-    assert all(p.name.endswith("-2" if files_too else "-1") for p in folders)
+    pointers = [json.loads(p.read_text()) for p in Path(gateway.storage / "metrics").glob("*.json")]
+    assert pointers
+    assert all(p["folder"].endswith("-2" if files_too else "-1") for p in pointers)

@@ -109,6 +109,23 @@ async def test_a_receiver_is_told_once_of_its_workspace(
     assert await ann.status("DELETE", f"{path}/{hook['webhook_id']}") == 404
 
 
+async def test_a_dead_receiver_keeps_no_other_waiting(
+    two: Gateway, receiver: tuple[Receiver, str]
+) -> None:
+    got, url = receiver
+    got.failures = 0
+    path = "/v1/workspaces/default/webhooks"
+    for target in (f"http://127.0.0.1:{free_port()}/", url):
+        answer = await two.http.post(path, json={"url": target, "events": ["search."]})
+        assert answer.status_code == 201, answer.text
+    experiments = [await two.submit() for _ in range(12)]  # more than one receiver is sent at once
+    for e in experiments:
+        await publish(two, SearchCancelled(experiment_id=e, reason="asked", trials=0))
+    messages = await got.messages(12)
+    told = {json.loads(content)["data"]["experiment_id"] for _, content in messages}
+    assert told == set(experiments)
+
+
 async def test_no_webhook_leads_into_our_own_network(keyed: Gateway) -> None:
     path = "/v1/workspaces/default/webhooks"
     for url in (

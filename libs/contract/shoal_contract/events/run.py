@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from shoal_contract.base import Id
+from shoal_contract.base import Id, Int64
 from shoal_contract.events.base import Event
 from shoal_contract.events.shapes import RunOrder, Slot
 from shoal_contract.events.trial import Checkpoint
@@ -155,9 +155,9 @@ class ValidationReported(Event, type="metric.validation", key=_TRIAL):
     experiment_id: Id
     trial_id: Id
     allocation_id: Id
-    attempt: int
-    step: int
-    time: int
+    attempt: Int64
+    step: Int64
+    time: Int64
     """The report's place in units of the experiment's `time_metric`."""
     metrics: dict[str, float]
     at: float
@@ -173,8 +173,8 @@ class TrainingReported(Event, type="metric.training", key=_TRIAL):
     experiment_id: Id
     trial_id: Id
     allocation_id: Id
-    attempt: int
-    step: int
+    attempt: Int64
+    step: Int64
     metrics: dict[str, float]
     at: float
     group: str = "training"

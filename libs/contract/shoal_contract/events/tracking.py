@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from shoal_contract.base import Id
+from shoal_contract.base import Id, Int64
 from shoal_contract.events.base import Event
 
 _RUN = ("experiment_id", "run_id")
@@ -30,7 +30,7 @@ class TrackingRunCreated(Event, type="tracking.run_created", key=_RUN):
     run_id: Id
     name: str
     user: str
-    start_time: int
+    start_time: Int64
     """Unix milliseconds, as all times of MLflow's."""
     tags: dict[str, str]
 
@@ -41,7 +41,7 @@ class TrackingRunChanged(Event, type="tracking.run_changed", key=_RUN):
     experiment_id: Id
     run_id: Id
     status: RunStatus | None = None
-    end_time: int | None = None
+    end_time: Int64 | None = None
     name: str | None = None
     deleted: bool | None = None
 
@@ -60,5 +60,5 @@ class MetricLogged(Event, type="metric.logged", key=_RUN):
 
     experiment_id: Id
     run_id: Id
-    points: list[tuple[str, float, int, int]]
+    points: list[tuple[str, float, Int64, Int64]]
     """Name, value, step, and Unix milliseconds."""

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import sys
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import typer
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from shoal.client import Client, ShoalError
+from shoal.client import Client, Row, ShoalError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Output = Annotated[
@@ -111,3 +112,17 @@ def is_trial(name: str) -> bool:
     """Whether an id is a trial's: `<experiment>-<number>`."""
     head, dash, number = name.rpartition("-")
     return bool(head and dash and number.isdigit())
+
+
+def state_of(trial: Mapping[str, Any]) -> str:
+    """A trial's state, in which those that want slots run or wait."""
+    if trial["state"] == "wanted":
+        return "running" if trial["running"] else "waiting"
+    return str(trial["state"])
+
+
+def fields(row: Row) -> None:
+    """Print a row, a field a line."""
+    width = max(len(name) for name in row)
+    for name, value in row.items():
+        say(f"{name.replace('_', ' '):{width}}  {text(value)}")

@@ -1,6 +1,5 @@
 """`shoal doctor`: what a new user trips over, looked at before it happens."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from shoal import __version__
+from shoal import __version__, credentials
 from shoal.checkup import Finding, folder, machine, platform
 from shoal.checkup.finding import fail, ok
 from shoal.cli.base import Json, client, say_json
@@ -48,8 +47,7 @@ def _findings(file: Path | None) -> Iterator[Finding]:
     with client() as line:
         there, about = platform.answers(line.url, __version__)
         here = there and urlsplit(line.url).hostname in ("127.0.0.1", "localhost")
-        home = Path(os.environ.get("SHOAL_HOME") or Path.home() / ".shoal")
-        yield from machine.machine(home, up=here)
+        yield from machine.machine(credentials.home(), up=here)
         yield from about
         known = False
         if there:

@@ -112,6 +112,9 @@ def _with_browser(line: Client) -> Any:
     codes: list[str] = []
 
     class Landing(http.server.BaseHTTPRequestHandler):
+        timeout = 5.0
+        """Seconds for a connection that says nothing."""
+
         def do_GET(self) -> None:
             codes.extend(parse_qs(urlsplit(self.path).query).get("code", [])[:1])
             self.send_response(200 if codes else 404)

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from shoal.cli.base import Json, client, say, say_json, table, text
+from shoal.cli.base import Json, client, fields, say, say_json, table, text
 from shoal.client import Row
 
 group = typer.Typer(help="See resource pools, drain them, limit them.", no_args_is_help=True)
@@ -42,7 +42,7 @@ def show(name: Name, json: Json = False) -> None:
     if json:
         say_json(found)
         return
-    fields = {
+    shown = {
         "pool": found["pool"],
         "driver": found["driver"],
         "state": _state(found),
@@ -56,9 +56,7 @@ def show(name: Name, json: Json = False) -> None:
         "would": found["would"],
         "budget": _crossed(found["crossed"]),
     }
-    width = max(len(field) for field in fields)
-    for field, value in fields.items():
-        say(f"{field.replace('_', ' '):{width}}  {text(value)}")
+    fields(shown)
     say("")
     rows = [
         [

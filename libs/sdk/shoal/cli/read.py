@@ -11,11 +11,12 @@ from shoal.cli.base import (
     Output,
     as_json,
     client,
+    fields,
     is_trial,
     say,
     say_json,
+    state_of,
     table,
-    text,
 )
 from shoal.client import TERMINAL, Client, Row
 
@@ -78,7 +79,7 @@ def show(id: AnyId, output: Output = None, json: Json = False) -> None:
         if json:
             say_json(trial)
         else:
-            _fields(trial)
+            fields(trial)
         return
     experiment, trials = line.experiment(id), line.trials(id)
     if json:
@@ -86,7 +87,7 @@ def show(id: AnyId, output: Output = None, json: Json = False) -> None:
         return
     shown = ("experiment_id", "name", "state", "reason", "closing", "trials", "max_trials",
              "max_concurrent_trials", "best", "slot_seconds")  # fmt: skip
-    _fields({name: experiment.get(name) for name in shown})
+    fields({name: experiment.get(name) for name in shown})
     say("")
     _trials(experiment, trials, wide=output == "wide")
     if experiment.get("front"):
@@ -156,7 +157,7 @@ def _trials(experiment: Row, trials: list[Row], *, wide: bool = False) -> None:
     rows = [
         [
             t["trial_id"],
-            _state(t),
+            state_of(t),
             _origin(t),
             *([t["bracket"]] if brackets else []),
             t["rung"],
@@ -210,18 +211,6 @@ def _ended(line: Client, experiment: str, trial: str | None) -> bool:
     if trial is not None and line.trial(trial)["ended_at"] is not None:
         return True
     return str(line.experiment(experiment)["state"]) in TERMINAL
-
-
-def _state(trial: Row) -> str:
-    if trial["state"] == "wanted":
-        return "running" if trial["running"] else "waiting"
-    return str(trial["state"])
-
-
-def _fields(row: Row) -> None:
-    width = max(len(name) for name in row)
-    for name, value in row.items():
-        say(f"{name.replace('_', ' '):{width}}  {text(value)}")
 
 
 def _more(experiment: Row, column: str) -> Any:

@@ -53,16 +53,16 @@ def wait(id: Id, json: Json = False) -> None:
     types = (*story.ENDS, *_TRIAL_ENDS)
     with counting(id) as update:
         for event in line.events(experiment=id, types=types, since="start"):
-            if event["type"] in story.ENDS:
+            if (end := event["type"]) in story.ENDS:
                 break
             over.add(event["data"]["trial_id"])
             update(len(over), most, "trials have ended")
-    experiment = line.experiment(id)
+    state = end.removeprefix("search.")  # what reads show may be a moment older
     if json:
-        say_json(experiment)
+        say_json(line.experiment(id) | {"state": state})
     else:
-        say(f"{id} is {experiment['state']}.")
-    raise typer.Exit(story.ENDS[f"search.{experiment['state']}"])
+        say(f"{id} is {state}.")
+    raise typer.Exit(story.ENDS[end])
 
 
 def _submit(line: Client, config: Any, folder: Path, template: str | None) -> Row:

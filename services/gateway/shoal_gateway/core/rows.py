@@ -127,7 +127,7 @@ def queue(
                 "priority": share.get("priority") or row["priority"],
                 "hold": share.get("hold", False),
                 "since": said.get("since") or row["queued_at"],
-                "number": said.get("number") or math.inf,  # told in a moment
+                "number": said.get("number", math.inf),  # told in a moment
                 "why": said.get("why"),
                 "reason": said.get("reason"),
                 "expected_at": said.get("expected_at"),

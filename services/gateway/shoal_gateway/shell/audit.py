@@ -14,6 +14,8 @@ from shoal_gateway.shell.parts import Parts
 log = logging.getLogger(__name__)
 
 NOBODY = "nobody"
+LOGIN = "/v1/login"
+UNKNOWN = 401
 
 
 class Record:
@@ -36,6 +38,8 @@ class Record:
         self._written = True
         state = self._scope.get("state", {})
         caller: Caller | None = state.get("caller")
+        if status == UNKNOWN and caller is None and not self._scope["path"].startswith(LOGIN):
+            return  # nobody that we know asked: it is for the service's metrics, if for anything
         event = RequestAudited(
             user=state.get("actor") or (caller.user if caller else NOBODY),
             token_id=caller.token_id if caller else None,

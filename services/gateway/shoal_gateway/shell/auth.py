@@ -39,8 +39,10 @@ OPEN = frozenset(
     }
 )
 """All that is answered without a token."""
-LOGIN = "/v1/login"
-WITH_PASSWORD = frozenset({("POST", "/v1/login"), ("POST", "/v1/login/setup")})
+PROBES = ("/livez", "/readyz")
+OPEN_BODY = 16 * 1024
+"""Bytes that the body of a request without a token may have."""
+WITH_PASSWORD = re.compile(r"POST /v1/login(/setup)?|PUT /v1/users/[^/]+/password")
 """Where one could guess."""
 LOGINS_AT_ONCE = 10
 REPORTS = re.compile(r"/mlflow/.*/(log-[a-z]+|set-tag|search)")
@@ -78,7 +80,9 @@ class Gate:
         try:
             scope["state"]["caller"] = await self._admit(scope)
             if scope["type"] == "http":
-                receive = await checked(scope, receive, self._parts.settings.max_body)
+                known = scope["state"]["caller"] is not None
+                most = self._parts.settings.max_body if known else OPEN_BODY
+                receive = await checked(scope, receive, most)
         except ProblemError as error:
             await _refuse(error, scope, receive, send)
         except (RedisError, TimeoutError, *AWAY) as error:
@@ -96,6 +100,7 @@ class Gate:
             caller = caller_of(self._parts.ledger.state, digest(text), time.time())
         elif text is not None:
             caller = await trial_of(self._parts, text)
+        await self._count(scope, caller)
         if caller is None and (scope.get("method"), scope["path"]) not in OPEN:
             detail = "Log in first: `shoal login`, or set SHOAL_TOKEN."
             if text is not None:
@@ -106,16 +111,15 @@ class Gate:
                 kind="urn:shoal:problem:login",
                 headers={"WWW-Authenticate": "Bearer"},
             )
-        await self._count(scope, caller)
         return caller
 
     async def _count(self, scope: Scope, caller: Caller | None) -> None:
         """Raise ProblemError for one request too many. Without Redis nobody can log in; those who
         have are not counted."""
         address = (scope.get("client") or ("",))[0]
-        if (scope.get("method"), scope["path"]) in WITH_PASSWORD:
+        if WITH_PASSWORD.fullmatch(f"{scope.get('method')} {scope['path']}"):
             await self._logins.take(address)
-        elif caller is not None or scope["path"].startswith(LOGIN):
+        elif scope["path"] not in PROBES:
             with contextlib.suppress(RedisError):
                 await self._requests.take(address if caller is None else caller.token_id)
 

@@ -9,7 +9,7 @@ from shoal_gateway.shell.problems import ProblemError
 UNBOUNDED = ("/v1/bundles",)
 """Routes that read their body piece by piece, within a limit of their own."""
 MAX_DEPTH = 100
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _BRACKET = re.compile(rb"[\[\]{}]")
 
 

@@ -3,14 +3,16 @@
 import re
 from collections.abc import Iterable
 
+from shoal_contract.base import ID_PATTERN
 from shoal_contract.events import Event, ExperimentSubmitted
+from shoal_contract.ids import experiment_of, experiment_of_trial
 from shoal_contract.roles import Role
 from shoal_gateway.core import keys
 from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.rows import Row
 from shoal_gateway.shell.redis_store import RedisStore
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,95}")
+_ID = re.compile(ID_PATTERN)
 _MOST = 200_000
 OF_MACHINES = frozenset(
     {
@@ -55,7 +57,7 @@ class Directory:
         """Those of some trials that a caller may know of."""
         if caller.sees_all:
             return list(trial_ids)
-        return [t for t in trial_ids if await self.sees(caller, experiment_of(t))]
+        return [t for t in trial_ids if await self.sees(caller, experiment_of_trial(t))]
 
     async def machine(self, caller: Caller, row: Row) -> Row:
         """The row of a machine, which tells a caller only of those experiments that it works for
@@ -83,16 +85,11 @@ class Directory:
         return workspace
 
 
-def experiment_of(trial_id: str) -> str:
-    """The experiment that a trial's id begins with."""
-    return trial_id.rpartition("-")[0] or trial_id
-
-
 def experiment_in(event: Event) -> str | None:
     """The experiment that an event is of, as far as its ids tell."""
     if (found := getattr(event, "experiment_id", None)) is not None:
         return str(found)
-    trial_id = getattr(event, "trial_id", None)
-    if trial_id is None and (allocation_id := getattr(event, "allocation_id", None)) is not None:
-        trial_id = allocation_id.rpartition("-")[0]
-    return None if trial_id is None else experiment_of(str(trial_id))
+    if (trial_id := getattr(event, "trial_id", None)) is not None:
+        return experiment_of_trial(str(trial_id))
+    allocation_id = getattr(event, "allocation_id", None)
+    return None if allocation_id is None else experiment_of(str(allocation_id))

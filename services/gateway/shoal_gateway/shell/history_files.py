@@ -88,9 +88,11 @@ class Files:
 
     @_reached()
     def filed(self, stream: Stream, sequence: int) -> None:
-        """Note that all points up to a sequence are in files."""
+        """Note that all points up to a sequence are in files. Raises OSError if the folder is
+        another one by now."""
+        folder = self.folder(stream)
         if int(self._pointer(stream).get("filed", 0)) < sequence:
-            self._point(stream, self._folders[stream.name], sequence)
+            self._point(stream, folder, sequence)
 
     @_reached()
     def of(self, stream: Stream, experiment_id: str, at_least: int | None = None) -> list[File]:

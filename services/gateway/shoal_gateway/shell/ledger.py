@@ -70,6 +70,7 @@ class Ledger:
         id = f"access-{secrets.token_hex(8)}"
         async with asyncio.timeout(self._patience), self._writing:
             while True:
+                stop_if_cancelled()
                 found = decide(self.state, command)
                 if isinstance(found, Refusal):
                     kind = f"urn:shoal:problem:{found.kind}"

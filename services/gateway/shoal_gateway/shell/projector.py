@@ -135,8 +135,8 @@ class Projector:
     async def _begin(self, stream: Stream) -> int:
         """The applied sequence. Forgets read models that are ahead of the streams: they are of
         other streams."""
-        _, last = await self._bus.extent(stream)
         at = await self._store.applied(stream.name)
+        _, last = await self._bus.extent(stream)  # after it: another gateway may apply meanwhile
         if at > last:
             log.warning("Redis is ahead of %s; it is filled anew", stream.name)
             await self._store.clear()
@@ -165,7 +165,7 @@ class Projector:
                 found = await self._advance(stream, target, at, consumer.last, batch)
                 if found < at:
                     log.warning("Redis lost what it had of %s; it is filled anew", stream.name)
-                    self.caught_up[stream.name] = False
+                    self.caught_up[stream.name], self._complete[stream.name] = False, 0.0
                     return
                 at = found
                 if consumer.pending <= 0:

@@ -66,5 +66,5 @@ async def main(settings: Settings, *, files_too: bool) -> None:
     try:
         generation = await rebuild(settings, files_too=files_too)
     except RedisError as error:
-        raise SystemExit(f"Redis at {settings.redis_url} does not answer: {error}") from error
+        raise SystemExit(f"Redis does not answer: {error}") from error
     print(f"The read models were rebuilt: generation {generation} is read now.")

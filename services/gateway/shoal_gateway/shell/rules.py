@@ -7,10 +7,10 @@ from enum import Enum, auto
 
 from starlette.requests import HTTPConnection
 
+from shoal_contract.ids import experiment_of_trial
 from shoal_contract.roles import Role
 from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.shell.auth import OPEN, READS, caller
-from shoal_gateway.shell.directory import experiment_of
 from shoal_gateway.shell.parts import Parts
 from shoal_gateway.shell.problems import ProblemError, unknown
 
@@ -69,7 +69,7 @@ async def authorise(connection: HTTPConnection) -> None:
     use: Parts = connection.app.state.parts
     experiment_id = params.get("experiment_id")
     if experiment_id is None and "trial_id" in params:
-        experiment_id = experiment_of(params["trial_id"])
+        experiment_id = experiment_of_trial(params["trial_id"])
     if experiment_id is not None:
         if not await use.directory.sees(who, experiment_id):
             raise unknown("experiment", experiment_id)
@@ -94,10 +94,7 @@ def workspace_rule(
 
 def editor_of(use: Parts, who: Caller, workspace: str) -> None:
     """Raise ProblemError unless a caller may change things in a workspace."""
-    if workspace not in use.ledger.state.workspaces or not who.may(Role.VIEWER, workspace):
-        raise unknown("workspace", workspace)
-    if not who.may(Role.EDITOR, workspace):
-        raise denied(f"an editor of the workspace {workspace}")
+    workspace_rule(use, who, workspace, "POST", Role.EDITOR)
 
 
 def denied(needed: str) -> ProblemError:

@@ -109,6 +109,8 @@ class Flow:
         """Events, each with the position to go on from; None at the beginning, and when nothing
         happens."""
         yield encode(self._positions), None
+        loop = asyncio.get_running_loop()
+        told = loop.time()
         tasks = [asyncio.ensure_future(source.read()) for source in self._sources.values()]
         tasks.append(asyncio.ensure_future(self._heed()))
         try:
@@ -119,13 +121,17 @@ class Flow:
                     self._positions[name] = delivery.sequence
                     if await self._shown(delivery.envelope.event):
                         yield encode(self._positions), _event(delivery)
+                        told = loop.time()
+                    elif loop.time() - told >= self._keep_alive:
+                        break
                 if self._done():
                     return
                 try:
-                    async with asyncio.timeout(self._keep_alive):
+                    async with asyncio.timeout_at(told + self._keep_alive):
                         await self._wake.wait()
                 except TimeoutError:
                     yield encode(self._positions), None
+                    told = loop.time()
         finally:
             for task in tasks:
                 task.cancel()

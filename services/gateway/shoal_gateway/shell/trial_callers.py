@@ -16,9 +16,11 @@ async def trial_of(use: Parts, token: str) -> Caller | None:
     if attempt is None:
         return None
     row = await use.store.row(keys.trial(attempt.trial_id))
-    if row.get("attempt") != attempt.attempt or not row.get("node_ids"):
-        if not use.projector.ready:
-            detail = "The read models are being filled. Try again in a moment."
+    granted = row.get("granted_attempt", 0)
+    if granted != attempt.attempt or not row.get("node_ids"):
+        ended = granted >= attempt.attempt or row.get("ended_at") is not None
+        if not use.projector.ready or not ended:
+            detail = "The read models do not know of this attempt yet. Try again in a moment."
             raise ProblemError(503, detail, headers={"Retry-After": "1"})
         return None
     workspace = await use.directory.workspace_of(attempt.experiment_id)

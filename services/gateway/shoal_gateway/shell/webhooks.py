@@ -1,12 +1,13 @@
 """Tells other systems what happens, by HTTP: signed, tried again, and never inside our own network.
 
-Each event is one replica's to deliver: replicas share a durable consumer. It is acknowledged when
-every receiver has taken it, or was given up. The form is that of Standard Webhooks
+Each webhook has a durable consumer, which replicas share: an event is acknowledged when the
+receiver has taken it, or was given up. The form is that of Standard Webhooks
 (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md).
 """
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -19,8 +20,8 @@ from typing import Any
 import httpx
 from redis.exceptions import RedisError
 
-from shoal_bus.bus import Bus
-from shoal_bus.cancelling import stop_if_cancelled
+from shoal_bus.bus import AWAY, Bus
+from shoal_bus.cancelling import end, stop_if_cancelled
 from shoal_bus.consume import Consumer, Delivery
 from shoal_bus.sealing import SealError
 from shoal_contract.subjects import EXPERIMENTS, SEARCH, Stream
@@ -38,14 +39,16 @@ TIMEOUT = 10.0
 LONGEST_PAUSE = 300.0
 TRIES = 12
 """With pauses of 1, 2, 4 … seconds: about half an hour."""
-AT_ONCE = 1000
-"""Events of a stream that one replica delivers at the same time: most of them wait for receivers
-that do not answer."""
 TO_ONE = 8
 """Messages that one receiver is sent at the same time."""
 LOOK = 1.0
-"""Seconds between two looks at whether there is a webhook."""
-_SIGN_OF_LIFE = 2.0
+"""Seconds between two looks at which webhooks there are."""
+PATIENCE = 60.0
+"""Seconds for a message to be sent, or to wait for those before it, until another replica may."""
+
+
+UNTOLD = (httpx.HTTPError, OSError, RedisError, AddressError, SealError, LookupError)
+"""Why a receiver may not be told now."""
 
 
 class Webhooks:
@@ -53,79 +56,79 @@ class Webhooks:
 
     def __init__(self, use: Parts, networks: Sequence[IPv4Network | IPv6Network]) -> None:
         self._use, self._networks = use, networks
-        self._room: dict[str, asyncio.Semaphore] = {}
 
     async def run(self) -> None:
-        """Deliver until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for stream in STREAMS:
-                group.create_task(self._follow(stream))
-
-    async def _follow(self, stream: Stream) -> None:
-        room = asyncio.Semaphore(AT_ONCE)
-        consumer = _consumer(self._use.bus, stream)
-        async with asyncio.TaskGroup() as group:
+        """Deliver until cancelled: each webhook by itself, so that none waits for another."""
+        telling: dict[str, asyncio.Task[None]] = {}
+        try:
             while True:
                 stop_if_cancelled()
-                if not self._use.ledger.state.catalog.webhooks:
-                    await asyncio.sleep(LOOK)
-                    continue
-                for delivery in await consumer.fetch():
-                    await room.acquire()
-                    task = group.create_task(self._tell(delivery))
-                    task.add_done_callback(lambda _: room.release())
-
-    async def _tell(self, delivery: Delivery) -> None:
-        """Tell all receivers of an event, and acknowledge it."""
-        try:
-            hooks = await self._wanted(delivery)
-        except RedisError as error:
-            log.warning("nobody is told of %s yet (%r)", delivery.envelope.id, error)
-            await delivery.nak(_SIGN_OF_LIFE)
-            return
-        telling = [asyncio.ensure_future(self._deliver(h, delivery)) for h in hooks]
-        try:
-            while telling and (await asyncio.wait(telling, timeout=_SIGN_OF_LIFE))[1]:
-                await delivery.in_progress()
+                hooks = self._use.ledger.state.catalog.webhooks
+                for name in [name for name in telling if name not in hooks]:
+                    await end([telling.pop(name)])
+                    await forget(self._use.bus, name)
+                for name in hooks:
+                    if name not in telling:
+                        telling[name] = asyncio.create_task(self._serve(name))
+                done = [task for task in telling.values() if task.done()]
+                for task in done:
+                    task.result()
+                await asyncio.sleep(LOOK)
         finally:
-            for task in telling:
-                task.cancel()
+            await end(telling.values())
+
+    async def _serve(self, name: str) -> None:
+        async with asyncio.TaskGroup() as group:
+            for stream in STREAMS:
+                group.create_task(self._follow(_consumer(self._use.bus, stream, name), name))
+
+    async def _follow(self, consumer: Consumer, name: str) -> None:
+        room = asyncio.Semaphore(TO_ONE)
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    stop_if_cancelled()
+                    for delivery in await consumer.fetch():
+                        await room.acquire()
+                        task = group.create_task(self._tell(name, delivery))
+                        task.add_done_callback(lambda _: room.release())
+        finally:
+            await consumer.close()
+
+    async def _tell(self, name: str, delivery: Delivery) -> None:
+        """Tell a receiver of an event. It is delivered again, later and later, until the receiver
+        has taken it or is given up."""
+        hook = self._use.ledger.state.catalog.webhooks.get(name)
+        try:
+            if hook is None or not await self._wants(hook, delivery):
+                await delivery.ack()
+                return
+            status = await self._post(hook, delivery)
+            if status < 300 or status == 410:
+                await delivery.ack()
+                return
+            why = f"it answered {status}"
+        except UNTOLD as error:
+            why = str(error) or type(error).__name__
+        log.info("the webhook %s was not told (%s)", name, why)
+        if delivery.deliveries < TRIES:
+            await delivery.nak(min(LONGEST_PAUSE, 2.0 ** (delivery.deliveries - 1)))
+            return
+        log.warning("the webhook %s is not told of %s", name, delivery.envelope.id)
         await delivery.ack()
 
-    async def _wanted(self, delivery: Delivery) -> list[Webhook]:
+    async def _wants(self, hook: Webhook, delivery: Delivery) -> bool:
+        """Whether a receiver is to be told. Raises LookupError while nobody knows whose the event
+        is: the read models may learn of a new experiment a moment later."""
         event = delivery.envelope.event
         experiment_id = experiment_in(event)
-        hooks = [
-            hook
-            for hook in self._use.ledger.state.catalog.webhooks.values()
-            if event.type.startswith(tuple(hook.events)) and delivery.envelope.time >= hook.at
-        ]
-        if not hooks or experiment_id is None:
-            return []
+        told = event.type.startswith(tuple(hook.events)) and delivery.envelope.time >= hook.at
+        if not told or experiment_id is None:
+            return False
         workspace = await self._use.directory.workspace_of(experiment_id)
-        for _ in range(20):  # the read models may learn of a new experiment a moment later
-            if workspace is not None:
-                break
-            await asyncio.sleep(0.1)
-            workspace = await self._use.directory.workspace_of(experiment_id)
-        return [hook for hook in hooks if hook.workspace == workspace]
-
-    async def _deliver(self, hook: Webhook, delivery: Delivery) -> None:
-        """Tell one receiver, again and again until it has taken it or is given up."""
-        for attempt in range(TRIES):
-            if hook.webhook_id not in self._use.ledger.state.catalog.webhooks:
-                return
-            try:
-                async with self._room.setdefault(hook.webhook_id, asyncio.Semaphore(TO_ONE)):
-                    status = await self._post(hook, delivery)
-                if status < 300 or status == 410:
-                    return
-                why = f"it answered {status}"
-            except (httpx.HTTPError, OSError, AddressError, SealError) as error:
-                why = str(error) or type(error).__name__
-            log.info("the webhook %s was not told (%s)", hook.webhook_id, why)
-            await asyncio.sleep(min(LONGEST_PAUSE, 2.0**attempt))
-        log.warning("the webhook %s is not told of %s", hook.webhook_id, delivery.envelope.id)
+        if workspace is None:
+            raise LookupError(f"{experiment_id} is not known yet")
+        return hook.workspace == workspace
 
     async def _post(self, hook: Webhook, delivery: Delivery) -> int:
         envelope = delivery.envelope
@@ -156,16 +159,29 @@ class Webhooks:
         return self._use.seal.open(hook.workspace, hook.webhook_id, hook.sealed)
 
 
-async def prepare(bus: Bus) -> None:
-    """See to it that what happens from now on will be delivered. Raises one of AWAY."""
+async def prepare(bus: Bus, name: str) -> None:
+    """See to it that a webhook is told what happens from now on. Raises one of AWAY."""
     for stream in STREAMS:
-        consumer = _consumer(bus, stream)
+        consumer = _consumer(bus, stream, name)
         await consumer.open()
         await consumer.close()
 
 
-def _consumer(bus: Bus, stream: Stream) -> Consumer:
-    return Consumer(bus, stream, durable="gateway-webhooks", start="new", batch=128)
+async def forget(bus: Bus, name: str) -> None:
+    """Keep nothing more for a webhook."""
+    for stream in STREAMS:
+        with contextlib.suppress(*AWAY):
+            await bus.forget(stream, _durable(name))
+
+
+def _consumer(bus: Bus, stream: Stream, name: str) -> Consumer:
+    return Consumer(
+        bus, stream, durable=_durable(name), start="new", batch=TO_ONE, ack_wait=PATIENCE
+    )
+
+
+def _durable(name: str) -> str:
+    return f"gateway-webhook-{name}"
 
 
 def signed(secret: str, id: str, now: float, body: bytes) -> dict[str, Any]:

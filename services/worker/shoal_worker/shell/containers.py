@@ -14,11 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from shoal_contract.config import ENGINES_OWN
 from shoal_contract.events import Slot
 
 Kind = Literal["docker", "podman"]
-HEEDED = ("DOCKER_", "CONTAINER", "LD_", "XDG_")
-"""What the names of an engine's own variables begin with."""
 KINDS: tuple[Kind, ...] = ("docker", "podman")
 
 
@@ -132,7 +131,7 @@ def outer(box: Box, own: Mapping[str, str]) -> dict[str, str]:
 
 def _heeded(name: str, own: Mapping[str, str]) -> bool:
     """Whether the engine itself heeds a variable."""
-    return name in own or name == "HOME" or name.startswith(HEEDED)
+    return name in own or name == "HOME" or name.startswith(ENGINES_OWN)
 
 
 def signal_of(code: int) -> int:

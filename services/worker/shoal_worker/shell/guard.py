@@ -62,10 +62,9 @@ def main() -> None:
     pipe, node, incarnation = int(sys.argv[1]), sys.argv[2], sys.argv[3]
     settings = BusSettings.model_validate_json(sys.stdin.read())
     if os.read(pipe, 1) == b"":
-        folders = records.found(Path(sys.argv[4]))  # not those of a worker that comes after it
         with contextlib.suppress(TimeoutError):
             asyncio.run(asyncio.wait_for(_say(node, incarnation, settings), LIMIT))
-        records.rescue(folders)
+        records.rescue(Path(sys.argv[4]), incarnation)
 
 
 async def _say(node: str, incarnation: str, settings: BusSettings) -> None:

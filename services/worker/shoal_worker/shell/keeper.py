@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from shoal.training.checkpoints import Folder
 from shoal_bus.bus import Bus
+from shoal_bus.cancelling import stop_if_cancelled
 from shoal_bus.consume import Consumer, Delivery
 from shoal_contract import subjects
 from shoal_contract.events import CheckpointChangeRequested, CheckpointRemoved
@@ -53,6 +54,7 @@ class Reader:
         """Read to the end of each stream, as it is now."""
         for consumer in self._consumers:
             while await consumer.waiting():
+                stop_if_cancelled()
                 for delivery in await consumer.fetch(1.0):
                     self.ledger.note(delivery.envelope.event)
         return self.ledger
@@ -88,6 +90,7 @@ class Keeper:
 
     async def _running(self) -> None:
         while True:
+            stop_if_cancelled()
             await asyncio.sleep(INTERVAL)
             try:
                 await self.look()

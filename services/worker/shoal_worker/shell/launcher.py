@@ -59,6 +59,8 @@ class Launcher:
     _pids: dict[tuple[str, int], int] = field(default_factory=dict)
     _boxed: dict[tuple[str, int], tuple[Spawn, int]] = field(default_factory=dict)
     """Ranks in containers, and what holds the leash of each."""
+    _let_go: set[tuple[str, int]] = field(default_factory=set)
+    """Those whose leash was let go: it ends the container, and must live to do so."""
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
 
     async def open(self) -> None:
@@ -73,7 +75,7 @@ class Launcher:
 
     async def close(self) -> None:
         """Kill every rank and the warm process."""
-        for run_id, _ in list(self._pids):
+        for run_id in {run_id: None for run_id, _ in self._pids}:
             self.kill(run_id)
         for process in (self._warm, self._next):
             if process is not None:
@@ -172,12 +174,15 @@ class Launcher:
                 continue
             if key in self._boxed:
                 os.close(self._boxed.pop(key)[1])  # the leash does it
+                self._let_go.add(key)
+            if key in self._let_go:
                 continue
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
 
     def _exited(self, run_id: str, rank: int, code: int) -> None:
         self._pids.pop((run_id, rank), None)
+        self._let_go.discard((run_id, rank))
         self.on_exit(run_id, rank, code)
 
 

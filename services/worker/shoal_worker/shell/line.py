@@ -156,7 +156,9 @@ class Line:
 
     async def _training(self, order: RunOrder, item: line.Numbers) -> None:
         event = TrainingReported(**_common(order, item), group=item.group)
-        id = event_id("training", order.allocation_id, item.sequence)
+        # What a script says that was started again in one attempt has the same numbers anew.
+        said = f"{order.allocation_id}/{item.model_dump_json()}"
+        id = event_id("training", said, item.sequence)
         await self.bus.publish(event, id=id)
 
     async def _saved(self, saved: line.Saved, context: Any) -> line.Done:

@@ -1,9 +1,9 @@
 """What a run leaves in storage besides checkpoints: TensorBoard's files and the ranks' output."""
 
 import asyncio
+import contextlib
 import logging
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,8 @@ class Records:
     """Keeps the records of the runs of this machine, and brings them to storage."""
 
     state_dir: Path
+    incarnation: str = ""
+    """Of the worker whose runs these are."""
     steps: dict[str, int] = field(default_factory=dict)
     """Of each run: the last step that it reported."""
     _files: dict[str, EventFile] = field(default_factory=dict)
@@ -35,7 +37,8 @@ class Records:
         task = order.task
         folder = self.folder(order.run_id)
         where = f"{task.storage_url.rstrip('/')}/{task.trial_id}"
-        (folder / DESTINATION).write_text(f"{where}\n{where}/a{task.attempt}/logs\n")
+        whose = f"{where}\n{where}/a{task.attempt}/logs\n{self.incarnation}\n"
+        (folder / DESTINATION).write_text(whose)
         if order.first_rank == 0:
             step = task.checkpoint.step if task.checkpoint and task.inherits != "weights" else 0
             self.steps[order.run_id] = step
@@ -83,10 +86,13 @@ def found(state_dir: Path) -> list[Path]:
     return sorted(runs.iterdir()) if runs.exists() else []
 
 
-def rescue(folders: Sequence[Path]) -> None:
-    """Bring to storage what a worker left behind in these folders."""
-    for folder in folders:
-        _moved(folder)
+def rescue(state_dir: Path, incarnation: str) -> None:
+    """Bring to storage what one life of a worker left behind: not what is of one that came after
+    it, and may train."""
+    for folder in found(state_dir):
+        with contextlib.suppress(OSError, IndexError):
+            if (folder / DESTINATION).read_text().split("\n")[2] == incarnation:
+                _moved(folder)
 
 
 def _moved(folder: Path) -> None:

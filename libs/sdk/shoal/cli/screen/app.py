@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 from textual.screen import ModalScreen, Screen
 from textual.widgets import DataTable, Footer, RichLog, Static
 
@@ -223,7 +224,10 @@ class Top(App[None]):
                 if isinstance(screen, Overview | Trials):
                     await screen.load(self._client)
             except ShoalError as error:
-                screen.query_one("#head", Static).update(str(error))
+                with contextlib.suppress(NoMatches):
+                    screen.query_one("#head", Static).update(str(error))
+            except NoMatches:
+                continue  # the screen was left while it loaded
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(REFRESH):
                     await self.stale.wait()

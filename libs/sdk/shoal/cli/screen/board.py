@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.text import Text
 
-from shoal.cli.base import COLOURS, text
+from shoal.cli.base import COLOURS, state_of, text
 
 Row = Mapping[str, Any]
 Cells = tuple[Text, ...]
@@ -89,7 +89,7 @@ def trials(rows: Sequence[Row]) -> dict[str, Cells]:
     return {
         t["trial_id"]: _cells(
             t["trial_id"],
-            _state(t),
+            state_of(t),
             t["rung"],
             t["time"],
             t["metric"],
@@ -109,12 +109,6 @@ def drawn(experiment: Row, rows: Sequence[Row], chosen: str | None, most: int = 
     )
     names = [*([chosen] if chosen else []), *(name for _, _, name in best)]
     return list(dict.fromkeys(names))[:most]
-
-
-def _state(trial: Row) -> str:
-    if trial["state"] == "wanted":
-        return "running" if trial["running"] else "waiting"
-    return str(trial["state"])
 
 
 def _cells(*values: Any) -> Cells:

@@ -11,6 +11,7 @@ import msgspec
 from shoal_contract.events import MetricLogged
 
 _Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,95}$")]
+_Int = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Kind = tuple[str, str, tuple[str, ...]]
 """Group, source and the names of the numbers."""
 
@@ -20,11 +21,11 @@ class Report(msgspec.Struct, gc=False):
 
     experiment_id: _Id
     trial_id: _Id
-    attempt: int
-    step: int
+    attempt: _Int
+    step: _Int
     metrics: dict[str, float]
     at: float
-    time: int | None = None
+    time: _Int | None = None
     group: str = ""
     """Empty: as the stream's."""
     source: str = ""

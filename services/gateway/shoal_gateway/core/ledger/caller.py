@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from shoal_contract.roles import Role
+from shoal_contract.roles import RANKS, Role
 from shoal_gateway.core.ledger.state import State
-
-_RANKS = tuple(Role)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +68,8 @@ def caller_of(state: State, sha256: str, now: float) -> Caller | None:
 
 
 def _greatest(one: Role | None, other: Role | None) -> Role | None:
-    return max((r for r in (one, other) if r is not None), key=_RANKS.index, default=None)
+    return max((r for r in (one, other) if r is not None), key=RANKS.__getitem__, default=None)
 
 
 def _least(role: Role | None, limit: Role) -> Role | None:
-    return None if role is None else min(role, limit, key=_RANKS.index)
+    return None if role is None else min(role, limit, key=RANKS.__getitem__)

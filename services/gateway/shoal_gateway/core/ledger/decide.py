@@ -136,8 +136,9 @@ def _issue(state: State, command: c.IssueToken) -> list[Event] | Refusal:
     if command.workspace is not None and command.workspace not in state.workspaces:
         return _unknown("workspace", command.workspace)
     tokens = state.tokens.values()
-    live = sum(t.user == user.name and t.expires_at > command.at for t in tokens)
-    if live >= MAX_TOKENS:
+    own = [t for t in tokens if t.user == user.name and t.kind == "api"]
+    live = sum(t.expires_at > command.at for t in own)
+    if command.kind == "api" and live >= MAX_TOKENS:
         detail = f"{user.name} has {live} tokens, as many as a user may: revoke one first."
         return Refusal("conflict", detail)
     return [

@@ -107,9 +107,11 @@ def _allocation(event: AllocationGranted | AllocationEnded) -> list[Change]:
     if isinstance(event, AllocationGranted):
         slots = sum(len(p.slots) for p in event.placements)
         nodes = [p.node_id for p in event.placements]
-        return [SetFields(key, {"slots": slots, "node_ids": nodes, "granted_at": event.at})]
+        return [
+            SetFields(key, {"slots": slots, "node_ids": nodes, "granted_attempt": event.attempt})
+        ]
     changes: list[Change] = [
-        SetFields(key, {"slots": 0, "node_ids": [], "granted_at": None}),
+        SetFields(key, {"slots": 0, "node_ids": []}),
         Increment(key, "slot_seconds", event.slots * event.seconds),
         Increment(
             keys.experiment(event.experiment_id), "slot_seconds", event.slots * event.seconds

@@ -28,6 +28,7 @@ from shoal_gateway.shell.history_reader import Query
 from shoal_gateway.shell.mlflow.models import Metric, Pair
 from shoal_gateway.shell.parts import Parts
 from shoal_gateway.shell.problems import ProblemError, unknown
+from shoal_gateway.shell.routes.metrics import read
 
 DEFAULT = "Default"
 """The name of the experiment whose id MLflow's client takes to be 0."""
@@ -61,11 +62,15 @@ class Book:
         return experiment_id
 
     async def named(self, name: str) -> Row:
-        """The experiment of this name. Raises ProblemError (404)."""
-        row = await self._use.store.row(keys.tracked(self._id(await self._workspace(), name)))
-        if not row or not self._sees(row):
-            raise unknown("experiment", name)
-        return row
+        """The experiment of this name: that of the caller's own workspace, else one of another.
+        Raises ProblemError (404)."""
+        own = await self._workspace()
+        others = [w for w in self._use.ledger.state.workspaces if w != own]
+        names = [keys.tracked(self._id(workspace, name)) for workspace in (own, *others)]
+        for row in await self._use.store.rows(names):
+            if row and self._sees(row):
+                return row
+        raise unknown("experiment", name)
 
     async def experiment(self, experiment_id: str, role: Role = Role.VIEWER) -> Row:
         """An experiment that the caller may see; `0` is made when it is first asked for."""
@@ -96,7 +101,7 @@ class Book:
 
     async def runs(self, experiment_id: str) -> list[dict[str, Any]]:
         """The runs of an experiment with all that was logged, the newest first."""
-        await self.experiment(experiment_id)
+        experiment_id = (await self.experiment(experiment_id))["experiment_id"]
         ids = (await self._use.store.members(keys.tracked_runs(experiment_id)))[::-1]
         return await self.whole(experiment_id, ids)
 
@@ -122,9 +127,7 @@ class Book:
         self, experiment_id: str, ids: Sequence[str], names: Sequence[str] = ()
     ) -> pl.DataFrame:
         """All that was logged of some metrics of some runs, by step and time."""
-        return await self._use.history.read(
-            Query(experiment_id, "tracked", ids, names, superseded=True)
-        )
+        return await read(self._use, Query(experiment_id, "tracked", ids, names, superseded=True))
 
     async def log(
         self,

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from shoal_contract.base import Int64
 from shoal_contract.events.tracking import RunStatus
 
 _Text = Annotated[str, Field(max_length=8000)]
@@ -22,9 +23,9 @@ class Metric(BaseModel):
 
     key: _Key
     value: float
-    timestamp: int
+    timestamp: Int64
     """Unix milliseconds."""
-    step: int = 0
+    step: Int64 = 0
 
     @property
     def point(self) -> tuple[str, float, int, int]:
@@ -44,7 +45,7 @@ class CreateRun(BaseModel):
 
     experiment_id: str = "0"
     run_name: str = ""
-    start_time: int | None = None
+    start_time: Int64 | None = None
     tags: list[Pair] = []
 
 
@@ -58,7 +59,7 @@ class UpdateRun(OfRun):
     """`runs/update`."""
 
     status: RunStatus | None = None
-    end_time: int | None = None
+    end_time: Int64 | None = None
     run_name: str | None = None
 
 

@@ -42,7 +42,8 @@ async def audit(
 
 
 async def _between(use: Parts, start: int, end: int) -> list[tuple[int, RequestAudited]]:
-    """Records from one sequence to another, oldest first."""
+    """Records from one sequence to another, oldest first. Raises TimeoutError if they do not come:
+    none is passed over."""
     found = []
     consumer = Consumer(use.bus, AUDIT, start=start, batch=min(256, end - start + 1))
     try:
@@ -51,6 +52,8 @@ async def _between(use: Parts, start: int, end: int) -> list[tuple[int, RequestA
                 event = delivery.envelope.event
                 if delivery.sequence <= end and isinstance(event, RequestAudited):
                     found.append((delivery.sequence, event))
+        if consumer.last < end:
+            raise TimeoutError(f"the audit log could not be read up to {end}")
     finally:
         await consumer.close()
     return found

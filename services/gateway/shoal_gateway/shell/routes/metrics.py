@@ -59,13 +59,7 @@ async def metrics(
         points=(DRAWN if format == "json" else 0) if points is None else points,
         superseded=superseded,
     )
-    try:
-        found = await use.history.read(query)
-    except TooManyPointsError as error:
-        raise ProblemError(422, str(error), kind="urn:shoal:problem:request") from error
-    except OSError as error:
-        detail = f"The storage with the metrics does not answer: {error}"
-        raise ProblemError(503, detail, headers={"Retry-After": "1"}) from error
+    found = await read(use, query)
     if format == "json":
         text = await asyncio.to_thread(_json, found, query)
         return Response(text, media_type="application/json")
@@ -106,3 +100,14 @@ def _file(found: pl.DataFrame, format: str, superseded: bool) -> str:
         else:
             table.write_parquet(file)
     return path
+
+
+async def read(use: Parts, query: history_reader.Query) -> pl.DataFrame:
+    """What a query finds. Raises ProblemError: 422 for too many points, 503 without storage."""
+    try:
+        return await use.history.read(query)
+    except TooManyPointsError as error:
+        raise ProblemError(422, str(error), kind="urn:shoal:problem:request") from error
+    except OSError as error:
+        detail = f"The storage with the metrics does not answer: {error}"
+        raise ProblemError(503, detail, headers={"Retry-After": "1"}) from error

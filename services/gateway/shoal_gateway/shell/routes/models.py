@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from shoal_contract.base import Id
-from shoal_contract.events.catalog import Stage
+from shoal_contract.events.catalog import ModelVersionAdded, Stage
 from shoal_contract.roles import Role
 from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.ledger.catalog import (
@@ -136,8 +136,8 @@ async def add_version(
         by=who.user,
         at=time.time(),
     )
-    await use.ledger.do(command)
-    return asdict(_model(use, workspace, model).versions[-1])
+    [added] = [e for e in await use.ledger.do(command) if isinstance(e, ModelVersionAdded)]
+    return asdict(_model(use, workspace, model).versions[added.version - 1])
 
 
 @router.patch("/{model}/versions/{version}")

@@ -7,11 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shoal_contract.base import Id
 from shoal_contract.events import ShareChangeRequested, TrialMoveRequested
+from shoal_contract.ids import experiment_of_trial
 from shoal_contract.roles import Role
 from shoal_gateway.core import keys, rows
 from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.shell.auth import caller
-from shoal_gateway.shell.directory import experiment_of
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError, unknown
 from shoal_gateway.shell.routes.requests import ask, under_way
@@ -85,7 +85,7 @@ async def move(
 ) -> dict[str, Any]:
     """Have a waiting trial served before another that waits. Priorities and shares still count."""
     await trial(experiment_id, trial_id, use)
-    if not await use.directory.may(who, Role.EDITOR, experiment_of(body.ahead_of)):
+    if not await use.directory.may(who, Role.EDITOR, experiment_of_trial(body.ahead_of)):
         raise unknown("trial", body.ahead_of)
     waiting = {row["trial_id"]: row["pool"] for row in (await use.store.row(keys.QUEUE)).values()}
     for name in (trial_id, body.ahead_of):

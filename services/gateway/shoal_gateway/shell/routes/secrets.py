@@ -1,5 +1,6 @@
 """`/v1/workspaces/{workspace}/secrets`: kept sealed, given to trials, never shown again."""
 
+import asyncio
 import secrets as chance
 import time
 from typing import Annotated, Any
@@ -54,7 +55,8 @@ async def remove(workspace: str, name: Name, use: Annotated[Parts, Depends(parts
 
 async def kept(use: Parts, workspace: str) -> list[SecretKept]:
     """The secrets that a workspace has, sealed."""
-    found = await read_all(use.bus, SECRETS, [all_of("secret.kept", workspace)])
+    async with asyncio.timeout(use.settings.read_timeout):
+        found = await read_all(use.bus, SECRETS, [all_of("secret.kept", workspace)])
     events = [envelope.event for envelope in found]
     return [e for e in events if isinstance(e, SecretKept) and e.sealed is not None]
 

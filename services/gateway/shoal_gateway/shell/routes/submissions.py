@@ -15,7 +15,7 @@ from shoal_contract.config import ExperimentConfig
 from shoal_contract.deadline import deadline_at
 from shoal_contract.events import Bundle, ExperimentSubmitted
 from shoal_contract.parse import ConfigError, Problem, parse_experiment
-from shoal_contract.subjects import EXPERIMENTS
+from shoal_contract.subjects import EXPERIMENTS, all_of
 from shoal_gateway.core import keys
 from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.ledger.state import DEFAULT
@@ -120,7 +120,8 @@ async def accept(
         forked_from=draft.forked_from,
         continues=draft.continues,
     )
-    if not await use.store.row(keys.experiment(experiment_id)):  # else: a repetition
+    known = all_of("experiment.submitted", experiment_id)
+    if key is None or not await use.bus.last_of(EXPERIMENTS, known):  # else: a repetition
         await _check_deadline(use, config)
         sequence = await use.publish(event, f"submit-{experiment_id}")
         await use.projector.wait_for(EXPERIMENTS, sequence, use.settings.apply_timeout)

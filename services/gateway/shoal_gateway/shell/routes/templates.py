@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path
 
+from shoal_contract.base import ID_PATTERN
 from shoal_contract.config import ExperimentConfig
 from shoal_contract.events.catalog import TemplateKept
 from shoal_contract.parse import ConfigError, Problem
@@ -16,8 +17,7 @@ from shoal_gateway.shell.problems import unknown
 
 router = APIRouter(prefix="/v1/workspaces/{workspace}/templates")
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,95}$"
-Name = Annotated[str, Path(pattern=NAME)]
+Name = Annotated[str, Path(pattern=ID_PATTERN)]
 
 
 @router.get("")

@@ -44,7 +44,9 @@ async def create(
 ) -> dict[str, Any]:
     """A new token of the caller's. It is shown this once. It allows no more than the caller's own
     roles, then as now."""
-    _check_within(use, who, body)
+    if body.workspace is not None:
+        workspace_rule(use, who, body.workspace, "GET")
+    _check_within(use, who, _SCOPES[body.scope], body.workspace)
     response.headers["Cache-Control"] = "no-store"
     return await issue(
         use.ledger,
@@ -76,18 +78,18 @@ async def revoke(
     found = use.ledger.state.token(token_id)
     if found is None or not (found.user == who.user or who.rules(Role.ADMIN)):
         raise unknown("token", token_id)
+    if token_id != who.token_id:
+        _check_within(use, who, found.scope, found.workspace)
     await use.ledger.do(RevokeToken(token_id))
 
 
-def _check_within(use: Parts, who: Caller, wish: Wish) -> None:
-    """A token makes no token that allows more than itself."""
+def _check_within(use: Parts, who: Caller, scope: Role, workspace: str | None) -> None:
+    """A token makes and ends no token that allows more than itself."""
     own = use.ledger.state.token(who.token_id)
     if own is None:
         raise denied("a user")
-    if wish.workspace is not None:
-        workspace_rule(use, who, wish.workspace, "GET")
-    if not own.scope.covers(_SCOPES[wish.scope]) or own.workspace not in (None, wish.workspace):
-        detail = "The token that this is asked with allows less than the one that is wanted."
+    if not own.scope.covers(scope) or own.workspace not in (None, workspace):
+        detail = "The token that this is asked with allows less than the other one."
         raise ProblemError(403, detail, kind="urn:shoal:problem:denied")
 
 

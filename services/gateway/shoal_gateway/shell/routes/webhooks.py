@@ -57,7 +57,7 @@ async def create(
         by=who.user,
         at=time.time(),
     )
-    await prepare(use.bus)
+    await prepare(use.bus, webhook_id)
     await use.ledger.do(command)
     response.headers["Cache-Control"] = "no-store"
     return _row(use.ledger.state.catalog.webhooks[webhook_id]) | {"secret": secret}
