@@ -2,11 +2,15 @@
 resource "google_service_account" "provisioner" {
   account_id   = "${var.cluster}-provisioner"
   display_name = "Shoal: starts and stops machines"
+
+  depends_on = [google_project_service.used]
 }
 
 resource "google_service_account" "worker" {
   account_id   = "${var.cluster}-worker"
   display_name = "Shoal: runs trials"
+
+  depends_on = [google_project_service.used]
 }
 
 # What the driver calls, and nothing else:
@@ -37,6 +41,8 @@ resource "google_project_iam_custom_role" "provisioner" {
     "compute.zoneOperations.get",
     "compute.zoneOperations.list",
   ]
+
+  depends_on = [google_project_service.used]
 }
 
 resource "google_project_iam_member" "provisioner" {

@@ -2,6 +2,8 @@
 resource "google_pubsub_topic" "preempted" {
   name                       = "${var.cluster}-preempted"
   message_retention_duration = "3600s"
+
+  depends_on = [google_project_service.used]
 }
 
 resource "google_pubsub_subscription" "preempted" {
@@ -30,6 +32,8 @@ resource "google_logging_project_sink" "preempted" {
     protoPayload.methodName="compute.instances.preempted"
     protoPayload.resourceName=~"/instances/${var.cluster}-"
   END
+
+  depends_on = [google_project_service.used]
 }
 
 resource "google_pubsub_topic_iam_member" "sink" {

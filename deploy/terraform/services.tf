@@ -3,6 +3,7 @@ resource "google_project_service" "used" {
   for_each = toset([
     "cloudbilling.googleapis.com", # SHOAL_PRICES=catalogue
     "compute.googleapis.com",
+    "iam.googleapis.com",
     "logging.googleapis.com",
     "pubsub.googleapis.com",
     "secretmanager.googleapis.com",

@@ -16,6 +16,8 @@ resource "google_storage_bucket" "shoal" {
       type = "Delete"
     }
   }
+
+  depends_on = [google_project_service.used]
 }
 
 resource "google_storage_bucket_iam_member" "worker" {

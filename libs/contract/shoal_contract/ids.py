@@ -18,13 +18,18 @@ def allocation_id(trial_id: str, attempt: int) -> str:
     return f"{trial_id}-a{attempt}"
 
 
+def trial_of(allocation_id: str) -> str:
+    """Id of the trial that an allocation serves."""
+    return allocation_id.rpartition("-a")[0]
+
+
 def experiment_of(allocation_id: str) -> str:
     """Id of the experiment that an allocation belongs to.
 
     >>> experiment_of(allocation_id(trial_id("e", 3), 2))
     'e'
     """
-    return experiment_of_trial(allocation_id.rpartition("-a")[0]) or allocation_id
+    return experiment_of_trial(trial_of(allocation_id)) or allocation_id
 
 
 def run_id(allocation_id: str, node_rank: int) -> str:

@@ -171,7 +171,11 @@ RUN: Table = {
         "run.exited": _R.EXITED,
     },
     _R.RUNNING: {"run.stopping": _R.STOPPING, "run.exited": _R.EXITED},
-    _R.STOPPING: {"run.started": _R.STOPPING, "run.exited": _R.EXITED},
+    _R.STOPPING: {
+        "run.started": _R.STOPPING,
+        "run.stopping": _R.STOPPING,
+        "run.exited": _R.EXITED,
+    },
     _R.EXITED: {},
 }
 

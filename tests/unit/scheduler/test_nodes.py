@@ -120,7 +120,7 @@ def test_the_rest_of_a_gang_is_told_when_a_node_is_silent():
 def test_the_outcome_of_a_gang(first, second, outcome):
     desk = Desk(join("n1", 2), join("n2", 2), want("t", 4))
     events = desk.tell(exited("t", 0, "n1", first))
-    grace = 300 if first is Outcome.COMPLETED else 5
+    grace = {Outcome.COMPLETED: 300, Outcome.LOST: 5, Outcome.FAILED: 5}.get(first, 30)
     assert stops(events) == [("n2", StopReason.GANG_BROKEN, grace)]
     (ended,) = of(desk.tell(exited("t", 1, "n2", second)), AllocationEnded)
     assert ended.outcome is outcome

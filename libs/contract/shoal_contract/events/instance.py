@@ -215,6 +215,8 @@ class ExperimentNoted(Event, type="instance.experiment_noted", key=("experiment_
     """Units of the time metric that its trials train in all, as expected."""
     lanes: int
     """Trials that train side by side, as expected."""
+    most_lanes: int = 0
+    """As many as its slots and the pool allow; 0: any number."""
 
 
 class ExperimentLeft(Event, type="instance.experiment_left", key=("experiment_id",)):

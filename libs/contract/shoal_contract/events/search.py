@@ -115,6 +115,9 @@ class SearchCompleted(_SearchClosed, type="search.completed", key=_EXPERIMENT):
 class SearchCancelled(_SearchClosed, type="search.cancelled", key=_EXPERIMENT):
     """A person ended the experiment."""
 
+    at_once: bool = False
+    """Its trials get no time to save."""
+
 
 class SearchFailed(_SearchClosed, type="search.failed", key=_EXPERIMENT):
     """No trial of the experiment could be trained."""

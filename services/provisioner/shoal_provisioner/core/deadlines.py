@@ -32,14 +32,14 @@ def needs(draft: Draft, pool: Pool, offers: Sequence[Offer]) -> Needs:
         return found
     spot = any(o.spot and not paused(o, history.offers, draft.now) for o in offers)
     gangs: dict[str, list[Instance]] = {}
-    for machine in draft.state.of(pool.name):
+    for machine in draft.state.instances.values():
         for name in machine.shares:
             gangs.setdefault(name, []).append(machine)
     behind, ahead = set[str](), list[list[Instance]]()
     for task in history.tasks.values():
         gang = gangs.get(task.allocation_id or "", [])
-        if not all(machine.counts for machine in gang):
-            continue  # it will wait in a moment
+        if not all(machine.counts and machine.pool == pool.name for machine in gang):
+            continue  # it will wait in a moment, or burst into another pool
         need = _choose(task, gang, draft.now, spot)
         if not gang:
             found.waiting += task.slots if need == "on_demand" else 0
@@ -83,20 +83,24 @@ def _moved(
     coming: list[Instance],
     start: Callable[[bool], bool],
 ) -> bool:
-    """Stop a gang's machines if as many others are ready, else see to it that they come. False: no
-    more can be started."""
-    if len(ready) >= len(gang):
+    """Stop a gang's machines if others with as many slots are ready, else see to it that they come.
+    False: no more can be started."""
+    lacking = sum(machine.slots for machine in gang)
+    if sum(machine.slots for machine in ready) >= lacking:
+        while lacking > 0:
+            lacking -= ready.pop().slots
         where = "a spot" if spot else "an on-demand"
         for machine in gang:
-            ready.pop()
             draft.stop(machine, f"its work goes on with {where} machine, as its deadline asks")
         return True
-    lacking = len(gang) - len(ready)
+    lacking -= sum(machine.slots for machine in ready)
     ready.clear()
-    for _ in range(lacking):
+    while lacking > 0:
         if coming:
-            coming.pop()
-        elif not start(spot):
+            lacking -= coming.pop().slots
+        elif start(spot):
+            lacking -= gang[0].slots  # of what size it is shows when it comes
+        else:
             return False
     return True
 

@@ -98,6 +98,8 @@ def decide(
             _wanted(draft, body.pool, draft.state.pool(body.pool).wants, pools)
         case PoolsRead():
             requests.configure(draft, described)
+            for name, history in list(draft.state.pools.items()):
+                _wanted(draft, name, history.wants, pools)
         case (
             SearchAccepted()
             | SearchChanged()
@@ -135,7 +137,7 @@ def decide(
 def _wanted(draft: Draft, name: str, wants: Sequence[Want], pools: Mapping[str, Pool]) -> None:
     """Take note of what waits, and of what of it the pool could serve."""
     known, missing = draft.state.pool(name), _missing(wants, pools.get(name))
-    if missing != known.missing or (name in pools and list(wants) != known.wants):
+    if missing != known.missing or list(wants) != known.wants:
         total = sum(missing.values())
         draft.emit(DemandNoted(pool=name, missing_slots=total, by_type=missing, wants=list(wants)))
 

@@ -25,6 +25,7 @@ from shoal_contract.events.instance import (
     PoolChanged,
     PoolConfigured,
     PoolDropped,
+    PoolLimits,
     TaskNoted,
     WorkLost,
     WorkSaved,
@@ -207,6 +208,7 @@ def _work(state: State, event: ExperimentNoted | ExperimentLeft | ExperimentBudg
 
 
 def _describe(pool: PoolState, event: PoolConfigured | PoolChanged | PoolDropped) -> None:
+    before = _limits(pool)
     match event:
         case PoolConfigured():
             pool.described = event
@@ -214,8 +216,20 @@ def _describe(pool: PoolState, event: PoolConfigured | PoolChanged | PoolDropped
             pool.changes, pool.draining = event.changes, event.draining
         case PoolDropped():
             pool.described = None
-    # Under other limits, which lines are crossed is seen anew.
-    pool.spent = {name: s.model_copy(update={"line": 0}) for name, s in pool.spent.items()}
+    after = _limits(pool)  # under another one, which lines are crossed is seen anew
+    pool.spent = {
+        name: s if before[name] == after[name] else s.model_copy(update={"line": 0})
+        for name, s in pool.spent.items()
+    }
+
+
+def _limits(pool: PoolState) -> dict[str, float | None]:
+    """What a pool may spend in an hour and a day."""
+    described = pool.described.limits if pool.described is not None else PoolLimits()
+    return {
+        "hour": pool.changes.per_hour or described.per_hour,
+        "day": pool.changes.per_day or described.per_day,
+    }
 
 
 def _fail(state: State, event: InstanceFailed) -> None:

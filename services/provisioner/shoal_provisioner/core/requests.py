@@ -20,6 +20,8 @@ Request = PoolChangeRequested | PoolDrainRequested | PoolResumeRequested
 def requested(draft: Draft, body: Request, pools: Mapping[str, Pool]) -> None:
     """Change a pool, or refuse with a reason. What is so already says nothing."""
     pool, history = pools.get(body.pool), draft.state.pool(body.pool)
+    if isinstance(body, PoolDrainRequested) and body.node_id is not None:
+        return  # one node is the scheduler's to drain
     if pool is None:
         _refuse(draft, body, f"there is no pool {body.pool}: there are {', '.join(pools)}")
         return
@@ -36,7 +38,7 @@ def requested(draft: Draft, body: Request, pools: Mapping[str, Pool]) -> None:
                 _refuse(draft, body, why)
                 return
         case PoolDrainRequested():
-            draining = draining or body.node_id is None  # one node is the scheduler's to drain
+            draining = True
         case PoolResumeRequested():
             draining = False
     if (changes, draining) != (history.changes, history.draining):

@@ -107,6 +107,7 @@ class Work(BaseModel):
     money: float | None
     units: int | None
     lanes: int
+    most_lanes: int = 0
     spent: float = 0
     """USD of accounted time."""
     line: float = 0

@@ -34,7 +34,7 @@ from shoal_contract.events.instance import (
     ExperimentNoted,
     TaskNoted,
 )
-from shoal_contract.ids import allocation_id, experiment_of
+from shoal_contract.ids import allocation_id, experiment_of, trial_of
 from shoal_provisioner.core.draft import Draft
 from shoal_provisioner.core.money import RELEASE
 from shoal_provisioner.core.pools import Pool
@@ -77,6 +77,7 @@ def of_search(draft: Draft, body: OfSearch, pools: Mapping[str, Pool]) -> None:
 
 def _changed_search(draft: Draft, work: Work, body: SearchChanged) -> None:
     lanes = body.max_concurrent_trials or work.lanes
+    lanes = min(lanes, work.most_lanes) if work.most_lanes else lanes
     if (body.units, lanes) != (work.units, work.lanes):
         draft.emit(
             ExperimentNoted(
@@ -86,6 +87,7 @@ def _changed_search(draft: Draft, work: Work, body: SearchChanged) -> None:
                 money=work.money,
                 units=body.units,
                 lanes=lanes,
+                most_lanes=work.most_lanes,
             )
         )
 
@@ -97,6 +99,7 @@ def _accepted(draft: Draft, body: SearchAccepted, pools: Mapping[str, Pool]) -> 
         return
     begun_at = body.at or draft.now
     deadline = body.config.deadline
+    most = _most_lanes(body, pools.get(body.config.resources.pools[0]))
     draft.emit(
         ExperimentNoted(
             experiment_id=body.experiment_id,
@@ -104,23 +107,30 @@ def _accepted(draft: Draft, body: SearchAccepted, pools: Mapping[str, Pool]) -> 
             deadline_at=deadline_at(deadline, begun_at) if deadline is not None else None,
             money=money,
             units=body.units,
-            lanes=_lanes(body, pools.get(body.config.resources.pools[0])),
+            lanes=_lanes(body, most),
+            most_lanes=most,
         )
     )
 
 
-def _lanes(body: SearchAccepted, pool: Pool | None) -> int:
+def _lanes(body: SearchAccepted, most: int) -> int:
     """Trials that train side by side: as many as the search, its slots and the pool allow, and as
     there would be if each trained in full."""
-    searcher, resources = body.config.searcher, body.config.resources
+    searcher = body.config.searcher
     limits = [-(-(body.units or 0) // searcher.max_time)]
     if concurrent := getattr(searcher, "max_concurrent_trials", 1):
         limits.append(concurrent)
+    return max(1, min([*limits, most] if most else limits))
+
+
+def _most_lanes(body: SearchAccepted, pool: Pool | None) -> int:
+    """Trials that its slots and the pool allow side by side; 0: any number."""
+    resources, limits = body.config.resources, list[int]()
     if resources.max_slots is not None:
         limits.append(resources.max_slots // resources.least)
     if pool is not None:
         limits.append(pool.most_slots(resources.slot_type or "") // resources.least)
-    return max(1, min(limits))
+    return max(1, min(limits)) if limits else 0
 
 
 def of_trial(draft: Draft, body: OfTrial, pools: Mapping[str, Pool]) -> None:
@@ -131,9 +141,9 @@ def of_trial(draft: Draft, body: OfTrial, pools: Mapping[str, Pool]) -> None:
     trial = _trial_of(body)
     pool, task = _open(draft, trial)
     if isinstance(body, TrialRequested):
-        pool = body.resources.pools[0]
-        known = pools.get(pool)
-        if known is None or known.deadline_policy == "none":
+        its = [pools[name] for name in body.resources.pools if name in pools]
+        pool = next((p.name for p in its if p.deadline_policy != "none"), "")
+        if not pool:
             return
         task = _begun(work, body, draft.now)
     if task is None:
@@ -147,7 +157,7 @@ def of_trial(draft: Draft, body: OfTrial, pools: Mapping[str, Pool]) -> None:
 
 def _trial_of(body: OfTrial) -> str:
     if isinstance(body, AllocationProgressed):
-        return body.allocation_id.rpartition("-a")[0]
+        return trial_of(body.allocation_id)
     return body.trial_id
 
 

@@ -27,6 +27,8 @@ BROKEN = 5.0
 exchange with it would hang for ever."""
 LINGER = 300.0
 """Seconds that the rest of a gang gets to finish after one of its runs completed."""
+REST = {Outcome.COMPLETED: LINGER, Outcome.LOST: BROKEN, Outcome.FAILED: BROKEN}
+"""What the rest of a gang gets after one of its runs ended so; else `GRACE`."""
 
 
 @dataclass(slots=True)
@@ -131,8 +133,7 @@ class Draft:
             self.emit(NodeIdle(node_id=node.node_id, instance_id=node.instance_id))
         allocation = self.state.allocations[allocation_id]
         if allocation.open_runs():
-            grace = LINGER if outcome is Outcome.COMPLETED else BROKEN
-            self.release(allocation_id, StopReason.GANG_BROKEN, grace)
+            self.release(allocation_id, StopReason.GANG_BROKEN, REST.get(outcome, GRACE))
         else:
             self.end(allocation, *of_allocation(allocation))
 

@@ -138,7 +138,11 @@ def _counts(state: State, allocation: Allocation, pool: str) -> list[tuple[int, 
     return [
         (
             sum(len(node.free(model)) for node in nodes),
-            sum(slot.model == model for node in nodes for slot in node.slots),
+            sum(
+                slot.model == model and slot.number not in node.aside
+                for node in nodes
+                for slot in node.slots
+            ),
         )
         for model in models
     ]

@@ -7,6 +7,5 @@ SELDOM = (50_000, 20, 100)
 
 
 def collect_seldom() -> None:
-    """Look for cycles of garbage seldom: the core makes next to none, and its state is large, so
-    that Python's own pace costs a sixth of all decisions (`benchmarks/scheduler`)."""
+    """Look for cycles of garbage seldom: the core makes next to none, and its state is large."""
     gc.set_threshold(*SELDOM)

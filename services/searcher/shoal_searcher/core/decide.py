@@ -120,7 +120,11 @@ def _go_on(state: State, now: float) -> Sequence[Event]:
     """What time brings, and the next part of what was too much for one batch, for one experiment
     at a time."""
     for experiment_id, left in state.closing.items():
-        return [requests.cancelled(experiment_id, trial_id) for trial_id in left[:CHUNK]]
+        at_once = experiment_id in state.killed
+        return [
+            requests.cancelled(experiment_id, trial_id, at_once=at_once)
+            for trial_id in left[:CHUNK]
+        ]
     for experiment in state.experiments.values():
         draft = Draft.of(experiment)
         if (closing := stopping.spent(experiment, now)) is not None:

@@ -44,11 +44,14 @@ def evolve(state: State, event: Event) -> State:
                 left = [t.trial_id for t in ended.trials.values() if not t.over]
                 if left:
                     state.closing[event.experiment_id] = left
+                    if isinstance(event, SearchCancelled) and event.at_once:
+                        state.killed[event.experiment_id] = None
         case TrialCancelled() if event.experiment_id in state.closing:
             left = state.closing[event.experiment_id]
             state.closing[event.experiment_id] = [t for t in left if t != event.trial_id]
             if not state.closing[event.experiment_id]:
                 del state.closing[event.experiment_id]
+                state.killed.pop(event.experiment_id, None)
         case _:
             experiment = state.experiments.get(getattr(event, "experiment_id", ""))
             if experiment is not None:

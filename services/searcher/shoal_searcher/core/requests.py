@@ -118,6 +118,7 @@ def _cancel(draft: Draft, *, at_once: bool) -> None:
             best=best_of(experiment),
             trials=len(experiment.trials),
             front=front_of(experiment),
+            at_once=at_once,
         )
     )
 

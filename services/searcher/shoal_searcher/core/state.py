@@ -197,6 +197,8 @@ class State(_Kept):
     """Those that are not over."""
     ended: dict[str, ExperimentState] = Field(default_factory=dict)
     """Those that are: enough to refuse what comes too late."""
+    killed: dict[str, None] = Field(default_factory=dict)
+    """Those of `closing` whose trials get no time to save."""
     closing: dict[str, list[str]] = Field(default_factory=dict)
     """Trials of cancelled experiments that are still to be told, by experiment."""
 

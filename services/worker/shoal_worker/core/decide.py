@@ -43,14 +43,15 @@ class Draft:
         self.state = evolve(self.state, event)
 
     def stop(self, run: Run, reason: StopReason, grace: float) -> None:
-        """Tell a run to checkpoint and leave, unless it was told."""
-        if allowed(RUN, run.state, "run.stopping"):
+        """Tell a run to checkpoint and leave; one that was told, only if it now has less time."""
+        sooner = run.until is None or self.now + grace < run.until
+        if allowed(RUN, run.state, "run.stopping") and sooner:
             self.emit(
                 RunStopping(
                     experiment_id=run.order.task.experiment_id,
                     run_id=run.order.run_id,
                     allocation_id=run.order.allocation_id,
-                    reason=reason,
+                    reason=run.stop_reason or reason,
                     until=self.now + grace,
                 )
             )

@@ -24,7 +24,7 @@ def evolve(state: State, event: Event) -> State:
             run = state.runs[event.run_id]
             run.state = RunState(RUN[run.state][event.type])
             if isinstance(event, RunStopping):
-                run.stop_reason = event.reason
+                run.stop_reason, run.until = event.reason, event.until
             else:
                 run.started = True
         case RunExtended():

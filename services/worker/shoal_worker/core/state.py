@@ -17,6 +17,8 @@ class Run(BaseModel):
     target: int
     started: bool = False
     stop_reason: StopReason | None = None
+    until: float | None = None
+    """Unix time at which it is killed, once it was told to stop."""
     exits: dict[int, int] = Field(default_factory=dict)
     """Rank to exit code, of the processes that have ended."""
     failure: str = ""

@@ -150,7 +150,8 @@ class Line:
         metric = order.task.time_metric
         place = item.step if metric == "step" else int(item.metrics.get(metric, item.step))
         event = ValidationReported(**_common(order, item), time=place)
-        id = event_id("validation", order.allocation_id, item.step)
+        # A step may come again in later units of the time metric; the same of both counts once.
+        id = event_id("validation", f"{order.allocation_id}/{place}", item.step)
         await self.bus.publish(event, id=id)
         self.last[order.run_id] = (item.step, place)
 

@@ -165,7 +165,12 @@ def read(
             for kind in pool.kinds
             for zone in pool.zones
         ]:
-            region, shape = region_of(zone), shape_of(gcp.project, zone, kind.machine_type)
+            region = region_of(zone)
+            try:
+                shape = shape_of(gcp.project, zone, kind.machine_type)
+            except GoogleAPICallError as error:
+                log.warning("%s in %s has no price: %s", kind.machine_type, zone, error)
+                continue
             price = price_of(kind, region, shape, found)
             if price is None:
                 log.warning("the catalogue has no price for %s in %s", kind.name, region)
