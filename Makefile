@@ -71,7 +71,7 @@ bench-path: setup  ## from a request to its slots over real NATS, with 1,000 nod
 bench-heterogeneous: setup  ## the policies on unlike GPUs, over measured job traces
 	$(BIN)/python -m benchmarks.heterogeneous $(DATA)
 
-bench-worker: setup  ## starts, overhead, recovery and checkpoints of a worker
+bench-worker: $(BENCH)/.ready  ## starts, overhead, recovery and checkpoints of a worker
 	$(BIN)/python -m benchmarks.worker
 
 bench-cost: setup  ## money on preemptible machines, over measured traces

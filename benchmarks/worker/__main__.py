@@ -1,8 +1,9 @@
 """`python -m benchmarks.worker [PART...]` prints a table; with all parts it is also written to
-`benchmarks/results/worker.md`.
+`benchmarks/results/worker.md`, or `worker-cuda.md` where torch sees a GPU.
 
-Parts: starts, trials, speed, turns, stalls, points, kills; all when none is named. Ray's rows need
-Ray (`benchmarks/requirements.txt`); where it is missing they are left out, and the table says so.
+Parts: starts, trials, speed, turns, stalls, points, kills; all when none is named. With GPUs,
+trials and kills are left out: they want several machines here, and so is Ray. Its rows need
+`.venv-bench` (`benchmarks/requirements.txt`); where it is missing the table says so.
 """
 
 import os
@@ -15,10 +16,11 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.worker import kills, speed, starts, trials
-from benchmarks.worker.stand import Stand, stand
+from benchmarks.worker import kills, peer_ray, speed, starts, trials
+from benchmarks.worker.stand import CUDA, Stand, stand
 
-RESULT = Path(__file__).parents[1] / "results" / "worker.md"
+RESULT = Path(__file__).parents[1] / "results" / ("worker-cuda.md" if CUDA else "worker.md")
+NOT_ON_GPUS = frozenset({"trials", "kills"})
 Rows = Iterator[tuple[str, str]]
 
 
@@ -32,6 +34,8 @@ def main(wanted: Sequence[str]) -> None:
     if wanted:
         return
     machine = f"{os.cpu_count()} cores ({platform.processor() or platform.machine()})"
+    if CUDA:
+        machine += f" and {torch.cuda.device_count()} {torch.cuda.get_device_name()}"
     head = (
         f"# Worker\n`python -m benchmarks.worker` on {machine}, load {os.getloadavg()[0]:.1f} at"
         f" the end, Python {platform.python_version()}, torch {torch.__version__}. Medians, with"
@@ -44,7 +48,7 @@ def main(wanted: Sequence[str]) -> None:
 
 def _rows(folder: Path, wanted: set[str]) -> Rows:
     def on(part: str) -> bool:
-        return not wanted or part in wanted
+        return (not wanted or part in wanted) and not (CUDA and part in NOT_ON_GPUS)
 
     if on("stalls"):
         yield from _shown(speed.stalls(folder))
@@ -64,28 +68,8 @@ def _rows(folder: Path, wanted: set[str]) -> Rows:
         with stand(folder / "two", slots=1, machines=2) as two:
             yield from _shown(kills.measure(two))
         yield from _shown(kills.torchrun_restart(folder))
-    if on("starts") or on("trials"):
-        yield from _shown(_ray(folder, on))
-
-
-def _ray(folder: Path, on: Callable[[str], bool]) -> Rows:
-    try:
-        import ray
-        import ray.train
-        import ray.tune
-    except ImportError:
-        yield "Ray Train, Ray Tune", "not installed here"
-        return
-
-    os.environ["RAY_TRAIN_V2_ENABLED"] = "1"
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    try:
-        if on("trials"):
-            yield from trials.ray_tune(folder)
-        if on("starts"):
-            yield from starts.ray_train(folder)
-    finally:
-        ray.shutdown()
+    if not CUDA and (with_ray := [part for part in ("trials", "starts") if on(part)]):
+        yield from _shown(peer_ray.measure(folder, with_ray))
 
 
 def _shown(rows: Rows) -> Rows:

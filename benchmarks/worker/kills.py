@@ -8,7 +8,8 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.worker.stand import Stand, end, rows, shown, torchrun, until
+from benchmarks.worker.rows import rows, shown
+from benchmarks.worker.stand import Stand, end, torchrun, until
 
 STEPS = 20
 

@@ -13,6 +13,8 @@ from torch import nn
 FILE = sys.argv[2]
 BLOCK = 100
 """Steps."""
+CUDA = torch.cuda.is_available()
+DEVICE = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if CUDA else "cpu"
 
 
 def say(**row: object) -> None:
@@ -30,12 +32,12 @@ class Training:
 
     def __init__(self, batch: int = 32) -> None:
         torch.set_num_threads(1)
-        self.model = network()
+        self.model = network().to(DEVICE)
         self.replica: nn.Module = self.model
         if dist.is_initialized():
             self.replica = nn.parallel.DistributedDataParallel(self.model)
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01)
-        self.batch = torch.rand(batch, 1, 28, 28)
+        self.batch = torch.rand(batch, 1, 28, 28, device=DEVICE)
 
     def step(self) -> torch.Tensor:
         """One optimizer step; its loss."""
@@ -52,13 +54,13 @@ def first() -> None:
         import shoal
 
         run = shoal.init()
-        Training().step()
+        Training().step().item()
         say(rank=run.rank)
         run.report(step=1, loss=0.0)
         return
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        dist.init_process_group("gloo")
-    Training().step()
+        dist.init_process_group("nccl" if CUDA else "gloo")
+    Training().step().item()
     say(rank=int(os.environ.get("RANK", "0")))
     if dist.is_initialized():
         dist.destroy_process_group()
@@ -80,7 +82,7 @@ def speed(steps: int) -> None:
         import shoal
 
         run = shoal.init()
-    training = Training(batch=256)
+    training = Training(batch=60_000 if CUDA else 256)
     for _ in range(20):
         training.step()
     began, busy = time.perf_counter(), time.process_time()

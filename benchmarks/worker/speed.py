@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.worker.stand import Stand, rows, shown, torchrun
+from benchmarks.worker.rows import rows, shown
+from benchmarks.worker.stand import CUDA, RANKS, Stand, torchrun
 from shoal.training.saver import Figures, Saver
 
 STEPS, PAIRS = 250, 7
@@ -42,7 +43,7 @@ def overhead(stand: Stand, folder: Path) -> Iterator[tuple[str, str]]:
 def turns(stand: Stand) -> Iterator[tuple[str, str]]:
     """What a report and a question after each step cost the training process: steps that sleep,
     so that all CPU time is Shoal's, and blocks in turns, so that a busy machine does not count."""
-    for ranks in (1, 2):
+    for ranks in RANKS:
         experiment, file = stand.submit("turns", str(BLOCKS), resources={"slots_per_trial": ranks})
         stand.ended(experiment)
         row = next(row for row in rows(file) if row["rank"] == 0)
@@ -56,8 +57,9 @@ def turns(stand: Stand) -> Iterator[tuple[str, str]]:
 
 
 def stalls(folder: Path) -> Iterator[tuple[str, str]]:
-    """How long training waits for a checkpoint of 100 MB."""
-    state = {f"layer{n}": torch.rand(STATE // 40) for n in range(10)}
+    """How long training waits for a checkpoint of 100 MB, in the GPU's memory if there is one."""
+    device = "cuda" if CUDA else "cpu"
+    state = {f"layer{n}": torch.rand(STATE // 40, device=device) for n in range(10)}
     for wait in (True, False):
         found: list[Figures] = []
         saver = Saver(

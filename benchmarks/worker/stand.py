@@ -1,9 +1,7 @@
 """A platform of this machine's own for the benchmarks, and torchrun beside it."""
 
 import contextlib
-import json
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -13,13 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import torch
 
+from benchmarks.worker.rows import SCRIPT, Row
+from shoal.checkup.machine import gpus
 from shoal.client import Client
 from shoal_local.supervisor import Supervisor
 
-SCRIPT = Path(__file__).parent / "script.py"
 WAIT = 120.0
-Row = dict[str, Any]
+CUDA = torch.cuda.is_available()
+RANKS = (1, 2) if not CUDA or torch.cuda.device_count() > 1 else (1,)
+"""How many ranks are tried here."""
 
 
 @dataclass(slots=True)
@@ -62,9 +64,15 @@ class Stand:
 
 @contextlib.contextmanager
 def stand(folder: Path, *, slots: int = 2, machines: int = 1) -> Iterator[Stand]:
-    """A platform whose machines are there and warm."""
+    """A platform whose machines are there and warm; with GPUs, one machine that has them."""
     folder.mkdir(parents=True)
-    made = Supervisor(folder / "platform", slots=slots, machines=machines, min_machines=machines)
+    made = Supervisor(
+        folder / "platform",
+        slots=slots,
+        machines=machines,
+        min_machines=machines,
+        gpus=(gpus() or []) if CUDA else [],
+    )
     with made as platform, Client(platform.url, token=_token(folder)) as client:
         until(lambda: len(client.nodes()) >= machines)
         one = Stand(client, folder)
@@ -92,13 +100,6 @@ def until(found: Callable[[], Any], pause: float = 0.05) -> Any:
     raise TimeoutError
 
 
-def rows(file: Path) -> list[Row]:
-    """What a script wrote so far."""
-    if not file.exists():
-        return []
-    return [json.loads(line) for line in file.read_text().splitlines() if line.endswith("}")]
-
-
 def torchrun(file: Path, ranks: int, *arguments: str, restarts: int = 0) -> "subprocess.Popen[str]":
     """Start `script.py` as torchrun does."""
     what, *rest = arguments
@@ -120,9 +121,3 @@ def end(process: "subprocess.Popen[str]") -> None:
             child.kill()
     process.kill()
     process.wait()
-
-
-def shown(values: list[float], unit: str) -> str:
-    """Median and range."""
-    low, high = min(values), max(values)
-    return f"{statistics.median(values):.3g} {unit} ({low:.3g} to {high:.3g}, n={len(values)})"

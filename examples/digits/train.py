@@ -47,7 +47,7 @@ def main() -> None:
     hp = run.hyperparameters
     torch.manual_seed(run.seed)
     train, valid = data()
-    model = network(hp["width"], hp["dropout"], hp["activation"])
+    model = network(hp["width"], hp["dropout"], hp["activation"]).to(run.device)
     optimizer = torch.optim.SGD(
         model.parameters(), lr=hp["lr"], momentum=0.9, weight_decay=hp["weight_decay"]
     )
@@ -55,13 +55,14 @@ def main() -> None:
     parts = {"model": model, "optimizer": optimizer, "loader": loader}
     start = run.restore(**parts)
     replica = DistributedDataParallel(model) if run.world_size > 1 else model
-    images, labels = valid.tensors
+    images, labels = (tensor.to(run.device) for tensor in valid.tensors)
     for epoch in itertools.count(start):
         replica.train()
         total = 0.0
         for batch, target in loader:
             optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(replica(batch), target) * loader.weight
+            found = replica(batch.to(run.device))
+            loss = nn.functional.cross_entropy(found, target.to(run.device)) * loader.weight
             loss.backward()
             optimizer.step()
             total += loss.item()

@@ -24,6 +24,7 @@ class Trainer:
 
     def __init__(self, model: nn.Module, loader: Any, valid: Any, lr: float) -> None:
         self.model, self.loader, self.valid = model, loader, valid
+        self.device = next(model.parameters()).device
         self.optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9)
         self.callbacks: dict[str, list[Callable[[Trainer], None]]] = {"batch": [], "epoch": []}
         self.epoch, self.metrics, self.stop = 0, dict[str, float](), False
@@ -31,7 +32,8 @@ class Trainer:
     def train(self, replica: nn.Module) -> None:
         while not self.stop:
             replica.train()
-            for inputs, labels in self.loader:
+            for batch in self.loader:
+                inputs, labels = (tensor.to(self.device) for tensor in batch)
                 with self.loader.accumulate(replica):
                     loss = nn.functional.cross_entropy(replica(inputs), labels)
                     (loss * self.loader.weight).backward()
@@ -48,7 +50,7 @@ class Trainer:
     @torch.no_grad()
     def validate(self) -> float:
         self.model.eval()
-        inputs, labels = self.valid
+        inputs, labels = (tensor.to(self.device) for tensor in self.valid)
         return float((self.model(inputs).argmax(1) == labels).float().mean())
 
     def _call(self, when: str) -> None:
@@ -90,6 +92,7 @@ def main() -> None:
     labels = torch.tensor(digits.target)
     data = TensorDataset(inputs[:1347], labels[:1347])
     model = nn.Sequential(nn.Linear(64, hp["width"]), nn.ReLU(), nn.Linear(hp["width"], 10))
+    model.to(run.device)
     loader = run.loader(data, hp["batch"], max_batch=hp["max_batch"])
     trainer = Trainer(model, loader, (inputs[1347:], labels[1347:]), hp["lr"])
     attach(run, trainer)

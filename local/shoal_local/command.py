@@ -10,6 +10,7 @@ from typing import Annotated
 import psutil
 import typer
 
+from shoal.checkup.machine import gpus
 from shoal_local import interrupt, state
 from shoal_local.supervisor import StartError, Supervisor
 
@@ -17,9 +18,18 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 StateDir = Annotated[
     Path | None, typer.Option(help="Where everything is kept; ~/.shoal/platform by default.")
 ]
-SLOTS = max(1, (os.cpu_count() or 2) // 2)
-Slots = Annotated[int, typer.Option(min=1, help="Slots of each machine.")]
-Machines = Annotated[int, typer.Option(min=1, help="Machines that the pool may grow to.")]
+CORES = max(1, (os.cpu_count() or 2) // 2)
+Slots = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="CPU slots of each machine. Left out: one machine that has this one's GPUs, or half"
+        " of its cores where there is none.",
+    ),
+]
+Machines = Annotated[
+    int, typer.Option(min=1, help="Machines that the pool may grow to; not for GPUs.")
+]
 
 
 def main() -> None:
@@ -43,7 +53,7 @@ def main() -> None:
 def up(
     state_dir: StateDir = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of the gateway.")] = 8080,
-    slots: Slots = SLOTS,
+    slots: Slots = None,
     machines: Machines = 2,
     idle: Annotated[float, typer.Option(min=0, help="Seconds until an idle machine ends.")] = 60,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Go to the background.")] = False,
@@ -56,16 +66,21 @@ def up(
     if detach:
         _detach(folder, port, slots, machines, idle)
         return
-    with Supervisor(folder, slots=slots, machines=machines, idle=idle, port=port) as platform:
-        typer.echo(f"Shoal runs at {platform.url} (files: {folder}). Ctrl-C ends it.")
+    found = (gpus() or []) if slots is None else []
+    with Supervisor(
+        folder, slots=slots or CORES, machines=machines, gpus=found, idle=idle, port=port
+    ) as platform:
+        offer = f", with {len(found)} GPUs" if found else ""
+        typer.echo(f"Shoal runs at {platform.url}{offer} (files: {folder}). Ctrl-C ends it.")
         interrupt.wait()
 
 
-def _detach(folder: Path, port: int, slots: int, machines: int, idle: float) -> None:
+def _detach(folder: Path, port: int, slots: int | None, machines: int, idle: float) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     command = [
         sys.executable, "-m", "shoal_local", "up", "--state-dir", str(folder), "--port", str(port),
-        "--slots", str(slots), "--machines", str(machines), "--idle", str(idle),
+        *(() if slots is None else ("--slots", str(slots))),
+        "--machines", str(machines), "--idle", str(idle),
     ]  # fmt: skip
     with (folder / "up.log").open("ab") as log:
         process = subprocess.Popen(

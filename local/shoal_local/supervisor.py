@@ -9,11 +9,13 @@ import contextlib
 import ctypes
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,6 +48,9 @@ class Supervisor:
     slots: int = 2
     machines: int = 2
     min_machines: int = 0
+    gpus: Sequence[str] = ()
+    """This machine's GPUs, by their names, which are the slots of the one machine of the pool; with
+    none, `slots` are shares of the CPU."""
     idle: float = 60.0
     port: int = 0
     url: str = ""
@@ -103,13 +108,16 @@ class Supervisor:
         )
 
     def _pool(self) -> dict[str, object]:
+        pool = {"name": "default", "driver": "local", "max_idle_period": self.idle}
+        if self.gpus:  # they are this machine's, so there is one, which stays
+            model = re.sub(r"[^a-z0-9]+", "-", self.gpus[0].lower())
+            kind = {"machine_type": "local", "gpu": model, "gpu_count": len(self.gpus)}
+            return {**pool, "kinds": [kind], "min_instances": 1, "max_instances": 1}
         return {
-            "name": "default",
-            "driver": "local",
+            **pool,
             "min_instances": self.min_machines,
             "max_instances": self.machines,
             "slots_per_instance": self.slots,
-            "max_idle_period": self.idle,
         }
 
     def _launch(self, child: Child, quick_ends: int = 0) -> None:

@@ -86,8 +86,9 @@ def _prices(settings: Settings, pools: Sequence[Pool]) -> Prices:
 
 def _drivers(settings: Settings, pools: Sequence[Pool]) -> dict[str, Driver]:
     """Drivers by name: those that the pools need, and the local one, which costs nothing."""
+    gpus = {kind.name for pool in pools for kind in pool.kinds if kind.gpu}
     found: dict[str, Driver] = {
-        "local": LocalDriver(settings.state_dir, settings.nats_url, environment())
+        "local": LocalDriver(settings.state_dir, settings.nats_url, environment(), gpus=gpus)
     }
     for pool in pools:
         if pool.ssh is not None and "ssh" not in found:

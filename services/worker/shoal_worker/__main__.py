@@ -7,7 +7,7 @@ import secrets
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from shoal_bus.host import Host, Input
 from shoal_bus.sealing import Seal
 from shoal_bus.service import run_service
 from shoal_contract import subjects
-from shoal_contract.events import Heartbeat, NodeJoined, NodeRemoved
+from shoal_contract.events import Heartbeat, NodeJoined, NodeRemoved, Slot
 from shoal_contract.events.run import PREEMPTED
 from shoal_worker.core.decider import WorkerDecider
 from shoal_worker.core.messages import DrainRequested
@@ -43,17 +43,19 @@ HEARTBEAT = 1.0
 """Seconds between signs of life."""
 
 
-async def main(settings: Settings) -> None:
+async def main(settings: Settings, slots: Sequence[Slot]) -> None:
     """Run what is ordered, until told to leave."""
     state_dir = settings.state_dir.resolve()
     state_dir.mkdir(parents=True, exist_ok=True)
     if settings.instance_id is None or settings.nic != network.LOOPBACK:
         isolation.hide()  # but from the platform of one machine, which looks for its workers
-    while await _live(settings, state_dir, secrets.token_hex(4)):
+    while await _live(settings, slots, state_dir, secrets.token_hex(4)):
         log.warning("the scheduler had given this node up; its runs are killed, it joins anew")
 
 
-async def _live(settings: Settings, state_dir: Path, incarnation: str) -> bool:
+async def _live(
+    settings: Settings, slots: Sequence[Slot], state_dir: Path, incarnation: str
+) -> bool:
     """One incarnation, from joining to its end; whether another is to follow."""
     place = BusSettings(
         nats_url=settings.nats_url,
@@ -62,7 +64,6 @@ async def _live(settings: Settings, state_dir: Path, incarnation: str) -> bool:
         token=settings.token,
     )
     bus = await Bus.connect(place)
-    slots = devices.slots(settings.slots)
     env = {
         "PATH": os.pathsep.join((os.path.dirname(sys.executable), settings.path)),
         "HOME": settings.home,
@@ -213,6 +214,7 @@ if __name__ == "__main__":
     try:
         found = located(Settings())
         found.token  # noqa: B018 - to fail at once
-    except (network.NetworkError, OSError) as error:
+        offer = devices.slots(found.slots, found.devices)
+    except (network.NetworkError, devices.NoGpuError, OSError) as error:
         sys.exit(f"shoal_worker: {error}")
-    run_service(lambda: main(found), "worker", found.node_id)
+    run_service(lambda: main(found, offer), "worker", found.node_id)

@@ -1,6 +1,7 @@
 """The worker's settings, from the environment."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -23,7 +24,9 @@ class Settings(BaseSettings):
     labels: dict[str, str] = Field(default_factory=dict)
     """What its operators say of it, as JSON, e.g. `{"rack": "b7"}`; experiments can ask for it."""
     slots: int = Field(default=0, ge=0)
-    """CPU slots to offer; 0: one for each GPU, or for each core if there is none."""
+    """Slots to offer; 0: one for each GPU, or for each core if there is none."""
+    devices: Literal["auto", "cuda", "cpu"] = "auto"
+    """What slots are. auto: GPUs if NVIDIA's driver shows any, else shares of the CPU."""
     host: str = ""
     """Address at which other machines reach this one's ranks; empty: `nic`'s, or 127.0.0.1."""
     nic: str = ""

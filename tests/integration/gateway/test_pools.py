@@ -4,7 +4,7 @@ nothing, and the commands that people use."""
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,10 @@ async def machines(
     """A provisioner of one pool; what it gives starts the service anew."""
     idle = [sys.executable, "-c", "import time; time.sleep(600)"]
 
-    def driver(state_dir: Path, url: str, inherited: dict[str, str]) -> LocalDriver:
-        return LocalDriver(state_dir, url, inherited, idle)
+    def driver(
+        state_dir: Path, url: str, inherited: dict[str, str], gpus: Collection[str] = ()
+    ) -> LocalDriver:
+        return LocalDriver(state_dir, url, inherited, idle, gpus=gpus)
 
     monkeypatch.setattr(provisioner, "LocalDriver", driver)
     settings = Settings(nats_url=nats_url, replica="provisioner-t", state_dir=tmp_path / "local")

@@ -61,6 +61,7 @@ async def test_a_machine_starts_once_outlives_its_provisioner_and_ends(machines)
         "SHOAL_INSTANCE_ID": "p-0",
         "SHOAL_POOL": "p",
         "SHOAL_SLOTS": "3",
+        "SHOAL_DEVICES": "cpu",
         "SHOAL_STATE_DIR": str(machines / "machines" / "p-0"),
     }
     pid = about(machines)["pid"]

@@ -62,7 +62,8 @@ async def test_a_worker_gets_its_settings_and_its_token(tmp_path):
         "SHOAL_NATS_TOKEN": "t0ken",
         "SHOAL_METADATA_URL": env.split("SHOAL_METADATA_URL=")[1].split()[0],
         "SHOAL_POOL": "p",
-        "SHOAL_SLOTS": "0",
+        "SHOAL_SLOTS": "1",
+        "SHOAL_DEVICES": "cuda",
         "SHOAL_STATE_DIR": str(tmp_path / "state"),
     }
     assert stat.S_IMODE((tmp_path / "shoal-worker.env").stat().st_mode) == 0o600

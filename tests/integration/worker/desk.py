@@ -77,7 +77,8 @@ class Desk:
         env = {
             "PATH": os.environ["PATH"], "HOME": str(self.folder), "SHOAL_NODE_ID": "n",
             "SHOAL_NATS_URL": self.bus.settings.nats_url, "SHOAL_SLOTS": "2",
-            "SHOAL_STATE_DIR": str(self.folder / "state"), "SHOAL_NOTICE": "10", **settings,
+            "SHOAL_STATE_DIR": str(self.folder / "state"), "SHOAL_NOTICE": "10",
+            "SHOAL_DEVICES": "cpu", **settings,
         }  # fmt: skip
         self.worker = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "shoal_worker", env=env, cwd=self.folder

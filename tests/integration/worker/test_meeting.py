@@ -12,7 +12,7 @@ AGREE = """
 import shoal
 from shoal.training import ranks
 run = shoal.init()
-print(run.rank, ranks.anyone(run.rank == 1), ranks.gather(run.rank))
+print(run.rank, ranks.agree(run.rank == 1, 5 - run.rank), ranks.gather(run.rank))
 """
 ALONE = """
 import datetime, shoal
@@ -37,7 +37,7 @@ def rank(folder: Path, code: str, rank: int, port: int, **more: str) -> "subproc
 def test_two_ranks_agree(tmp_path: Path) -> None:
     port = free_ports(1)[0]
     found = [p.communicate(timeout=60) for p in [rank(tmp_path, AGREE, r, port) for r in (0, 1)]]
-    assert [out.strip() for out, _ in found] == ["0 True [0, 1]", "1 True [0, 1]"], found
+    assert [out.strip() for out, _ in found] == ["0 (True, 4) [0, 1]", "1 (True, 4) [0, 1]"], found
 
 
 def test_a_rank_that_waits_in_vain_says_where(tmp_path: Path) -> None:

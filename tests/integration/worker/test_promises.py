@@ -29,10 +29,12 @@ run.checkpoint(step=1, model=torch.nn.Linear(1, 1))
 print("heard", heard)
 """
 STEPS = """
-import time, shoal
+import os, time, shoal
 run = shoal.init()
 for step in range(1, 61):
     run.report(step=step, loss=1.0 / step)
+    while step == 5 and not os.path.exists(os.environ.get("GO", "/")):
+        time.sleep(0.005)
     if step % 10 == 0:
         run.report(step=step, acc=step / 100)
     time.sleep(0.02)
@@ -87,10 +89,14 @@ async def test_a_notice_is_heard_at_once_by_all_ranks_wherever_they_are(desk: De
 async def test_a_worker_that_hangs_does_not_stop_training(desk: Desk) -> None:
     """Everything that was reported meanwhile arrives, once and in order."""
     await desk.begin()
-    order = await desk.start("e-0", bundle=desk.code(STEPS), target=1000)
+    go = desk.folder / "go"
+    order = await desk.start(
+        "e-0", bundle=desk.code(STEPS), target=1000, environment={"GO": str(go)}
+    )
     await desk.find(ev.TrainingReported)
     assert desk.worker is not None
     desk.worker.send_signal(signal.SIGSTOP)
+    go.touch()
     logs = desk.folder / "state" / "runs" / order.run_id / "logs" / "rank-0.stdout"
     await until(lambda: b"done" in logs.read_bytes())
     desk.worker.send_signal(signal.SIGCONT)

@@ -29,9 +29,9 @@ print(json.dumps(found))
 def machine(home: Path, port: int = 8080, *, up: bool = False) -> Iterator[Finding]:
     """Findings on this machine. `up`: whether a platform runs here and has the port."""
     yield python(sys.version_info[:3])
-    gpus = nvml()
-    yield gpus_seen(gpus)
-    yield torch(gpus or 0)
+    found = gpus()
+    yield gpus_seen(found)
+    yield torch(len(found or ()))
     yield disk(home)
     if not up:
         yield free_port(port)
@@ -46,24 +46,25 @@ def python(version: tuple[int, ...]) -> Finding:
     return ok("Python", f"{words} on {platform.system()} ({platform.machine()})")
 
 
-def nvml() -> int | None:
-    """How many GPUs NVIDIA's driver tells of; None: there is no such driver."""
+def gpus() -> list[str] | None:
+    """What NVIDIA's driver calls this machine's GPUs; None: there is no such driver."""
     if find_spec("pynvml") is None:
         return None
     import pynvml
 
     try:
         pynvml.nvmlInit()
-        return int(pynvml.nvmlDeviceGetCount())
+        handles = map(pynvml.nvmlDeviceGetHandleByIndex, range(pynvml.nvmlDeviceGetCount()))
+        return [str(pynvml.nvmlDeviceGetName(handle)) for handle in handles]
     except pynvml.NVMLError:
         return None
 
 
-def gpus_seen(gpus: int | None) -> Finding:
+def gpus_seen(found: list[str] | None) -> Finding:
     """What the driver tells."""
-    if gpus is None:
+    if found is None:
         return ok("GPUs", "no NVIDIA driver here: slots are shares of the CPU")
-    return ok("GPUs", f"the driver tells of {gpus}")
+    return ok("GPUs", f"the driver tells of {len(found)}: {', '.join(sorted(set(found)))}")
 
 
 def torch(gpus: int) -> Finding:

@@ -19,7 +19,12 @@ def add(app: typer.Typer) -> None:
 def up(
     state_dir: Annotated[Path | None, typer.Option(help="Where everything is kept.")] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of the gateway.")] = 8080,
-    slots: Annotated[int | None, typer.Option(min=1, help="Slots of each machine.")] = None,
+    slots: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="CPU slots of each machine. Left out: this machine's GPUs, if any."
+        ),
+    ] = None,
     machines: Annotated[int | None, typer.Option(min=1, help="Most machines.")] = None,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Go to the background.")] = False,
 ) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 
 def random_state() -> dict[str, Any]:
-    """This process's random states: Python's, NumPy's and torch's (CUDA's too)."""
+    """This process's random states: Python's, NumPy's and torch's (its GPU's too, if it used it;
+    a look at the others would take memory of each)."""
     import torch
 
     version, words, gauss = random.getstate()
@@ -21,8 +22,8 @@ def random_state() -> dict[str, Any]:
 
         name, keys, pos, has_gauss, cached = np.random.get_state(legacy=True)
         state["numpy"] = [name, [int(k) for k in keys], int(pos), int(has_gauss), float(cached)]
-    if torch.cuda.is_available():
-        state["cuda"] = torch.cuda.get_rng_state_all()
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        state["cuda"] = torch.cuda.get_rng_state()
     return state
 
 
@@ -39,4 +40,4 @@ def restore_random_state(state: Mapping[str, Any]) -> None:
         np.random.set_state((name, np.array(keys, dtype=np.uint32), pos, has_gauss, cached))
     torch.set_rng_state(state["torch"])
     if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"])
+        torch.cuda.set_rng_state(state["cuda"])

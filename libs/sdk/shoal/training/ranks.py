@@ -84,16 +84,18 @@ def _part() -> None:
         dist.destroy_process_group()
 
 
-def anyone(flag: bool) -> bool:
-    """Whether `flag` is true on any rank; the same answer on all. Every rank must call it."""
+def agree(flag: bool, calls: int) -> tuple[bool, int]:
+    """Whether `flag` is true on any rank, and the least `calls`; the same answer on all. Every rank
+    must call it."""
     import torch
     import torch.distributed as dist
 
     if not dist.is_initialized():
-        return flag
-    tensor = torch.full((1,), int(flag), device=_device())
+        return flag, calls
+    tensor = torch.tensor([int(flag), -calls], device=_device())
     dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
-    return bool(tensor.item())
+    told, fewest = tensor.tolist()
+    return bool(told), -fewest
 
 
 @functools.cache

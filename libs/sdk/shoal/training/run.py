@@ -15,6 +15,7 @@ from shoal.training.data import Loader
 from shoal.training.line import WAITING, Line
 from shoal.training.notice import Notice
 from shoal.training.outbox import ClosedError, Outbox, Said
+from shoal.training.pace import Pace
 from shoal_contract.events import Checkpoint
 from shoal_contract.line import SOCKET_VARIABLE, TOKEN_VARIABLE, Welcome
 from shoal_contract.states import StopReason
@@ -51,6 +52,7 @@ class Run:
         self._sequence = itertools.count(1)
         self._notice: Notice | None = None
         self._signalled = False
+        self._pace = Pace()
         if line is not None:
             self._outbox = Outbox(line.report, line.saved)
             self._notice = Notice(line, rank, target)
@@ -86,6 +88,13 @@ class Run:
         _hear_sigterm(run)
         atexit.register(run._leave)
         return run
+
+    @property
+    def device(self) -> Any:
+        """Where this rank trains, as torch.device: its GPU if it has one, else the CPU."""
+        import torch
+
+        return torch.device(f"cuda:{self.local_rank}" if torch.cuda.is_available() else "cpu")
 
     @property
     def target(self) -> int:
@@ -202,13 +211,18 @@ class Run:
     def should_stop(self) -> bool:
         """Whether to leave now: told to, or trained in full. Every rank must call it, equally
         often, and all get the same answer; it may be called after each batch, and in warm-up and
-        evaluation. At the target it waits for the searcher's word. With several ranks each call
-        is one all-reduce of a number."""
+        evaluation. At the target it waits for the searcher's word. Several ranks agree by an
+        all-reduce of two numbers; where calls come faster than every 0.1 s, not in each of them
+        (`Pace`)."""
         if self.world_size == 1:
             return self._told_to_stop()
+        if not self._pace.call(time.monotonic(), self._time):
+            return False
         from shoal.training import ranks
 
-        return ranks.anyone(self._told_to_stop())
+        told, calls = ranks.agree(self._told_to_stop(), self._pace.wish(self.target))
+        self._pace.agreed(calls)
+        return told
 
     def _told_to_stop(self) -> bool:
         if self._line is None or self._notice is None:

@@ -14,15 +14,17 @@ class Snapshots:
 
     def __init__(self) -> None:
         self._buffers: dict[tuple[Any, ...], Any] = {}
+        self._gpus: set[Any] = set()
 
     def take(self, state: Any) -> Any:
         """The same structure with every tensor copied to the CPU, and plain values copied."""
         import torch
 
         used: dict[tuple[Any, ...], Any] = {}
+        self._gpus.clear()
         taken = self._copy(state, (), used, {})
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
+        for gpu in self._gpus:  # their copies may be going on
+            torch.cuda.synchronize(gpu)
         self._buffers = used
         return taken
 
@@ -50,6 +52,8 @@ class Snapshots:
     def _tensor(self, value: Any, place: tuple[Any, ...]) -> Any:
         import torch
 
+        if value.is_cuda:
+            self._gpus.add(value.device)
         buffer = self._buffers.get(place)
         if (
             buffer is None

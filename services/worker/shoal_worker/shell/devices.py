@@ -1,6 +1,7 @@
 """What this machine has to offer: its GPUs by NVML, or shares of its CPU, and free ports."""
 
 import contextlib
+import logging
 import os
 import random
 import socket
@@ -9,18 +10,28 @@ from types import ModuleType
 from shoal_contract.events import Slot
 from shoal_worker.shell.nvml import nvml
 
+log = logging.getLogger(__name__)
+
 PORTS = range(20000, 32000)
 """Below the range from which Linux takes ports for outgoing connections."""
 
 
-def slots(cpu_slots: int) -> list[Slot]:
-    """`cpu_slots` shares of the CPU; with 0, every GPU, or a share for each core if none is."""
-    if cpu_slots == 0:
-        found = _gpus()
-        if found:
-            return found
-        cpu_slots = len(os.sched_getaffinity(0))
-    return [Slot(number=n, kind="cpu", model="cpu") for n in range(cpu_slots)]
+class NoGpuError(RuntimeError):
+    """There is no GPU where there should be."""
+
+
+def slots(count: int = 0, devices: str = "auto") -> list[Slot]:
+    """`count` slots of this machine, or all with 0: GPUs (`cuda`), shares of the CPU (`cpu`), or
+    GPUs if there are any (`auto`). Raises NoGpuError."""
+    found = _gpus() if devices != "cpu" else []
+    if found:
+        if len(found) < count:
+            log.warning("%d slots are asked for, NVIDIA's driver shows %d GPUs", count, len(found))
+        return found[: count or None]
+    if devices == "cuda":
+        raise NoGpuError("NVIDIA's driver shows no GPU (SHOAL_DEVICES=cuda): see nvidia-smi")
+    every = count or len(os.sched_getaffinity(0))
+    return [Slot(number=n, kind="cpu", model="cpu") for n in range(every)]
 
 
 def _gpus() -> list[Slot]:

@@ -10,7 +10,7 @@ import atexit
 import contextlib
 import ctypes
 import gc
-import importlib
+import importlib.util
 import json
 import os
 import runpy
@@ -22,6 +22,7 @@ import threading
 import traceback
 import weakref
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from shoal_worker.shell.isolation import confine
@@ -34,6 +35,10 @@ PRELOAD = (
 )  # fmt: skip
 
 
+DRIVER = "/dev/nvidiactl"
+"""Is there where NVIDIA's driver is."""
+
+
 def main() -> None:
     """Serve until the socket closes."""
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -43,6 +48,8 @@ def main() -> None:
     for name in (*PRELOAD, *filter(None, sys.argv[2].split(","))):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    if os.path.exists(DRIVER):
+        _open_cudnn()
     for finalizer in list(weakref.finalize._registry):  # type: ignore[attr-defined]
         finalizer.atexit = False  # torch's 174 take a rank's end 90 ms, and free what dies anyway
     gc.collect()
@@ -60,6 +67,17 @@ def main() -> None:
         pass  # the worker is gone
     finally:
         _kill_all(children)
+
+
+def _open_cudnn() -> None:
+    """Open the libraries that cuDNN would open at the first convolution of each rank. That alone
+    does nothing on a GPU."""
+    with contextlib.suppress(ImportError):
+        found = importlib.util.find_spec("nvidia.cudnn")
+        for folder in (found.submodule_search_locations or ()) if found else ():
+            for file in sorted(Path(folder, "lib").glob("libcudnn_*.so.*")):
+                with contextlib.suppress(OSError):
+                    ctypes.CDLL(str(file))
 
 
 def _serve(

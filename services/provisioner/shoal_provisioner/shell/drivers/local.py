@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,18 +27,21 @@ class LocalDriver:
     command: list[str] = field(default_factory=lambda: [sys.executable, "-m", "shoal_worker"])
 
     poll: float = 0.5
+    gpus: Collection[str] = ()
+    """Kinds of machine that have this machine's GPUs; others have shares of its CPU."""
 
     async def start(self, orders: Sequence[Order]) -> dict[str, StartError]:
         """Start workers."""
         failed: dict[str, StartError] = {}
         for order in orders:
             try:
-                await self._start(order.pool, order.instance_id, order.slots)
+                await self._start(order)
             except StartError as error:
                 failed[order.instance_id] = error
         return failed
 
-    async def _start(self, pool: str, instance_id: str, slots: int) -> None:
+    async def _start(self, order: Order) -> None:
+        pool, instance_id = order.pool, order.instance_id
         folder = self.state_dir / "machines" / instance_id
         if (folder / "machine.json").exists():
             if self._process(instance_id) is None:
@@ -53,7 +56,8 @@ class LocalDriver:
             "SHOAL_NODE_ID": instance_id,
             "SHOAL_INSTANCE_ID": instance_id,
             "SHOAL_POOL": pool,
-            "SHOAL_SLOTS": str(slots),
+            "SHOAL_SLOTS": str(order.slots),
+            "SHOAL_DEVICES": "cuda" if order.kind in self.gpus else "cpu",
             "SHOAL_STATE_DIR": str(folder),
         }
         try:

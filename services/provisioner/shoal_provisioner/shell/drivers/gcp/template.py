@@ -35,6 +35,7 @@ SHOAL_NATS_TOKEN=$join
 SHOAL_METADATA_URL=http://$host
 SHOAL_POOL={pool}
 SHOAL_SLOTS={slots}
+SHOAL_DEVICES={devices}
 SHOAL_STATE_DIR=$state
 END
 mkdir -p "$state"
@@ -68,7 +69,8 @@ def start_script(cluster: str, pool: Pool, kind: Kind) -> str:
     return _SCRIPT.format(
         cluster=cluster,
         pool=pool.name,
-        slots=0 if kind.gpu else pool.slots_of(kind),  # 0: one for each GPU
+        slots=pool.slots_of(kind),
+        devices="cuda" if kind.gpu else "cpu",
         python=python,
         token=token,
     )
