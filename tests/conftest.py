@@ -40,7 +40,9 @@ def wait_for_port(port: int, process: "subprocess.Popen[bytes]") -> None:
 class NatsServer:
     """A nats-server that can be stopped and started again on the same port and store."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, access: str = "") -> None:
+        """`access`: what the server's config says of accounts and users."""
+        folder.mkdir(exist_ok=True)
         self.port = free_port()
         self.url = f"nats://127.0.0.1:{self.port}"
         self._config = folder / "nats.conf"
@@ -48,7 +50,7 @@ class NatsServer:
         self._config.write_text(
             f'listen: "127.0.0.1:{self.port}"\n'
             f'jetstream {{ store_dir: "{folder / "js"}", sync_interval: always,'
-            " max_memory_store: 64MB, max_file_store: 1GB }\n"
+            f" max_memory_store: 64MB, max_file_store: 1GB }}\n{access}\n"
         )
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -82,9 +84,7 @@ class NatsServer:
 @pytest.fixture
 def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
     """A NATS server of this test's own, which it may stop, kill and start."""
-    folder = tmp_path / "nats"
-    folder.mkdir()
-    server = NatsServer(folder)
+    server = NatsServer(tmp_path / "nats")
     server.start()
     yield server
     server.kill()

@@ -6,6 +6,7 @@ Needs `mlflow` in the environment whose Python is given; it is no dependency of 
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -34,17 +35,19 @@ began = time.perf_counter()
 for step in range(singles):
     client.log_metric(run, "single", 1.0, now, step)
 single = time.perf_counter() - began
-began = time.perf_counter()
+began, own = time.perf_counter(), time.process_time()
 for batch in range(batches):
     points = [Metric(f"m{n % 10}", 1.0, now, batch * 100 + n // 10) for n in range(1000)]
     client.log_batch(run, points)
 batch = time.perf_counter() - began
+busy = (time.process_time() - own) / batch
 began = time.perf_counter()
 for _ in range(reads):
     found = client.get_metric_history(run, "m0")
 read = (time.perf_counter() - began) / reads
 assert len(found) == batches * 100, len(found)
-print(json.dumps({"single": singles / single, "batch": 1000 * batches / batch, "read": read}))
+rates = {"single": singles / single, "batch": 1000 * batches / batch, "read": read, "busy": busy}
+print(json.dumps(rates))
 """
 
 
@@ -58,6 +61,8 @@ class Tracking:
     """Points/s, 1,000 a request."""
     read: float
     """Seconds to read a history of `BATCHES` x 100 points."""
+    busy: float
+    """The part of the time of batches in which the client itself computed."""
 
 
 @contextlib.contextmanager
@@ -84,9 +89,11 @@ def server(python: str, folder: Path) -> Iterator[str]:
             time.sleep(0.2)
         yield url
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, 15)
-        process.wait(20)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(10)
 
 
 def measure(python: str, url: str, token: str = "") -> Tracking:

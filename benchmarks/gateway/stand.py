@@ -56,6 +56,7 @@ def stand(folder: Path, *, synced: bool = True, **env: str) -> Iterator[Stand]:
     gateway = servers.services(
         folder,
         nats_url=nats_url,
+        feed_url="",
         redis_url=redis_url,
         gateway_port=ports[2],
         pools=folder / "none.yaml",

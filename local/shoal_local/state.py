@@ -3,8 +3,10 @@
 import json
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
+import nkeys
 import psutil
 from pydantic import BaseModel
 
@@ -15,6 +17,8 @@ class PlatformState(BaseModel, frozen=True):
     url: str
     """The gateway's address."""
     nats_url: str
+    feed_url: str = ""
+    """Where people subscribe to events, with their tokens."""
     pid: int
     """The supervisor."""
     create_time: float
@@ -55,12 +59,29 @@ def forget(pid: int) -> None:
 
 
 def secret_key(state_dir: Path) -> str:
-    """The key of the platform in a folder, drawn at its first start; only its user can read it."""
-    file = state_dir / "secret.key"
+    """The key of the platform in a folder."""
+    return _kept(state_dir / "secret.key", lambda: secrets.token_urlsafe(48))
+
+
+def feed_key(state_dir: Path) -> str:
+    """The seed of the account key with which its gateway says who may read the feed."""
+    raw = secrets.token_bytes(32)
+    return _kept(
+        state_dir / "feed.key", lambda: nkeys.encode_seed(raw, nkeys.PREFIX_BYTE_ACCOUNT).decode()
+    )
+
+
+def feed_password(state_dir: Path) -> str:
+    """What the gateway itself shows the feed's server."""
+    return _kept(state_dir / "feed.password", lambda: f"p{secrets.token_hex(24)}")
+
+
+def _kept(file: Path, draw: Callable[[], str]) -> str:
+    """A secret, drawn at the platform's first start; only its user can read it."""
     if not file.exists():
-        draft = state_dir / f"secret.key.{os.getpid()}"
+        draft = file.with_name(f"{file.name}.{os.getpid()}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-            out.write(secrets.token_urlsafe(48))
+            out.write(draw())
         draft.replace(file)
     return file.read_text()
 

@@ -24,6 +24,7 @@ import psutil
 from shoal_local import servers, state
 from shoal_local.servers import Child
 
+SERVERS = ("nats", "feed", "redis")
 STOP_GRACE = 10.0
 """Seconds that children get to end by themselves."""
 
@@ -55,6 +56,7 @@ class Supervisor:
     port: int = 0
     url: str = ""
     nats_url: str = ""
+    feed_url: str = ""
     _running: dict[str, _Running] = field(default_factory=dict)
     _stopping: threading.Event = field(default_factory=threading.Event)
     _watcher: threading.Thread | None = None
@@ -75,19 +77,22 @@ class Supervisor:
         self.state_dir.mkdir(parents=True, exist_ok=True)
         (self.state_dir / "logs").mkdir(exist_ok=True)
         end_machines(self.state_dir)  # of a platform that was killed without a chance to end
-        nats_port, redis_port, other = servers.free_ports(3)
+        nats_port, feed_port, redis_port, other = servers.free_ports(4)
         gateway_port = self.port or other
         self.nats_url = f"nats://127.0.0.1:{nats_port}"
+        self.feed_url = f"nats://127.0.0.1:{feed_port}"
         self.url = f"http://127.0.0.1:{gateway_port}"
         pools = self.state_dir / "pools.json"
         pools.write_text(json.dumps([self._pool()], indent=1))
         self._launch(servers.nats(self.state_dir, nats_port))
+        self._launch(servers.feed(self.state_dir, feed_port))
         self._launch(servers.redis(self.state_dir, redis_port))
         for name in ("nats", "redis"):
             self._await_port(name)
         for child in servers.services(
             self.state_dir,
             nats_url=self.nats_url,
+            feed_url=self.feed_url,
             redis_url=f"redis://127.0.0.1:{redis_port}/0",
             gateway_port=gateway_port,
             pools=pools,
@@ -101,6 +106,7 @@ class Supervisor:
             state.PlatformState(
                 url=self.url,
                 nats_url=self.nats_url,
+                feed_url=self.feed_url,
                 pid=own.pid,
                 create_time=own.create_time(),
                 state_dir=str(self.state_dir),
@@ -167,10 +173,10 @@ class Supervisor:
         """End everything: services first, then machines, then the servers."""
         self._stopping.set()
         with self._lock:
-            order = [n for n in self._running if n not in ("nats", "redis")]
+            order = [n for n in self._running if n not in SERVERS]
             _end([self._running[n].process for n in order])
             end_machines(self.state_dir)
-            _end([r.process for n, r in self._running.items() if n in ("nats", "redis")])
+            _end([r.process for n, r in self._running.items() if n in SERVERS])
             self._running.clear()
         state.forget(os.getpid())
 

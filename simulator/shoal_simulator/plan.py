@@ -4,16 +4,15 @@ The cluster is told to the scheduler's core as events, the pass is its decision 
 without slots are served apart: each node offers them as many places as it may hold.
 """
 
-import json
 from itertools import count
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shoal_contract.events import (
     AllocationGranted,
+    AllocationProgressed,
     AllocationQueued,
     AllocationReleasing,
     Event,
@@ -30,83 +29,7 @@ from shoal_scheduler.core.decider import SchedulerDecider
 from shoal_scheduler.core.explain import explain
 from shoal_scheduler.core.pools import PoolConfig, Pools
 from shoal_scheduler.core.state import State
-
-
-class PlanError(ValueError):
-    """A scenario that cannot be read or contradicts itself. The text says what to mend."""
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Node(_Part):
-    """A machine."""
-
-    id: str
-    slots: int = Field(ge=0)
-    gpu: str = "V100"
-    max_cpu_tasks: int = Field(default=100, ge=0)
-    enabled: bool = True
-
-
-class Group(_Part):
-    """An experiment."""
-
-    id: str
-    weight: float = Field(default=1, gt=0)
-    max_slots: int | None = Field(default=None, ge=1)
-    priority: int = Field(default=42, ge=1, le=99)
-
-
-class Work(_Part):
-    """A task that waits, or runs `on` nodes."""
-
-    id: str
-    group: str | None = None
-    slots: int = Field(ge=0)
-    submitted: float | None = None
-    on: dict[str, int] | None = None
-    preemptible: bool = True
-    avoid: list[str] = Field(default_factory=list)
-    gpu: str | None = None
-    single_node: bool = False
-
-
-class Scenario(BaseModel):
-    """One cluster at one moment. What is not named here is not read."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    policy: Literal["fifo", "fair_share", "priority"] = "fifo"
-    fit: Literal["best", "worst"] = "best"
-    preemption: bool = True
-    nodes: list[Node]
-    groups: list[Group] = Field(default_factory=list)
-    tasks: list[Work] = Field(default_factory=list)
-
-
-class Answer(BaseModel):
-    """What one pass decides."""
-
-    allocate: dict[str, dict[str, int]]
-    """Task that starts to node to slots."""
-    release: list[str]
-    """Tasks that must yield."""
-    pending: dict[str, str]
-    """Task to why it waits."""
-
-
-def read(path: Path) -> Scenario:
-    """A scenario file. Raises PlanError."""
-    try:
-        return Scenario.model_validate_json(path.read_text())
-    except OSError as error:
-        raise PlanError(f"{path} cannot be read: {error.strerror or error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise PlanError(f"{path}: {place}: {first['msg']}") from error
+from shoal_simulator.scenario import Answer, Node, PlanError, Scenario, Work, read, sound, to_json
 
 
 def plan(scenario: Scenario) -> Answer:
@@ -122,7 +45,7 @@ class _Cluster:
     """The scenario as the core's state. Ids are numbers there: people's may be any text."""
 
     def __init__(self, scenario: Scenario) -> None:
-        _sound(scenario)
+        sound(scenario)
         self.scenario = scenario
         gpu = PoolConfig(
             policy=scenario.policy, fit=scenario.fit, preemption=scenario.preemption, min_run=0
@@ -221,7 +144,7 @@ class _Cluster:
                 experiment_id=experiment,
                 allocation_id=name,
                 trial_id=name,
-                task=_task(experiment, name),
+                task=_task(experiment, name, task.steps),
                 resources=resources,
                 at=self._submitted(number),
             )
@@ -251,6 +174,25 @@ class _Cluster:
                 at=self._submitted(number),
             )
         )
+        self._progress(number, task)
+
+    def _progress(self, number: int, task: Work) -> None:
+        """What is known of how one that runs comes along."""
+        if task.speed is None and task.unsaved is None and not task.step:
+            return
+        allocation = self.state.allocations[f"t-{number}"]
+        self._tell(
+            AllocationProgressed(
+                experiment_id=allocation.experiment_id,
+                allocation_id=allocation.allocation_id,
+                at=_NOW,
+                step=task.step,
+                time=task.step,
+                speed=task.speed,
+                pace=task.speed,
+                saved_at=None if task.unsaved is None else _NOW - task.unsaved,
+            )
+        )
 
     def _name(self, internal: str) -> str:
         return self.scenario.tasks[int(internal.partition("-")[2])].id
@@ -270,34 +212,12 @@ class _Cluster:
         return sentence.replace(f"t-{number} waits", f"{self.scenario.tasks[number].id} waits", 1)
 
 
-def _sound(scenario: Scenario) -> None:
-    nodes = {node.id for node in scenario.nodes}
-    groups = {group.id for group in scenario.groups}
-    for kind, ids in (
-        ("nodes", [node.id for node in scenario.nodes]),
-        ("groups", [group.id for group in scenario.groups]),
-        ("tasks", [task.id for task in scenario.tasks]),
-    ):
-        if len(set(ids)) < len(ids):
-            raise PlanError(f"{kind}: two have the same id")
-    for task in scenario.tasks:
-        if task.group is not None and task.group not in groups:
-            raise PlanError(f"task {task.id}: there is no group {task.group!r}")
-        if not task.on:
-            continue
-        lost = [node for node in task.on if node not in nodes]
-        if lost:
-            raise PlanError(f"task {task.id}: there is no node {lost[0]!r}")
-        if sum(task.on.values()) != task.slots:
-            raise PlanError(f"task {task.id}: it runs on other than its {task.slots} slots")
-
-
-def _task(experiment: str, name: str) -> Task:
+def _task(experiment: str, name: str, steps: int) -> Task:
     return Task(
         experiment_id=experiment,
         trial_id=name,
         attempt=1,
-        entrypoint=["true"],
+        entrypoint=[experiment],
         bundle=None,
         hyperparameters={},
         seed=0,
@@ -305,16 +225,10 @@ def _task(experiment: str, name: str) -> Task:
         metric="loss",
         smaller_is_better=True,
         time_metric="step",
-        target=1,
+        target=steps,
         storage_url="file:///dev/null",
         checkpoint=None,
     )
-
-
-def to_json(answer: Answer) -> str:
-    """The answer in the form of a scenario's `expect`."""
-    found = {"allocated_tasks": list(answer.allocate), **answer.model_dump()}
-    return json.dumps(found, indent=2, ensure_ascii=False)
 
 
 def command(

@@ -83,7 +83,7 @@ class Bus:
                     allow_reconnect=True,
                     connect_timeout=2,
                     pending_size=64 * 1024 * 1024,
-                    error_cb=_note_error,
+                    error_cb=note_error,
                 )
                 bus = cls(settings, nc, nc.jetstream(timeout=2))
                 await bus.ensure()
@@ -178,6 +178,10 @@ class Bus:
         with contextlib.suppress(NotFoundError):
             await self.js.delete_consumer(stream.name, durable)
 
+    async def purge(self, stream: Stream, subject: str) -> None:
+        """Remove what a stream holds of a subject, which may have wildcards. Raises one of AWAY."""
+        await self.js.purge_stream(stream.name, subject=subject)
+
     async def bucket(self, name: str) -> KeyValue:
         """A key-value bucket of ours."""
         return await self.js.key_value(name)
@@ -253,5 +257,6 @@ def _config(stream: Stream) -> api.StreamConfig:
     )
 
 
-async def _note_error(error: Exception) -> None:
+async def note_error(error: Exception) -> None:
+    """Log what went wrong on a connection that goes on."""
     log.info("NATS: %r", error)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from shoal_contract.base import Strict
+from shoal_contract.base import Id, Strict
 from shoal_contract.deadline import deadline_at
 from shoal_contract.resources import Resources as Resources
 from shoal_contract.searchers import Searcher
@@ -58,6 +58,8 @@ class ExperimentConfig(Strict):
     name: str = Field(min_length=1, max_length=200)
     description: str = ""
     labels: list[str] = Field(default_factory=list)
+    project: Id = "default"
+    """One of the projects of `resources.workspace`; `default` is always there."""
     entrypoint: list[str] = Field(min_length=1)
     """The command of one rank, e.g. `python train.py`. A string is split as a shell would."""
     hyperparameters: dict[str, Any] = Field(default_factory=dict)

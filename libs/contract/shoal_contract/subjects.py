@@ -10,6 +10,8 @@ from typing import Literal
 from shoal_contract.events import REGISTER, Event
 
 PREFIX = "shoal.v1"
+FEED = "shoal.feed"
+"""What people subscribe to begins so; a workspace's name follows."""
 Storage = Literal["synced", "async", "memory"]
 
 
@@ -100,3 +102,18 @@ def stream_of(event_type: str) -> Stream:
 def dead_letter(consumer: str) -> str:
     """The subject for a message that `consumer` could not use."""
     return f"{PREFIX}.dead.letter.{consumer}"
+
+
+def feed_stream(workspace: str) -> str:
+    """The stream with the events of a workspace, on the server to which people connect."""
+    return f"SHOAL_FEED_{workspace}"
+
+
+def feed_subjects(workspace: str) -> str:
+    """The filter for all events of a workspace there."""
+    return f"{FEED}.{workspace}.>"
+
+
+def feed_subject(workspace: str, event: Event) -> str:
+    """The subject there of an event: `shoal.feed.<workspace>.<type>.<key>…`."""
+    return f"{FEED}.{workspace}{subject_of(event).removeprefix(PREFIX)}"

@@ -1,6 +1,6 @@
 """The questions about who may do what: logins, tokens, users, workspaces, secrets."""
 
-from shoal.asking import Request, Row, Steps, given, items, part, question, row
+from shoal.asking import Request, Row, Steps, created, given, items, part, question, row
 
 
 class Access:
@@ -42,10 +42,12 @@ class Access:
         scope: str = "write",
         workspace: str | None = None,
         days: float = 90,
+        key: str | None = None,
     ) -> Steps[Row]:
-        """A new token, in `token`; it is not shown again. `scope`: `read`, `write` or `admin`."""
+        """A new token, in `token`; it is not shown again, but to the same request with the same
+        `key`. `scope`: `read`, `write` or `admin`."""
         body = {"name": name, "scope": scope, "workspace": workspace, "days": days}
-        return row("POST", "/v1/tokens", json=body, tries=1)
+        return created("/v1/tokens", body, key)
 
     @question
     def revoke_token(self, token_id: str) -> Steps[Row]:
@@ -58,10 +60,12 @@ class Access:
         return items("/v1/users")
 
     @question
-    def create_user(self, user: str, password: str, role: str | None = None) -> Steps[Row]:
+    def create_user(
+        self, user: str, password: str, role: str | None = None, *, key: str | None = None
+    ) -> Steps[Row]:
         """Let someone log in; `role` is in the whole cluster."""
         body = {"user": user, "password": password, "role": role}
-        return row("POST", "/v1/users", json=body, tries=1)
+        return created("/v1/users", body, key)
 
     @question
     def set_role(self, user: str, role: str | None) -> Steps[Row]:
@@ -95,11 +99,12 @@ class Access:
         return row("GET", _workspace(name))
 
     @question
-    def create_workspace(self, name: str, description: str = "") -> Steps[Row]:
+    def create_workspace(
+        self, name: str, description: str = "", *, key: str | None = None
+    ) -> Steps[Row]:
         """Make a workspace."""
-        return row(
-            "POST", "/v1/workspaces", json={"workspace": name, "description": description}, tries=1
-        )
+        body = {"workspace": name, "description": description}
+        return created("/v1/workspaces", body, key)
 
     @question
     def set_member(self, workspace: str, user: str, role: str | None) -> Steps[Row]:

@@ -12,6 +12,7 @@ from shoal.access import Access
 from shoal.api import Api
 from shoal.asking import Request, Row, ShoalError, Steps
 from shoal.catalog import Catalog
+from shoal.freshness import Freshness
 from shoal.pools import Pools
 
 T = TypeVar("T")
@@ -33,6 +34,7 @@ class AsyncClient(Api, Access, Catalog, Pools, asking.Awaiting):
         timeout: float = 30.0,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
+        self._fresh = Freshness()
         self.url, headers = credentials.line(url, token)
         self._http = httpx.AsyncClient(
             base_url=self.url, timeout=timeout, transport=transport, headers=headers
@@ -101,12 +103,13 @@ class AsyncClient(Api, Access, Catalog, Pools, asking.Awaiting):
             try:
                 answer = await self._http.request(
                     request.method, request.path, params=request.params, json=request.json,
-                    content=content, headers=asking.headers(request),
+                    content=content, headers=asking.headers(request) | self._fresh.headers,
                 )  # fmt: skip
             except httpx.HTTPError as error:
                 answer = error
             wait = asking.wait_after(request, attempt, answer, self.url)
             if wait is None and isinstance(answer, httpx.Response):
+                self._fresh.note(answer.headers)
                 return asking.body(answer)
             await asyncio.sleep(wait or 0.0)
         raise AssertionError("unreachable")

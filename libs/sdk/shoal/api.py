@@ -11,6 +11,7 @@ from shoal.asking import (
     ShoalError,
     Steps,
     Watch,
+    created,
     given,
     items,
     listed,
@@ -85,6 +86,7 @@ class Api:
         label: str | Sequence[str] | None = None,
         owner: str | None = None,
         workspace: str | None = None,
+        project: str | None = None,
         q: str | None = None,
         sort: str | None = None,
         archived: bool | None = False,
@@ -93,7 +95,7 @@ class Api:
         `sort` is a field, with `-` from the greatest down; `archived` None: those as well."""
         params = given(
             state=listed(state), name=name, label=listed(label), owner=owner,
-            workspace=workspace, q=q, sort=sort,
+            workspace=workspace, project=project, q=q, sort=sort,
             archived="any" if archived is None else str(archived).lower(),
         )  # fmt: skip
         found: list[Row] = []
@@ -120,13 +122,15 @@ class Api:
         description: str | None = None,
         labels: Sequence[str] | None = None,
         notes: str | None = None,
+        project: str | None = None,
         revision: int | None = None,
     ) -> Steps[Row]:
-        """Change what an experiment is called, and what is noted of it; what is None stays.
+        """Change what an experiment is called, what is noted of it, and to which project of its
+        workspace it belongs; what is None stays.
 
         With `revision`, as its row has it, ShoalError (412) if someone else has changed it since.
         """
-        body = given(name=name, description=description, notes=notes)
+        body = given(name=name, description=description, notes=notes, project=project)
         body |= {} if labels is None else {"labels": list(labels)}
         headers = {} if revision is None else {"If-Match": f'"{revision}"'}
         path = _experiment(experiment_id)
@@ -240,7 +244,7 @@ class Api:
         body = given(hyperparameters=hyperparameters, target=target)
         body["request_id"] = request_id or secrets.token_hex(8)
         path = f"{_experiment(experiment_id)}/trials"
-        return str((yield Request("POST", path, json=body, tries=5))["request_id"])
+        return str((yield from created(path, body, body["request_id"]))["request_id"])
 
     @question
     def extend_trial(self, trial_id: str, target: int) -> Steps[Row]:
@@ -364,15 +368,13 @@ def _submit(
 
 def _created(path: str, body: Row, key: str | None) -> Steps[Row]:
     """Have an experiment made; its row, or what the platform said of it if reads lag behind."""
-    headers = {"Idempotency-Key": key or secrets.token_hex(16)}
-    created: Row = yield Request("POST", path, json=body, headers=headers, tries=5)
+    made = yield from created(path, body, key)
     try:
-        row: Row = yield Request("GET", _experiment(created["experiment_id"]))
+        return (yield from row("GET", _experiment(made["experiment_id"])))
     except ShoalError as error:
-        if error.status != 404:
+        if error.status not in (404, 503):
             raise
-        return created
-    return row
+        return made
 
 
 def _experiment(experiment_id: str) -> str:

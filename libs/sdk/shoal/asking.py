@@ -6,6 +6,7 @@ the asker wants. `Client` sends the requests and waits for the answers; `AsyncCl
 
 import functools
 import json
+import secrets
 from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
@@ -210,6 +211,13 @@ def row(method: str, path: str, **more: Any) -> Steps[Row]:
     """One request whose answer is what is wanted."""
     found: Row = yield Request(method, path, **more)
     return found
+
+
+def created(path: str, body: Row, key: str | None = None) -> Steps[Row]:
+    """One request that creates something. Repeats itself while there is no answer: the key makes
+    that harmless."""
+    headers = {"Idempotency-Key": key or secrets.token_hex(16)}
+    return row("POST", path, json=body, headers=headers, tries=5)
 
 
 def items(path: str, **params: Any) -> Steps[list[Row]]:

@@ -1,12 +1,50 @@
-"""The questions about what a workspace keeps: templates, models, webhooks."""
+"""The questions about what a workspace keeps: projects, templates, models, webhooks."""
 
 from collections.abc import Sequence
 
-from shoal.asking import Row, Steps, given, items, part, question, row
+from shoal.asking import Row, Steps, created, given, items, part, question, row
 
 
 class Catalog:
     """The questions, for both clients. Each raises ShoalError as those of `Api` do."""
+
+    @question
+    def projects(self, workspace: str = "default", *, archived: bool = False) -> Steps[list[Row]]:
+        """The projects of a workspace; with `archived`, those as well."""
+        return items(_in(workspace, "projects"), archived=archived)
+
+    @question
+    def project(self, name: str, workspace: str = "default") -> Steps[Row]:
+        """One project."""
+        return row("GET", _in(workspace, "projects", name))
+
+    @question
+    def create_project(
+        self,
+        name: str,
+        description: str = "",
+        workspace: str = "default",
+        *,
+        key: str | None = None,
+    ) -> Steps[Row]:
+        """Have a project, to which experiments may belong (`project` in their config)."""
+        body = {"name": name, "description": description}
+        return created(_in(workspace, "projects"), body, key)
+
+    @question
+    def change_project(
+        self,
+        name: str,
+        *,
+        new_name: str | None = None,
+        description: str | None = None,
+        archived: bool | None = None,
+        workspace: str = "default",
+    ) -> Steps[Row]:
+        """Call or describe a project differently, or archive it: then it takes no more
+        experiments, and keeps those that it has. What is None stays."""
+        body = given(name=new_name, description=description, archived=archived)
+        return row("PATCH", _in(workspace, "projects", name), json=body)
 
     @question
     def templates(self, workspace: str = "default") -> Steps[list[Row]]:
@@ -35,11 +73,16 @@ class Catalog:
 
     @question
     def create_model(
-        self, name: str, description: str = "", workspace: str = "default"
+        self,
+        name: str,
+        description: str = "",
+        workspace: str = "default",
+        *,
+        key: str | None = None,
     ) -> Steps[Row]:
         """Have a model, without versions."""
         body = {"name": name, "description": description}
-        return row("POST", _in(workspace, "models"), json=body)
+        return created(_in(workspace, "models"), body, key)
 
     @question
     def remove_model(self, name: str, workspace: str = "default") -> Steps[Row]:
@@ -48,11 +91,17 @@ class Catalog:
 
     @question
     def add_version(
-        self, name: str, checkpoint_id: str, notes: str = "", workspace: str = "default"
+        self,
+        name: str,
+        checkpoint_id: str,
+        notes: str = "",
+        workspace: str = "default",
+        *,
+        key: str | None = None,
     ) -> Steps[Row]:
         """Make a checkpoint the next version of a model."""
         body = {"checkpoint_id": checkpoint_id, "notes": notes}
-        return row("POST", _in(workspace, "models", name, "versions"), json=body, tries=1)
+        return created(_in(workspace, "models", name, "versions"), body, key)
 
     @question
     def change_version(
@@ -75,11 +124,16 @@ class Catalog:
 
     @question
     def create_webhook(
-        self, url: str, events: Sequence[str], workspace: str = "default"
+        self,
+        url: str,
+        events: Sequence[str],
+        workspace: str = "default",
+        *,
+        key: str | None = None,
     ) -> Steps[Row]:
         """Have a receiver told; the answer's `secret` signs all messages and is not shown again."""
         body = {"url": url, "events": list(events)}
-        return row("POST", _in(workspace, "webhooks"), json=body, tries=1)
+        return created(_in(workspace, "webhooks"), body, key)
 
     @question
     def remove_webhook(self, webhook_id: str, workspace: str = "default") -> Steps[Row]:

@@ -12,6 +12,7 @@ from shoal.api import Api
 from shoal.asking import TERMINAL, Request, Row, ShoalError, Steps
 from shoal.catalog import Catalog
 from shoal.credentials import find_url
+from shoal.freshness import Freshness
 from shoal.pools import Pools
 
 T = TypeVar("T")
@@ -33,6 +34,7 @@ class Client(Api, Access, Catalog, Pools, asking.Waiting):
         timeout: float = 30.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
+        self._fresh = Freshness()
         self.url, headers = credentials.line(url, token)
         self._http = httpx.Client(
             base_url=self.url, timeout=timeout, transport=transport, headers=headers
@@ -105,12 +107,13 @@ class Client(Api, Access, Catalog, Pools, asking.Waiting):
             try:
                 answer = self._http.request(
                     request.method, request.path, params=request.params, json=request.json,
-                    content=content, headers=asking.headers(request),
+                    content=content, headers=asking.headers(request) | self._fresh.headers,
                 )  # fmt: skip
             except httpx.HTTPError as error:
                 answer = error
             wait = asking.wait_after(request, attempt, answer, self.url)
             if wait is None and isinstance(answer, httpx.Response):
+                self._fresh.note(answer.headers)
                 return asking.body(answer)
             time.sleep(wait or 0.0)
         raise AssertionError("unreachable")

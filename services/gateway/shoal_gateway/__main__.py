@@ -14,7 +14,7 @@ from shoal_bus.cancelling import end
 from shoal_bus.sealing import Seal
 from shoal_bus.service import run_service
 from shoal_gateway.settings import Settings
-from shoal_gateway.shell import openapi, owner, rebuild
+from shoal_gateway.shell import feed, openapi, owner, rebuild
 from shoal_gateway.shell.app import create_app, routes
 from shoal_gateway.shell.bundles import Bundles
 from shoal_gateway.shell.directory import Directory
@@ -54,7 +54,7 @@ async def main(settings: Settings) -> None:
         BusSettings(nats_url=settings.nats_url, service="gateway", replica=settings.replica)
     )
     store = RedisStore(settings.redis_url)
-    files = Files(settings.storage_url)
+    files = Files(settings.storage_url, cached=settings.metrics_cache)
     projector = Projector(bus, store, files, memory=settings.metrics_memory)
     writer = HistoryWriter(
         bus, store, files, seconds=settings.metrics_seconds, memory=settings.metrics_memory
@@ -82,6 +82,7 @@ async def main(settings: Settings) -> None:
         tasks.append(asyncio.create_task(Webhooks(parts, settings.networks).run()))
         tasks += [asyncio.create_task(ledger.run()), asyncio.create_task(projector.run())]
         tasks.append(asyncio.create_task(writer.run()))
+        tasks.append(asyncio.create_task(feed.run(parts)))
         if settings.token_file is None:
             await owner.open_setup(ledger)
         else:
@@ -99,6 +100,7 @@ async def main(settings: Settings) -> None:
         if serving:
             await asyncio.wait(serving, timeout=5.0)  # it answers what was asked, and ends
         await end(serving)
+        files.close()
         await store.close()
         await bus.close()
 
@@ -116,9 +118,13 @@ def command() -> None:
         "--files", action="store_true", help="write the files of metric points anew, too"
     )
     rooms.add_parser("openapi", help="print the OpenAPI document of the routes")
+    rooms.add_parser("feed-key", help="draw a key and a password for the feed's NATS server")
     options, settings = parser.parse_args(), Settings()
     if options.command == "openapi":
         sys.stdout.write(openapi.text(routes().openapi()))
+        return
+    if options.command == "feed-key":
+        sys.stdout.write(feed.drawn())
         return
     if options.command == "rebuild":
         work = partial(rebuild.main, settings, files_too=options.files)

@@ -18,6 +18,16 @@ class Settings(BaseSettings):
     storage_url: str = "file:///tmp/shoal"
     """An fsspec address, under which bundles and, unless the config says otherwise, checkpoints
     are kept. Workers must reach it by the same address."""
+    feed_url: str = ""
+    """A NATS server, with the gateway's user and password, for people who subscribe to events
+    there; empty: there is none. It holds nothing else."""
+    feed_key: SecretStr = SecretStr("")
+    """The account key (`SA…`) whose public half that server has as the `issuer` of its auth
+    callout: `shoal-gateway feed-key` draws one."""
+    feed_account: str = "$G"
+    """The account of that user."""
+    feed_bytes: int = Field(default=256 * 2**20, ge=2**20)
+    """Bytes of one workspace's events in the feed; beyond, the oldest leave it."""
     replica: str = "gateway-0"
     host: str = "127.0.0.1"
     port: int = 8080
@@ -35,6 +45,9 @@ class Settings(BaseSettings):
     `10.1.0.0/16`, with commas between them."""
     public_url: str = "http://127.0.0.1:8080"
     """Where browsers reach the gateway."""
+    cors_origins: str = ""
+    """Origins whose pages may ask from a browser, e.g. `https://board.lab`, with commas between
+    them; `*`: all. They show a token as everybody does: browsers send no cookies along."""
     oidc_issuer: str = ""
     """An OpenID Connect provider with which people log in; empty: none. It must know
     `<public_url>/v1/login/oidc/callback`."""
@@ -61,10 +74,17 @@ class Settings(BaseSettings):
     metrics_memory: int = Field(default=256 * 2**20, ge=2**20)
     """Bytes of metric points of one kind in Redis: at half of it they are put into files at once;
     at all of it new ones wait in NATS."""
+    metrics_cache: int = Field(default=2 * 2**30, ge=0)
+    """Bytes of files of metric points that are kept on this machine, if storage is far."""
     keep_alive: float = 10.0
     """Seconds of silence after which an event stream gets a comment."""
     stall_timeout: float = 30.0
     """Seconds after which a reader of the event stream that takes nothing is dropped."""
+
+    @property
+    def origins(self) -> list[str]:
+        """`cors_origins`, read."""
+        return [o for text in self.cors_origins.split(",") if (o := text.strip().rstrip("/"))]
 
     @property
     def networks(self) -> list[IPv4Network | IPv6Network]:

@@ -16,6 +16,8 @@ from shoal_bus.bus import Bus
 from shoal_gateway.__main__ import main
 from shoal_gateway.settings import Settings
 
+from .answers import Checked
+
 CONFIG: dict[str, Any] = {
     "name": "digits",
     "entrypoint": "python train.py",
@@ -27,8 +29,12 @@ CONFIG: dict[str, Any] = {
 class Gateway:
     """What a test works with."""
 
-    def __init__(self, http: httpx.AsyncClient, bus: Bus, redis: Redis, storage: Path) -> None:
+    def __init__(
+        self, http: httpx.AsyncClient, bus: Bus, redis: Redis, storage: Path, checked: Checked
+    ) -> None:
         self.http, self.bus, self.redis, self.storage = http, bus, redis, storage
+        self.checked = checked
+        """Of what `http` got answers; each was held against the published document."""
         self.url = str(http.base_url)
 
     async def submit(self, **changes: Any) -> str:
@@ -57,11 +63,11 @@ class Gateway:
 async def serving(settings: Settings, bus: Bus) -> AsyncIterator[Gateway]:
     """A gateway that is ready."""
     storage = Path(settings.storage_url.removeprefix("file://"))
-    running = asyncio.create_task(main(settings))
+    running, checked = asyncio.create_task(main(settings)), Checked()
     url = f"http://127.0.0.1:{settings.port}"
     async with (
         Redis.from_url(settings.redis_url) as redis,
-        httpx.AsyncClient(base_url=url, timeout=20) as http,
+        httpx.AsyncClient(base_url=url, timeout=20, event_hooks={"response": [checked]}) as http,
     ):
         for _ in range(200):
             with contextlib.suppress(httpx.TransportError):
@@ -69,7 +75,7 @@ async def serving(settings: Settings, bus: Bus) -> AsyncIterator[Gateway]:
                     break
             assert not running.done(), running
             await asyncio.sleep(0.05)
-        yield Gateway(http, bus, redis, storage)
+        yield Gateway(http, bus, redis, storage, checked)
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         async with asyncio.timeout(30):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shoal_contract.events import TrainingReported, TrialCreated
-from shoal_contract.subjects import EXPERIMENTS
+from shoal_contract.subjects import ACCESS, EXPERIMENTS, SECRETS
 from shoal_gateway.core import positions
 from shoal_gateway.settings import Settings
 from shoal_gateway.shell.rebuild import rebuild
@@ -49,6 +49,35 @@ async def test_one_reads_what_one_wrote(gateway: Gateway) -> None:
     await gateway.submit()
     assert (await asking).status_code == 200
     assert (await gateway.http.get(path, headers={"Shoal-After": "x"})).status_code == 400
+
+
+async def test_what_the_ledger_is_told_can_be_waited_for(keyed: Gateway) -> None:
+    http, red = keyed.http, "/v1/workspaces/red"
+    made = await http.post("/v1/workspaces", json={"workspace": "red"})
+    at = positions.decode(made.headers["Shoal-After"])
+    assert at is not None
+    end = (await keyed.bus.extent(ACCESS))[1]
+    assert at == dict.fromkeys(at, 0) | {ACCESS.name: end}
+    later = {"Shoal-After": positions.encode({ACCESS.name: end + 1})}
+    assert (await http.get(red, headers=later)).status_code == 503
+    asking = asyncio.create_task(http.get(red, headers=later))
+    written = await http.put(f"{red}/templates/t", json={"max_restarts": 1})
+    assert written.headers["Shoal-After"] == later["Shoal-After"]
+    assert (await asking).status_code == 200
+    assert (await http.get(f"{red}/templates/t", headers=later)).status_code == 200
+    secret = await http.put(f"{red}/secrets/KEY", json={"value": "x"})
+    kept = positions.decode(secret.headers["Shoal-After"])
+    assert kept is not None
+    assert kept[SECRETS.name] == 1
+    for method, path, body in (
+        ("PUT", f"{red}/members/local", {"role": "viewer"}),
+        ("DELETE", f"{red}/members/local", None),
+        ("PATCH", "/v1/users/local", {"role": "admin"}),
+        ("DELETE", f"{red}/templates/t", None),
+    ):
+        answer = await http.request(method, path, json=body)
+        assert answer.is_success, answer.text
+        assert "Shoal-After" in answer.headers, path
 
 
 @pytest.mark.parametrize("files_too", [False, True])

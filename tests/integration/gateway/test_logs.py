@@ -2,11 +2,17 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
-from shoal_contract.events import LogWritten, SearchCancelled
+import pytest
 
-from .conftest import Gateway
+from shoal_bus.bus import Bus
+from shoal_contract.events import LogWritten, SearchCancelled
+from shoal_gateway.settings import Settings
+
+from .conftest import Gateway, logged_in
 
 
 async def write(gateway: Gateway, e: str, first: int, *lines: str, trial: int = 0) -> None:
@@ -86,3 +92,48 @@ async def test_a_log_is_followed_to_the_experiments_end(gateway: Gateway) -> Non
     assert [text for _, text in found] == ["before", "line 2", "line 3", "line 4"]
     resumed = await follow(gateway, e, asyncio.Event(), {"Last-Event-ID": found[1][0]})
     assert [text for _, text in resumed] == ["line 3", "line 4"]
+
+
+async def test_a_follower_of_what_is_never_written_is_kept_awake(gateway: Gateway) -> None:
+    e = await gateway.submit()
+    ended = asyncio.Event()
+
+    async def noise() -> None:
+        n = 0
+        while not ended.is_set():
+            await write(gateway, e, n, f"line {n}")
+            n += 1
+
+    writing = asyncio.create_task(noise())
+    params = {"follow": "true", "search": "nothing of the kind"}
+    path = f"/v1/experiments/{e}/logs"
+    places: list[int] = []
+    try:
+        async with (
+            asyncio.timeout(20),
+            gateway.http.stream("GET", path, params=params) as response,
+        ):
+            async for line in response.aiter_lines():
+                assert not line.startswith("data:")
+                if line.startswith("id: "):
+                    places.append(int(line[4:]))
+                if len(places) == 3:
+                    break
+    finally:
+        ended.set()
+        await writing
+    assert 0 == places[0] < places[1] < places[2]
+
+
+async def test_the_end_of_a_log_that_takes_too_long(
+    alone: Settings,
+    bus: Callable[..., Awaitable[Bus]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hasty = alone.model_copy(update={"read_timeout": 1e-6})
+    async with logged_in(hasty, await bus("test"), tmp_path, monkeypatch) as gateway:
+        e = await gateway.submit()
+        await write(gateway, e, 0, "line")
+        answer = await gateway.http.get(f"/v1/experiments/{e}/logs", params={"tail": 1})
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")

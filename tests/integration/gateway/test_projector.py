@@ -70,6 +70,7 @@ async def test_models_of_other_streams_are_forgotten(
 ) -> None:
     one, use = await bus("gateway"), await store(redis_url)
     change = Increment(keys.experiment("e"), "slot_seconds", 5)
+    await use.know_deleted([])
     assert await use.apply(SCHEDULE.name, 0, 99, [change]) == 99
     assert await use.apply(SCHEDULE.name, 0, 100, [change]) == 99
     assert await total(use) == 5

@@ -34,8 +34,8 @@ KIND = {"machine_type": "m", "slots": 1, "price": {"on_demand": 7200.0, "spot": 
 async def services(nats_url, tmp_path, monkeypatch):
     idle = [sys.executable, "-c", "import time; time.sleep(600)"]
 
-    def driver(state_dir, url, inherited):
-        return LocalDriver(state_dir, url, inherited, idle)
+    def driver(state_dir, url, inherited, gpus=()):
+        return LocalDriver(state_dir, url, inherited, idle, gpus=gpus)
 
     monkeypatch.setattr(provisioner, "LocalDriver", driver)
     its = pool(kinds=[KIND], provisioning="spot", deadline_policy="uniform_progress")

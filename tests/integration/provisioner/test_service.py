@@ -31,8 +31,8 @@ async def test_demand_starts_a_machine_that_outlives_the_provisioner(
 ):
     script = [sys.executable, "-c", "import time; time.sleep(60)"]
 
-    def driver(state_dir, url, inherited):
-        return LocalDriver(state_dir, url, inherited, script)
+    def driver(state_dir, url, inherited, gpus=()):
+        return LocalDriver(state_dir, url, inherited, script, gpus=gpus)
 
     monkeypatch.setattr(service, "LocalDriver", driver)
     settings = Settings(nats_url=nats_url, replica="provisioner-t", state_dir=tmp_path)

@@ -27,6 +27,13 @@ def test_what_is_in_strings_does_not_count(value: Any) -> None:
     assert depth(json.dumps(padded).encode()) == levels(padded)
 
 
+@given(JSON, st.lists(st.text(alphabet="[]{}a,:' "), max_size=5))
+def test_nor_where_no_quote_is_escaped(value: Any, texts: list[str]) -> None:
+    padded = [texts, {"x": value}, [[]] * MAX_DEPTH, [{}] * 9, {t: [[{}], {}] for t in texts}]
+    body = json.dumps(padded, ensure_ascii=False).encode(errors="replace")
+    assert depth(body) == levels(padded)
+
+
 @pytest.mark.parametrize(
     "body",
     [b"[" * 10_000, b'{"a":' * 10_000, b'"' + b"[" * 1000 + b'"' + b"[" * 101, b"[" * 5_000_000],

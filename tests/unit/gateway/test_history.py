@@ -2,10 +2,11 @@
 
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 import polars as pl
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shoal_gateway.core.history import blocks, table
@@ -35,7 +36,7 @@ def test_a_report_comes_back_from_its_block() -> None:
     builder.add(8, report(experiment_id="f"))
     builder.add(9, report(step=3, group="system", source="n1", time=4))
     made = dict(builder.blocks())
-    assert list(made) == ["e", "f"]
+    assert set(made) == {"e", "f"}
     assert int.from_bytes(made["e"][: blocks.HEAD], "big") == 9
     found = table.of_blocks([made["e"]], 0)
     rows = found.select("sequence", "group", "source", "name", "value", "time").rows()
@@ -46,6 +47,48 @@ def test_a_report_comes_back_from_its_block() -> None:
     ]
     assert table.of_blocks([made["e"]], 7)["sequence"].to_list() == [9]
     assert table.of_blocks([made["e"]], 9).is_empty()
+
+
+def test_runs_may_have_blocks_of_their_own_which_can_be_dropped_in_order() -> None:
+    builder = blocks.Builder("tracked", apart=True)
+    for sequence, run in enumerate(["a", "b", "a", "c", "b", "a"], 1):
+        builder.add(sequence, report(trial_id=run, step=sequence))
+    builder.add(7, report(experiment_id="f", trial_id="x"))
+    made = list(builder.blocks())
+    assert [name for name, _ in made] == ["e", "e", "e", "f"]
+    heads = [int.from_bytes(block[: blocks.HEAD], "big") for _, block in made]
+    assert heads == [4, 5, 6, 7]
+    its = [block for name, block in made if name == "e"]
+    assert sorted(table.of_blocks(its, 2)["step"]) == [3, 4, 5, 6]
+    assert table.of_blocks(its, 0, trials={"b"})["step"].to_list() == [2, 5]
+
+
+def test_of_blocks_are_read_what_is_asked_for() -> None:
+    names = {"loss": 1.0, "trial": 2.0, "step": 3.0}
+    builder = blocks.Builder("training")
+    for sequence in range(1, 7):
+        its = names if sequence % 2 else {"loss": float(sequence)}
+        builder.add(sequence, report(trial_id=f"e-{sequence % 3}", metrics=its))
+    builder.add(7, report(group="system", source="n", metrics=names))
+    builder.add(8, report(metrics={}))
+    made = [block for _, block in builder.blocks()]
+
+    def rows(after: int = 0, **wanted: Any) -> list[Any]:
+        found = table.of_blocks(made, after, **wanted)
+        return sorted(found.select("sequence", "group", "trial", "name", "value").rows())
+
+    every = rows()
+    assert len(every) == 3 * 3 + 3 + 3
+    questions: list[tuple[dict[str, Any], Callable[[Any], bool]]] = [
+        ({"group": "system"}, lambda r: r[1] == "system"),
+        ({"trials": {"e-1"}}, lambda r: r[2] == "e-1"),
+        ({"names": ["trial", "step"]}, lambda r: r[3] in ("trial", "step")),
+        ({"after": 3, "names": ["loss"]}, lambda r: r[0] > 3 and r[3] == "loss"),
+        ({"trials": {"none"}}, lambda r: False),
+    ]
+    for wanted, holds in questions:
+        assert rows(**wanted) == [row for row in every if holds(row)], wanted
+    assert (7, "system", "e-0", "trial", 2.0) in every
 
 
 def test_what_is_not_plain_is_left_to_others() -> None:
@@ -77,6 +120,7 @@ def test_samples_of_a_machine_at_one_step_all_count() -> None:
     assert len(table.newest(found)) == 3
 
 
+@example([0.0, 0.0, math.inf, math.nan, 0.0], 4)
 @given(
     st.lists(st.floats(width=32) | st.just(math.nan), min_size=1, max_size=300),
     st.integers(4, 60),

@@ -7,11 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shoal_contract.envelope import Envelope
+from shoal_contract.events.access import UserRemoved
 from shoal_contract.roles import Role
 from shoal_gateway.core.ledger import Refusal, State, decide, evolve
 from shoal_gateway.core.ledger import commands as c
 from shoal_gateway.core.ledger.caller import Caller, caller_of
 from shoal_gateway.core.ledger.decide import MAX_TOKENS
+from shoal_gateway.core.ledger.done import REMEMBERED, Done
+from shoal_gateway.core.ledger.projects import AddProject, ChangeProject
 
 VIEWER, EDITOR, ADMIN = Role
 
@@ -121,6 +125,53 @@ def test_the_role_in_a_workspace(
     assert caller.sees_all == (cluster is not None and workspace is None)
 
 
+def project(name: str, id: str) -> AddProject:
+    return AddProject("default", id, name, "", "ada", 1.0)
+
+
+def change(name: str, **news: object) -> ChangeProject:
+    values: dict[str, object] = {"new_name": None, "description": None, "archived": None, **news}
+    return ChangeProject("default", name, **values)  # type: ignore[arg-type]
+
+
+def test_a_project_keeps_its_id_whatever_it_is_called() -> None:
+    state = told(project("cells", "p1"), change("cells", new_name="tissue", archived=True))
+    found = state.workspaces["default"].projects["p1"]
+    assert (found.name, found.archived, found.by) == ("tissue", True, "ada")
+    state = told(project("cells", "p2"), change("tissue", archived=False), state=state)
+    assert not found.archived
+    assert decide(state, change("tissue", archived=False, new_name="tissue")) == []
+    for command in (
+        project("cells", "p3"),
+        project("more", "p2"),
+        change("tissue", new_name="cells"),
+        change("none", description="x"),
+        change("default", new_name="other"),
+        change("default", archived=True),
+        AddProject("none", "p4", "x", "", "ada", 1.0),
+    ):
+        assert isinstance(decide(state, command), Refusal), command
+    assert not isinstance(decide(state, change("default", description="x")), Refusal)
+
+
+def test_what_was_done_is_known_for_a_day() -> None:
+    done = Done()
+
+    def note(cause: str | None, time: float, name: str) -> None:
+        event = UserRemoved(user=name)
+        done.add(Envelope(id=name, source="s", time=time, event=event, cause=cause))
+
+    note("one", 0.0, "a")
+    note("one", 1.0, "b")
+    note(None, 2.0, "c")
+    note("two", REMEMBERED, "d")
+    assert done.of("one") == [UserRemoved(user="a"), UserRemoved(user="b")]
+    assert done.of("none") is None
+    note(None, REMEMBERED + 0.5, "e")
+    assert done.of("one") is None
+    assert done.of("two") == [UserRemoved(user="d")]
+
+
 def test_a_trial_may_touch_its_own_experiment_alone() -> None:
     trial = Caller("e1-0", "", None, {"w": EDITOR}, experiment="e1")
     assert trial.may(EDITOR, "w", "e1")
@@ -146,7 +197,9 @@ VALUES = {
     "by": NAMES, "experiment_id": NAMES, "checkpoint_id": NAMES,
     "url": st.just("u"), "notes": st.sampled_from(["", "n"]), "version": st.integers(0, 3),
     "stage": st.sampled_from([None, "staging", "production"]), "at": st.floats(0, 10),
-    "expires_at": st.floats(0, 20), "subject": st.just(None),
+    "expires_at": st.floats(0, 20), "subject": st.just(None), "project_id": NAMES,
+    "new_name": st.sampled_from([None, "ada", "default", "w"]),
+    "archived": st.sampled_from([None, True, False]),
 }  # fmt: skip
 COMMANDS = st.one_of(
     *(
@@ -173,6 +226,11 @@ def test_whatever_is_asked_the_ledger_stays_sound(commands: list[c.Command]) -> 
         assert all(m in state.users for w in state.workspaces.values() for m in w.members)
         assert "default" in state.workspaces
         assert "nobody" not in state.users
+        for workspace in state.workspaces.values():
+            names = [project.name for project in workspace.projects.values()]
+            assert len(set(names)) == len(names)
+            assert workspace.projects["default"].name == "default"
+            assert not workspace.projects["default"].archived
         for model in state.catalog.models.values():
             assert [v.version for v in model.versions] == list(range(1, len(model.versions) + 1))
             assert sum(v.stage == "production" for v in model.versions) <= 1

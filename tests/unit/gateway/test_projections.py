@@ -38,8 +38,10 @@ from shoal_gateway.core import keys, positions, rows
 from shoal_gateway.core.changes import (
     AddToIndex,
     Append,
+    Change,
     Increment,
     KeepBest,
+    Of,
     RemoveField,
     SetCounted,
     SetFields,
@@ -76,6 +78,12 @@ ENDED = AllocationEnded(
 )  # fmt: skip
 
 
+def changes(event: Event, time: float = 0.0) -> list[Change]:
+    """What an event changes, whatever it belongs to."""
+    found = project(Envelope(id="i", source="s", time=time, event=event))
+    return [c.change if isinstance(c, Of) else c for c in found]
+
+
 class Model:
     """The changes, carried out on dicts as the store does on Redis."""
 
@@ -87,7 +95,7 @@ class Model:
             self.apply(event, float(number))
 
     def apply(self, event: Event, time: float) -> None:
-        for c in project(Envelope(id="i", source="s", time=time, event=event)):
+        for c in changes(event, time):
             match c:
                 case SetFields():
                     self.rows.setdefault(c.key, {}).update(c.fields)
@@ -262,13 +270,27 @@ def test_streams_write_fields_of_their_own() -> None:
     changed = SearchChanged(experiment_id="e", max_trials=9, max_concurrent_trials=3)
     closing = SearchClosing(experiment_id="e", reason="r", at_once=False)
     for event in (SUBMITTED, CREATED, QUEUED, GRANTED, ENDED, started, changed, closing):
-        for c in project(Envelope(id="i", source="s", time=0.0, event=event)):
+        for c in changes(event):
             names = list(c.fields) if isinstance(c, SetFields) else []
             names += [c.field] if isinstance(c, Increment | KeepBest | RemoveField) else []
             for name in names:
                 key = c.key  # type: ignore[union-attr]
                 stream = stream_of(event.type).name
                 assert writers.setdefault((key, name), stream) == stream or name in IDS
+
+
+def test_what_goes_with_an_experiment_says_so() -> None:
+    """All of it is to be found again when the experiment is deleted; what is shared stays."""
+    checkpoint = Checkpoint(url="file:///c", step=2, attempt=1)
+    saved = CheckpointSaved(**IDS, allocation_id="e-0-a1", checkpoint=checkpoint)
+    shared = {keys.QUEUE, keys.WAITING, keys.MOVED, keys.ALLOCATIONS}
+    for event in (SUBMITTED, CREATED, QUEUED, GRANTED, ENDED, saved):
+        for c in project(Envelope(id="i", source="s", time=0.0, event=event)):
+            if isinstance(c, Of):
+                assert c.experiment_id == "e"
+            else:
+                assert isinstance(c, SetFields | RemoveField)
+                assert c.key in shared
 
 
 def test_what_json_has_no_number_for_is_a_string() -> None:
@@ -278,7 +300,7 @@ def test_what_json_has_no_number_for_is_a_string() -> None:
 def test_positions_are_read_back() -> None:
     text = positions.encode({SEARCH.name: 7, SCHEDULE.name: 12})
     assert positions.decode(text) == {
-        s.name: {SEARCH: 7, SCHEDULE: 12}.get(s, 0) for s in positions.EVENT_STREAMS
+        s.name: {SEARCH: 7, SCHEDULE: 12}.get(s, 0) for s in positions.STREAMS
     }
     assert positions.decode("3") is not None  # of a time with fewer streams
 

@@ -3,6 +3,7 @@ from unit.scheduler.desk import Desk, exited, join, of, want
 
 from shoal_contract.events import AllocationGranted, DemandChanged, TrialPaused, Want
 from shoal_scheduler.core.explain import explain
+from shoal_scheduler.core.pools import PoolConfig, Pools
 
 
 def test_the_head_blocks_so_that_a_gang_does_not_starve():
@@ -103,3 +104,15 @@ def test_explanations_are_sentences_with_numbers():
     desk.tell(TrialPaused(experiment_id="e", trial_id="a", reason="so"))
     desk.tell(want("a", 3, attempt=2))
     assert explain(desk.state, "a") == "a waits until its attempt 1 has left its slots."
+
+
+@pytest.mark.parametrize("more", [{}, {"policy": "priority", "ageing": 60}])
+def test_who_is_ahead_is_counted(more):
+    desk = Desk(join("n", 1), want("r"), pools=Pools(pools={"default": PoolConfig(**more)}))
+    for trial in ("a", "b", "c"):
+        desk.tell(want(trial))
+    desk.tell(want("y", experiment="f"))
+    desk.tell(want("d"))
+    for trial in ("y", "d"):
+        assert "3 trials are ahead of it" in explain(desk.state, trial)
+    assert "1 trial is ahead of it" in explain(desk.state, "b")

@@ -1,7 +1,7 @@
 """Ranges, preemption, bursting, slots that fail."""
 
 import pytest
-from unit.scheduler.desk import Desk, exited, join, of, report, saved, stops, want
+from unit.scheduler.desk import Desk, exited, join, leave, of, report, saved, stops, want
 
 from shoal_contract.events import (
     AllocationGranted,
@@ -9,6 +9,7 @@ from shoal_contract.events import (
     AllocationReleasing,
     AllocationWidened,
     DemandChanged,
+    NodeRemoved,
     SlotSetAside,
     Want,
 )
@@ -157,6 +158,20 @@ def test_a_slot_on_which_unlike_runs_fail_is_put_aside():
     assert not of(desk.tell(want("u")), AllocationGranted)
     desk.tell(join("n", 1, incarnation="i2"))
     assert desk.where("u") == {"n": [0]}
+
+
+def test_a_node_whose_slots_are_all_aside_leaves_after_the_others():
+    desk = Desk(join("n1", 1))
+    for number in range(3):
+        name = f"e{number}"
+        desk.tell(want(f"t{number}", experiment=name))
+        desk.tell(exited(f"t{number}", 0, "n1", Outcome.FAILED, experiment=name))
+    assert desk.state.nodes["n1"].aside
+    desk.tell(join("n2", 1))
+    for node in ("n2", "n1"):
+        assert of(desk.tell(leave(node)), NodeRemoved)
+    desk.tell(want("t"))
+    assert of(desk.tell(join("n3", 1)), AllocationGranted)
 
 
 def test_a_script_that_fails_always_puts_no_slot_aside():

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from shoal_simulator.plan import PlanError, Scenario, plan, read
+from shoal_simulator.plan import plan
+from shoal_simulator.scenario import PlanError, Scenario, read
 
 
 def nodes(*slots, **more):
@@ -27,6 +28,19 @@ def tasks(ids, slots, group="g", **more):
 
 TWO = groups("g", "h")
 RANKED = [{"id": "low", "priority": 50}, {"id": "high", "priority": 10}]
+
+
+def line(*waiting, policy="priority", ends=50, **more):
+    """`w` waits for a whole node: three slots of eight are free, the others in 50 s. One slot of
+    `low` trains a step a second."""
+    first = {"speed": 1} if ends else {}
+    return {
+        "policy": policy, "preemption": False, "nodes": nodes(8), "groups": RANKED, **more,
+        "tasks": [task("a", 4, "low", on={"n1": 4}, steps=60, step=10, **first),
+                  task("r", 1, "low", on={"n1": 1}, steps=60, step=10, speed=1),
+                  task("w", 8, "high"), *waiting],
+    }  # fmt: skip
+
 
 # name: scenario, who starts (and where, if that matters), who yields
 CASES = {
@@ -93,10 +107,29 @@ CASES = {
          "tasks": [task("a", 1), *tasks("x y z", 2, "h")]},
         ["a", "x", "y", "z"], [],
     ),
-    "a group above its share gives back the youngest": (
+    "a group above its share gives back what began last, of what has no checkpoint": (
         {"policy": "fair_share", "nodes": nodes(4, 4), "groups": TWO,
          "tasks": [*tasks("a b", 2, on={"n1": 2}), *tasks("c d", 2, on={"n2": 2}),
                    *tasks("x y z", 2, "h")]},
+        [], ["c", "d"],
+    ),
+    "a group above its share gives back what was saved last": (
+        {"policy": "fair_share", "nodes": nodes(4), "groups": TWO,
+         "tasks": [task("a", 1, on={"n1": 1}), *tasks("b c", 1, on={"n1": 1}, unsaved=5),
+                   task("d", 1, on={"n1": 1}, unsaved=50), *tasks("x y", 1, "h")]},
+        [], ["b", "c"],
+    ),
+    "a gang loses the work of all its slots": (
+        {"policy": "fair_share", "nodes": nodes(5), "groups": TWO,
+         "tasks": [task("a", 1, on={"n1": 1}, unsaved=50), task("b", 4, on={"n1": 4}, unsaved=20),
+                   task("x", 1, "h")]},
+        [], ["a"],
+    ),
+    "who loses the least work yields, of all groups above their share": (
+        {"policy": "fair_share", "nodes": nodes(6), "groups": groups("g", "h", "i"),
+         "tasks": [*tasks("a b c", 1, on={"n1": 1}, unsaved=9),
+                   task("d", 1, "h", on={"n1": 1}, unsaved=1),
+                   *tasks("e f", 1, "h", on={"n1": 1}, unsaved=3), *tasks("x y", 1, "i")]},
         [], ["c", "d"],
     ),
     "what does not yield stays": (
@@ -159,6 +192,39 @@ CASES = {
         {"policy": "fifo", "nodes": nodes(1, 1, max_cpu_tasks=1), "groups": TWO,
          "tasks": [task("a", 0, on={"n1": 0}), task("b", 0), task("c", 0), task("d", 1)]},
         {"b": {"n2": 0}, "d": {"n1": 1}}, [],
+    ),
+    "one that ends before the first in line can start takes its place meanwhile": (
+        line(task("b", 1, "low", steps=50), task("c", 1, "low", steps=51)), ["b"], [],
+    ),
+    "who ends in time takes what is free, and no more": (
+        line(*tasks("b c d e", 1, "low", steps=5)), ["b", "c", "d"], [],
+    ),
+    "of whom nobody can tell when it ends does not": (
+        line(task("b", 2, "low", steps=5), task("c", 1, "high", steps=5)), [], [],
+    ),
+    "nobody does where nobody can tell when the first in line starts": (
+        line(task("b", 1, "low", steps=5), ends=None), [], [],
+    ),
+    "one that ends in time leaves the slots beside the place to others": (
+        {"policy": "priority", "preemption": False, "nodes": nodes(8), "groups": RANKED,
+         "tasks": [task("a", 3, "low", on={"n1": 3}, steps=60, step=10, speed=1),
+                   task("w", 6, "high"), task("b", 3, "low", steps=5),
+                   *tasks("c d e", 1, "low")]},
+        ["b", "c", "d"], [],
+    ),
+    "one that ends in time may lie partly beside the place": (
+        {"policy": "priority", "preemption": False, "nodes": nodes(7, 4), "groups": RANKED,
+         "tasks": [task("a", 4, "low", on={"n1": 4}, steps=60, step=10, speed=1),
+                   task("r", 2, "low", on={"n2": 2}, steps=999, step=10, speed=1),
+                   task("w", 7, "high"), task("b", 4, "low", steps=50), task("c", 1, "low")]},
+        {"b": {"n1": 3, "n2": 1}, "c": {"n2": 1}}, [],
+    ),
+    "a short one starts in a kept place where slots are shared fairly, too": (
+        line(task("b", 1, "low", steps=50), task("c", 1, "low", steps=51), policy="fair_share"),
+        ["b"], [],
+    ),
+    "fifo: nobody overtakes the head, however short": (
+        line(task("b", 1, "low", steps=5), policy="fifo"), [], [],
     ),
     "fifo: the head blocks": (
         {"policy": "fifo", "nodes": nodes(2), "groups": TWO,

@@ -84,7 +84,7 @@ def test_nothing_new_starts_until_the_month_turns_and_the_reason_says_so():
     one.tell(want("other"))
     assert one.queue() == ["early", "late"], "other workspaces go on"
     reason = (
-        "late waits: workspace bio has used up its 2 slot-hours of 2026-11; the next month begins"
+        "late waits: workspace bio has used 2 of its 2 slot-hours of 2026-11; the next month begins"
         " on 2026-12-01 at 00:00 UTC."
     )
     assert one.said[-1].reason == explain(one.state, "late") == reason
@@ -97,6 +97,25 @@ def test_nothing_new_starts_until_the_month_turns_and_the_reason_says_so():
     assert changes(events) == [("2026-12", "")]
     assert [e.trial_id for e in of(events, AllocationGranted)] == ["early"]
     assert (one.said[-1].trial_id, one.said[-1].why) == ("late", "room")
+
+
+@pytest.mark.parametrize(
+    ("quota", "words"),
+    [
+        ({"slot_hours": 1.5}, "has used 2.5 of its 1.5 slot-hours of 2026-11;"),
+        ({"money": 6, "slot_hours": 9}, "has used 6.25 of its 6 of money of 2026-11;"),
+    ],
+)
+def test_the_reason_says_what_was_used_what_ran_included(quota, words):
+    one = desk(slots=3, **quota)
+    one.tell(mine("a"), after=0)
+    one.tell(mine("b"), after=0)
+    one.tell(exited("a", 0, "n"), after=0.5 * HOUR)
+    one.tell(mine("early", 4), after=0)
+    one.tell(Tick(), after=1.5 * HOUR)
+    assert words in one.said[-1].reason
+    loaded = one.decider.load(one.decider.dump(one.state))
+    assert words in explain(loaded, "early")
 
 
 def test_a_hard_quota_takes_back_what_may_be_preempted():

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal_scheduler.core.tables import Fork, Line, change
+from shoal_scheduler.core.tables import Fork, Line, change, reader
 
 STEPS = st.lists(st.tuples(st.sampled_from("spf"), st.integers(0, 5), st.integers()), max_size=40)
 
@@ -18,6 +18,8 @@ def test_a_fork_is_a_dict_that_leaves_its_base_alone(base, steps):
             assert fork.get(key) == plain.get(key)
             assert (key in fork) == (key in plain)
     assert dict(fork.items()) == plain
+    get = reader(fork)
+    assert [get(key) for key in range(6)] == [plain.get(key) for key in range(6)]
     assert len(fork) == len(plain)
     assert bool(fork) == bool(plain)
     assert base == before
@@ -53,6 +55,9 @@ def test_a_line_is_sorted_and_its_fork_apart(steps, probe):
     assert list(fork.since((probe,))) == [entry for entry in plain if entry >= (probe,)]
     assert fork.from_((probe,)) == min((e for e in plain if e >= (probe,)), default=None)
     assert fork.before((probe,)) == max((e for e in plain if e < (probe,)), default=None)
+    less = [entry for entry in plain if entry < (probe,)]
+    assert list(fork.back((probe,))) == less[::-1]
+    assert fork.place((probe,)) == len(less)
     line.add((1,))
     assert list(fork) == plain, "neither sees what the other changes"
     assert list(line) == sorted([*before, (1,)])

@@ -138,6 +138,38 @@ def test_an_upload_is_told_piece_by_piece() -> None:
     assert len(told) == 3
 
 
+@pytest.mark.parametrize(
+    "create",
+    [
+        lambda client: client.submit({"name": "x"}),
+        lambda client: client.fork("e"),
+        lambda client: client.create_trial("e", {}),
+        lambda client: client.create_token("ci"),
+        lambda client: client.create_user("ada", "p"),
+        lambda client: client.create_workspace("red"),
+        lambda client: client.create_project("cells"),
+        lambda client: client.create_model("m"),
+        lambda client: client.add_version("m", "c"),
+        lambda client: client.create_webhook("https://x", ["trial."]),
+    ],
+)
+def test_what_creates_is_sent_again_under_the_same_key(create: Callable[[Client], Any]) -> None:
+    keys: list[str | None] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            keys.append(request.headers.get("Idempotency-Key"))
+            if len(keys) == 1:
+                raise httpx.ReadTimeout("the answer was lost", request=request)
+        return good()
+
+    for _ in range(2):
+        with Client("http://x", transport=httpx.MockTransport(answer)) as client:
+            create(client)
+    assert keys[0] == keys[1] != keys[2]
+    assert all(keys)
+
+
 @pytest.mark.parametrize("status", [429, 503])
 async def test_whoever_is_busy_is_asked_again_after_the_time_it_says(status: int) -> None:
     asked: list[str] = []

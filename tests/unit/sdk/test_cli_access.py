@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from shoal.cli import base, login, model, template, token, user, webhook, workspace
+from shoal.cli import base, login, model, project, template, token, user, webhook, workspace
 from shoal.cli.app import main
 from shoal.client import Client
 from shoal.credentials import find_token, remember
@@ -40,7 +40,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Asked:
     def made() -> Client:
         return Client(URL, transport=httpx.MockTransport(answer))
 
-    for module in (base, login, model, template, token, user, webhook, workspace):
+    for module in (base, login, model, project, template, token, user, webhook, workspace):
         monkeypatch.setattr(module, "client", made)
     return found
 
@@ -73,6 +73,17 @@ def run(*arguments: str, stdin: str = "", patch: Callable[..., None]) -> None:
         ("user password bob", "new\n", "PUT", "/v1/users/bob/password",
          {"password": "new", "old": None}),
         ("user rm bob", "", "DELETE", "/v1/users/bob", None),
+        ("project ls --workspace red --all", "", "GET", "/v1/workspaces/red/projects", None),
+        ("project create cells", "", "POST", "/v1/workspaces/default/projects",
+         {"name": "cells", "description": ""}),
+        ("project rename cells tissue --workspace red", "", "PATCH",
+         "/v1/workspaces/red/projects/cells", {"name": "tissue"}),
+        ("project describe cells HeLa", "", "PATCH", "/v1/workspaces/default/projects/cells",
+         {"description": "HeLa"}),
+        ("project archive cells", "", "PATCH", "/v1/workspaces/default/projects/cells",
+         {"archived": True}),
+        ("project unarchive cells", "", "PATCH", "/v1/workspaces/default/projects/cells",
+         {"archived": False}),
         ("workspace create red", "", "POST", "/v1/workspaces",
          {"workspace": "red", "description": ""}),
         ("workspace show red", "", "GET", "/v1/workspaces/red", None),

@@ -190,9 +190,10 @@ def test_everything_a_large_file_says() -> None:
         "save_experiment_best": 2, "save_trial_best": 1, "save_trial_latest": 3,
     }  # fmt: skip
     assert (new["seed"], new["max_restarts"]) == (17, 2)
-    assert new["labels"] == ["vision", "cells", "project:microscopy"]
+    assert (new["labels"], new["project"]) == (["vision", "cells"], "microscopy")
     assert paths(notes["todo"]) == {
         "searcher.max_length", "resources.resource_pool", "bind_mounts.0", "environment.image",
+        "project",
     }  # fmt: skip
     assert paths(notes["gone"]) == {
         "resources.shm_size", "environment.pod_spec",

@@ -105,6 +105,29 @@ class WorkspaceMemberSet(Event, type="workspace.member_set", key=_WORKSPACE):
     role: Role | None
 
 
+class ProjectCreated(Event, type="workspace.project_created", key=_WORKSPACE):
+    """A workspace has a further project, to which experiments may belong."""
+
+    workspace: Id
+    project_id: Id
+    """It stays, whatever the project is called later."""
+    name: Id
+    description: str = ""
+    by: str
+    at: float
+
+
+class ProjectChanged(Event, type="workspace.project_changed", key=_WORKSPACE):
+    """A project is called or described differently, or takes no more experiments, or does again.
+    None: it stays."""
+
+    workspace: Id
+    project_id: Id
+    name: Id | None = None
+    description: str | None = None
+    archived: bool | None = None
+
+
 class SecretKept(Event, type="secret.kept", key=("workspace", "name")):
     """A workspace has a secret of this name, which its experiments may ask for; or no longer. Its
     stream holds the newest alone, so what was replaced is gone."""

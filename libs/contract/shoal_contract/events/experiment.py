@@ -35,6 +35,8 @@ class ExperimentSubmitted(Event, type="experiment.submitted", key=_KEY):
     """The experiment whose config and code it took over."""
     continues: Id | None = None
     """The trial whose newest checkpoint it goes on from."""
+    project_id: Id = "default"
+    """The project that the config names, by its id, which stays."""
 
 
 class ExperimentPauseRequested(Event, type="experiment.pause_requested", key=_KEY):
@@ -58,13 +60,16 @@ class ExperimentCancelRequested(Event, type="experiment.cancel_requested", key=_
 
 
 class ExperimentEdited(Event, type="experiment.edited", key=_KEY):
-    """A person called an experiment something else, or noted something. None: it stays."""
+    """A person called an experiment something else, noted something, or moved it to another
+    project. None: it stays."""
 
     experiment_id: Id
     name: str | None = Field(default=None, min_length=1, max_length=200)
     description: str | None = None
     labels: list[str] | None = None
     notes: str | None = None
+    project_id: Id | None = None
+    """The project of its workspace to which it belongs now."""
 
 
 class ExperimentArchived(Event, type="experiment.archived", key=_KEY):

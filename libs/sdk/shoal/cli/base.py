@@ -66,6 +66,14 @@ def say_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def submitted(experiment: Row, json: bool) -> None:
+    """Tell of an experiment that was submitted, and is left to itself."""
+    if json:
+        say_json(experiment)
+    else:
+        say(f"{experiment['experiment_id']} submitted; `shoal show` and `shoal logs` tell more.")
+
+
 def as_json(json: bool, output: str | None) -> bool:
     """Whether JSON was asked for, in either way."""
     return json or output == "json"

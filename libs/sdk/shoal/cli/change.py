@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from shoal.cli.base import Id, Json, client, say, say_json
+from shoal.cli.base import Id, Json, client, say, submitted
 from shoal.client import Row, ShoalError
 
 Sets = Annotated[
@@ -27,7 +27,7 @@ def add(app: typer.Typer) -> None:
 
 def fork(id: Id, sets: Sets = None, name: Name = None, json: Json = False) -> None:
     """Submit an experiment again, with the same code and what --set changes."""
-    _submitted(client().fork(id, _changes(sets, name)), json)
+    submitted(client().fork(id, _changes(sets, name)), json)
 
 
 def go_on(
@@ -40,7 +40,7 @@ def go_on(
     json: Json = False,
 ) -> None:
     """Train on from a trial's newest checkpoint, with its hyperparameters, as a new experiment."""
-    _submitted(client().go_on(trial, max_time, _changes(sets, name)), json)
+    submitted(client().go_on(trial, max_time, _changes(sets, name)), json)
 
 
 def edit(
@@ -52,12 +52,19 @@ def edit(
     ] = None,
     no_labels: Annotated[bool, typer.Option("--no-labels", help="Take all labels away.")] = False,
     notes: Annotated[str | None, typer.Option(help="What you found out.")] = None,
+    project: Annotated[
+        str | None, typer.Option(help="The project of its workspace that it goes to.")
+    ] = None,
 ) -> None:
-    """Change what an experiment is called, and what is noted of it."""
+    """Change what an experiment is called, what is noted of it, and to which project it belongs."""
     labels = [] if no_labels else label
-    if (name, description, labels, notes) == (None,) * 4:
-        raise typer.BadParameter("say --name, --description, --label, --no-labels or --notes.")
-    client().edit(id, name=name, description=description, labels=labels, notes=notes)
+    if (name, description, labels, notes, project) == (None,) * 5:
+        raise typer.BadParameter(
+            "say --name, --description, --label, --no-labels, --notes or --project."
+        )
+    client().edit(
+        id, name=name, description=description, labels=labels, notes=notes, project=project
+    )
     say(f"{id} is changed.")
 
 
@@ -84,13 +91,6 @@ def delete(
     for one in ids:
         client().delete(one)
         say(f"{one} is removed.")
-
-
-def _submitted(experiment: Row, json: bool) -> None:
-    if json:
-        say_json(experiment)
-    else:
-        say(f"{experiment['experiment_id']} submitted; `shoal show` and `shoal logs` tell more.")
 
 
 def _changes(sets: list[str] | None, name: str | None) -> Row:

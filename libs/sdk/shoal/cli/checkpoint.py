@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 
 from shoal.cli.base import AnyId, Json, client, is_trial, say, say_json, table
+from shoal.cli.progress import transferring
 from shoal.client import Row, ShoalError
 
 group = typer.Typer(help="See, copy, keep and remove checkpoints.", no_args_is_help=True)
@@ -88,13 +87,9 @@ def _copy(found: Row, target: Path) -> None:
     try:
         source = Folder(found["url"])
         files = source.manifest()["files"]
-        columns = (*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn())
-        out = Console(stderr=True)
-        shown = Progress(*columns, console=out, transient=True, disable=not out.is_terminal)
-        with shown as progress:
-            task = progress.add_task(found["checkpoint_id"], total=found["size"])
+        with transferring(found["checkpoint_id"]) as advance:
             for name, entry in files.items():
-                source.fetch(name, entry, target, lambda size: progress.advance(task, size))
+                source.fetch(name, entry, target, lambda size: advance(size, found["size"]))
         source.fetch(MANIFEST, source.about(MANIFEST), target, lambda _: None)
     except (CheckpointError, ImportError, ValueError) as error:  # fsspec lacks a protocol
         raise ShoalError(f"{error}.") from error

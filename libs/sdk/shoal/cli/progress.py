@@ -15,7 +15,7 @@ from rich.progress import (
 
 
 @contextlib.contextmanager
-def sending(what: str) -> Iterator[Callable[[int, int], None]]:
+def transferring(what: str) -> Iterator[Callable[[int, int], None]]:
     """A bar for bytes: what it gives is called with how many more there are, and of how many."""
     with _bar(DownloadColumn(), TransferSpeedColumn()) as progress:
         task = progress.add_task(what, total=None)

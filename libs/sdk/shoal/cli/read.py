@@ -20,7 +20,7 @@ from shoal.cli.base import (
 )
 from shoal.client import TERMINAL, Client, Row
 
-_WIDE = ("METHOD", "OWNER", "WORKSPACE", "LABELS", "ENDED", "SLOT-HOURS", "REASON")
+_WIDE = ("METHOD", "OWNER", "WORKSPACE", "PROJECT", "LABELS", "ENDED", "SLOT-HOURS", "REASON")
 Trial = Annotated[str | None, typer.Option(help="Of this trial alone.")]
 
 
@@ -37,6 +37,7 @@ def ls(
     label: Annotated[list[str] | None, typer.Option(help="With this label; repeatable.")] = None,
     owner: Annotated[str | None, typer.Option(help="Of this user.")] = None,
     workspace: Annotated[str | None, typer.Option(help="In this workspace.")] = None,
+    project: Annotated[str | None, typer.Option(help="In this project.")] = None,
     search: Annotated[str | None, typer.Option(help="With these words somewhere.")] = None,
     sort: Annotated[
         str | None, typer.Option(help="By submitted, ended, name, state or owner; -name: down.")
@@ -47,8 +48,8 @@ def ls(
 ) -> None:
     """List experiments, newest first."""
     found = client().experiments(
-        limit, state=state, name=name, label=label, owner=owner, workspace=workspace, q=search,
-        sort=sort, archived=None if all else False,
+        limit, state=state, name=name, label=label, owner=owner, workspace=workspace,
+        project=project, q=search, sort=sort, archived=None if all else False,
     )  # fmt: skip
     if as_json(json, output):
         say_json(found)
@@ -85,8 +86,8 @@ def show(id: AnyId, output: Output = None, json: Json = False) -> None:
     if json:
         say_json(experiment | {"trial_rows": trials})
         return
-    shown = ("experiment_id", "name", "state", "reason", "closing", "trials", "max_trials",
-             "max_concurrent_trials", "best", "slot_seconds")  # fmt: skip
+    shown = ("experiment_id", "name", "workspace", "project", "state", "reason", "closing",
+             "trials", "max_trials", "max_concurrent_trials", "best", "slot_seconds")  # fmt: skip
     fields({name: experiment.get(name) for name in shown})
     say("")
     _trials(experiment, trials, wide=output == "wide")

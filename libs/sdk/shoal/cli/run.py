@@ -9,8 +9,8 @@ import typer
 import yaml
 
 from shoal.cli import story
-from shoal.cli.base import Id, Json, client, say, say_json
-from shoal.cli.progress import counting, sending
+from shoal.cli.base import Id, Json, client, say, say_json, submitted
+from shoal.cli.progress import counting, transferring
 from shoal.client import Client, Row, ShoalError
 
 _TRIAL_ENDS = ("trial.completed", "trial.stopped", "trial.cancelled", "trial.failed")
@@ -37,12 +37,10 @@ def run(
     config = load(file)
     line = client()
     experiment = _submit(line, config, file.absolute().parent, template)
-    if json:
-        say_json(experiment)
+    if json or not follow:
+        submitted(experiment, json)
     if follow:
         raise typer.Exit(tell(line, experiment["experiment_id"], json))
-    if not json:
-        say(f"{experiment['experiment_id']} submitted; `shoal show` and `shoal logs` tell more.")
 
 
 def wait(id: Id, json: Json = False) -> None:
@@ -66,7 +64,7 @@ def wait(id: Id, json: Json = False) -> None:
 
 
 def _submit(line: Client, config: Any, folder: Path, template: str | None) -> Row:
-    with sending("the code") as advance:
+    with transferring("the code") as advance:
         return line.run(config, folder, watch=advance, template=template)
 
 

@@ -79,6 +79,9 @@ def migrate(document: object, name: str = "migrated") -> tuple[Row, list[Note]]:
         new["description"] = str(description)
     if labels := _labels(old):
         new["labels"] = labels
+    if project := _place(old, "project"):
+        new["project"] = project
+        old.say("todo", "project", f"see that there is one: shoal project create {project}")
     new["entrypoint"] = _entrypoint(old)
     space = old.section("hyperparameters").values
     if data := old.take("data"):
@@ -106,11 +109,18 @@ def migrate(document: object, name: str = "migrated") -> tuple[Row, list[Note]]:
 
 def _labels(old: Section) -> list[str]:
     labels = old.take("labels", [])
-    found = [str(label) for label in labels]  # a mapping in old files: its names
-    if project := old.take("project"):
-        found.append(f"project:{project}")
-        old.say("changed", "project", f"is the label project:{project} now")
-    return found
+    return [str(label) for label in labels]  # a mapping in old files: its names
+
+
+def _place(old: Section, field: str) -> str | None:
+    """The name of a workspace or a project, of characters that ids may have."""
+    given = old.take(field)
+    if not given:
+        return None
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", str(given)).strip("-_") or "default"
+    if plain != given:
+        old.say("changed", field, f"is {plain} now: names are letters, digits, - and _")
+    return plain
 
 
 def _entrypoint(old: Section) -> list[str]:
@@ -171,11 +181,8 @@ def _resources(old: Section) -> Row:
         "single_node": section.take("is_single_node"),
     }
     new |= {name: value for name, value in names.items() if value is not None}
-    if workspace := old.take("workspace"):
-        plain = re.sub(r"[^A-Za-z0-9_-]+", "-", str(workspace)).strip("-_") or "default"
-        new["workspace"] = plain
-        if plain != workspace:
-            old.say("changed", "workspace", f"is {plain} now: names are letters, digits, - and _")
+    if workspace := _place(old, "workspace"):
+        new["workspace"] = workspace
     if "resource_pool" in new:
         section.say("todo", "resource_pool", f"see that there is a pool {new['resource_pool']!r}")
     section.drop(_RESOURCES_GONE)

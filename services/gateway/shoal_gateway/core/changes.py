@@ -54,21 +54,6 @@ class AddToIndex:
 
 
 @dataclass(frozen=True, slots=True)
-class RemoveFromIndex:
-    """Take a member out of an ordered set, if it is there."""
-
-    index: str
-    member: str
-
-
-@dataclass(frozen=True, slots=True)
-class Forget:
-    """Remove whole rows, lists and sets."""
-
-    keys: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Append:
     """Add an item to a list; only the newest `keep` stay (0: all do)."""
 
@@ -87,17 +72,24 @@ class SetCounted:
     text: str
 
 
-Change = (
-    SetFields
-    | RemoveField
-    | Increment
-    | KeepBest
-    | AddToIndex
-    | RemoveFromIndex
-    | Forget
-    | Append
-    | SetCounted
-)
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove all that belongs to an experiment, and let nothing of it come back."""
+
+    experiment_id: str
+    trial_ids: tuple[str, ...] = ()
+    """Trials of it that its index may not hold."""
+
+
+Change = SetFields | RemoveField | Increment | KeepBest | AddToIndex | Append | SetCounted | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Of:
+    """A change to what belongs to an experiment. It is not made once that was deleted."""
+
+    experiment_id: str
+    change: Change
 
 
 def finite(value: Json) -> Json:

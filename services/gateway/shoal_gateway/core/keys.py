@@ -3,6 +3,11 @@
 PREFIX = "shoal:"
 GENERATION = PREFIX + "generation"
 """The number of the read models that are read now; the only name here without one in Redis."""
+DELETED = PREFIX + "deleted"
+"""The experiments that were deleted, numbered as they were; and, once these are known, an empty
+name. Nothing is written while that is not there."""
+FOLDERS = PREFIX + "folders"
+"""Where the files of points are, by stream, if they were written anew with the read models."""
 EXPERIMENTS = PREFIX + "experiments"
 NODES = PREFIX + "nodes"
 INSTANCES = PREFIX + "instances"
@@ -39,6 +44,11 @@ def states(experiment_id: str) -> str:
 def state_counts(experiment_id: str) -> str:
     """How many trials of an experiment are in each state."""
     return f"{PREFIX}experiment:{experiment_id}:state_counts"
+
+
+def tracked_within(experiment_id: str) -> str:
+    """The experiments of MLflow's kind that trials of an experiment made."""
+    return f"{PREFIX}experiment:{experiment_id}:tracked"
 
 
 def trial(trial_id: str) -> str:
@@ -140,6 +150,6 @@ def login(name: str) -> str:
     return f"{PREFIX}login:{name}"
 
 
-def idempotency(owner: str, key: str) -> str:
-    """What an `Idempotency-Key` was used for."""
-    return f"{PREFIX}idempotency:{owner}:{key}"
+def idempotency(owner: str, sha256: str) -> str:
+    """What an `Idempotency-Key` was used for; the key itself is not told."""
+    return f"{PREFIX}idempotency:{owner}:{sha256}"

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 FIELDS = (
     "experiment_id", "name", "description", "labels", "notes", "owner", "workspace", "state",
-    "archived", "submitted_at", "ended_at",
+    "project_id", "archived", "submitted_at", "ended_at",
 )  # fmt: skip
 """Fields of a row that filters and orders look at."""
 SORTS = {
@@ -29,6 +29,8 @@ class Wanted:
     """A part of it, in capitals or not."""
     owner: str | None = None
     workspace: str | None = None
+    projects: frozenset[str] | None = None
+    """Ids: one of them; None: any."""
     words: tuple[str, ...] = ()
     """All of them, each in the id, name, description, labels or notes."""
     archived: Archived = "false"
@@ -44,6 +46,7 @@ class Wanted:
             and self.name.casefold() in row.get("name", "").casefold()
             and self.owner in (None, row.get("owner"))
             and self.workspace in (None, row.get("workspace"))
+            and (self.projects is None or row.get("project_id", "default") in self.projects)
             and all(word in _said(row) for word in self.words)
         )
 

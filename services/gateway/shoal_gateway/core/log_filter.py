@@ -47,6 +47,10 @@ class LogFilter:
             except pl.exceptions.PolarsError as error:
                 raise PatternError(str(error).splitlines()[0]) from error
 
+    def begin(self) -> None:
+        """Read another part of the log: no line is before the next one."""
+        self._last.clear()
+
     def items(self, sequence: int, event: LogWritten) -> list[dict[str, Any]]:
         """What is wanted of a piece: its lines, in parts where some between are not. `sequence` is
         the piece's place in its stream."""

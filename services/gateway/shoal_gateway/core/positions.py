@@ -5,14 +5,19 @@ from collections.abc import Mapping
 
 from shoal_contract.events import REGISTER
 from shoal_contract.subjects import (
+    ACCESS,
     EXPERIMENTS,
     INSTANCES,
     LOGS,
+    POOL_REQUESTS,
     PREFIX,
     REFUSED,
     RUNS,
     SCHEDULE,
     SEARCH,
+    SECRETS,
+    TRACKED,
+    TRACKING,
     TRAINING,
     VALIDATION,
     Stream,
@@ -23,12 +28,18 @@ from shoal_contract.subjects import (
 EVENT_STREAMS = (
     EXPERIMENTS, SEARCH, SCHEDULE, INSTANCES, RUNS, VALIDATION, TRAINING, LOGS, REFUSED,
 )  # fmt: skip
+"""Those that subscribers are shown."""
+STREAMS = (*EVENT_STREAMS, POOL_REQUESTS, TRACKING, TRACKED, ACCESS, SECRETS)
 """In this order a position lists the streams; new ones are added at the end."""
 
 
 def encode(positions: Mapping[str, int]) -> str:
-    """The sequences of the last events seen, stream by stream, e.g. `3-17-0-0-2-0-0-0-0`."""
-    return "-".join(str(positions.get(stream.name, 0)) for stream in EVENT_STREAMS)
+    """The sequences of the last events seen, stream by stream, e.g. `3-17-0-0-2-0-0-0-0`. Of the
+    streams that subscribers are not shown, as many as there is something to say of."""
+    numbers = [positions.get(stream.name, 0) for stream in STREAMS]
+    while len(numbers) > len(EVENT_STREAMS) and numbers[-1] == 0:
+        numbers.pop()
+    return "-".join(str(number) for number in numbers)
 
 
 def decode(text: str) -> dict[str, int] | None:
@@ -36,8 +47,8 @@ def decode(text: str) -> dict[str, int] | None:
     if not re.fullmatch(r"\d{1,19}(-\d{1,19}){0,15}", text):
         return None
     numbers = [int(part) for part in text.split("-")]
-    numbers += [0] * (len(EVENT_STREAMS) - len(numbers))
-    return {s.name: n for s, n in zip(EVENT_STREAMS, numbers, strict=False)}
+    numbers += [0] * (len(STREAMS) - len(numbers))
+    return {s.name: n for s, n in zip(STREAMS, numbers, strict=False)}
 
 
 def filters(

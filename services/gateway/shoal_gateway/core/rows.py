@@ -32,6 +32,7 @@ def experiment(row: Row, counts: Mapping[str, int]) -> Row:
         "archived": row.get("archived", False),
         "revision": int(row.get("revision", 0)),
         "workspace": row["config"]["resources"].get("workspace", "default"),
+        "project_id": row.get("project_id", "default"),
         "forked_from": row.get("forked_from"),
         "continues": row.get("continues"),
         "state": row.get("state", ExperimentState.ACTIVE.value),

@@ -3,7 +3,6 @@
 https://mlflow.org/docs/latest/ml/search/search-runs/
 """
 
-import fnmatch
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -24,6 +23,7 @@ _CLAUSE = re.compile(
     (?P<value>'[^']*'|"[^"]*"|\([^)]*\)|[-+.\w]+)\s*""",
     re.VERBOSE | re.IGNORECASE,
 )
+_WILD = re.compile(r"(\\[%_\\]|[%_])")
 _AND = re.compile(r"AND\b", re.IGNORECASE)
 
 
@@ -129,8 +129,24 @@ def _value(text: str, kind: str, name: str) -> Any:
 def _like(there: str, pattern: str, op: str) -> bool:
     if op == "ILIKE":
         there, pattern = there.lower(), pattern.lower()
-    regex = fnmatch.translate(pattern.replace("%", "*").replace("_", "?"))
-    return (re.match(regex, there) is not None) != op.startswith("NOT")
+    return (re.fullmatch(_regex(pattern), there, re.DOTALL) is not None) != op.startswith("NOT")
+
+
+def _regex(pattern: str) -> str:
+    """A pattern as a regular expression: `%` is any text, `_` any character, and a backslash before
+    them, or before a backslash, takes that away. What was found once is not sought again (`(?>`),
+    so that many `%` take no longer than few."""
+    parts = [""]
+    for piece in _WILD.split(pattern):
+        if piece == "%":
+            parts.append("")
+        elif piece == "_":
+            parts[-1] += "."
+        else:
+            parts[-1] += re.escape(piece[1:] if _WILD.fullmatch(piece) else piece)
+    first, *others = parts
+    sought = [f"(?>.*?{part})" for part in others[:-1]]
+    return "".join((first, *sought, *(f".*{part}" for part in others[-1:])))
 
 
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {

@@ -1,10 +1,11 @@
 """The application: routes, and errors as problems."""
 
 from fastapi import Depends, FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from shoal_gateway.shell import problems
 from shoal_gateway.shell.auth import Gate
-from shoal_gateway.shell.freshness import Freshness
+from shoal_gateway.shell.freshness import AFTER, AS_OF, Freshness
 from shoal_gateway.shell.mlflow import routes as mlflow
 from shoal_gateway.shell.openapi import Application
 from shoal_gateway.shell.parts import Parts
@@ -24,6 +25,7 @@ from shoal_gateway.shell.routes import (
     oidc,
     pool,
     pools,
+    projects,
     queue,
     requests,
     secrets,
@@ -44,8 +46,16 @@ def create_app(parts: Parts) -> FastAPI:
     app = routes()
     app.state.parts = parts
     seconds = parts.settings.apply_timeout
-    app.add_middleware(Freshness, projector=parts.projector, seconds=seconds)
+    app.add_middleware(Freshness, projector=parts.projector, ledger=parts.ledger, seconds=seconds)
     app.add_middleware(Gate, parts=parts)
+    if origins := parts.settings.origins:
+        app.add_middleware(  # before the gate: what browsers ask beforehand shows no token
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Idempotency-Key", "If-Match", "Last-Event-ID", AFTER],
+            expose_headers=["ETag", "Location", "Retry-After", AFTER, AS_OF],
+        )
     problems.install(app)
     return app
 
@@ -82,6 +92,7 @@ def routes() -> FastAPI:
         users,
         tokens,
         workspaces,
+        projects,
         secrets,
         templates,
         models,

@@ -8,7 +8,13 @@ from shoal_bus.consume import Consumer
 from shoal_contract.envelope import Envelope
 from shoal_contract.events import MetricLogged, TrainingReported, ValidationReported
 from shoal_contract.subjects import TRACKED, TRAINING, VALIDATION, Stream
-from shoal_gateway.core.history.blocks import Builder, Report, decode_report, logged
+from shoal_gateway.core.history.blocks import (
+    Builder,
+    Report,
+    decode_logged,
+    decode_report,
+    logged,
+)
 from shoal_gateway.core.projections import project
 from shoal_gateway.shell.recent import Recent
 from shoal_gateway.shell.redis_store import RedisStore
@@ -16,6 +22,8 @@ from shoal_gateway.shell.redis_store import RedisStore
 T = TypeVar("T")
 GROUPS = {VALIDATION.name: "validation", TRAINING.name: "training", TRACKED.name: "tracked"}
 """The group of a stream's reports that name none."""
+LINGER = 0.01
+"""Seconds for which points of MLflow's kind gather."""
 Batch = list[tuple[int, T]]
 """What came, each with its sequence."""
 
@@ -58,6 +66,7 @@ class Points:
     wait in their stream until files were written."""
 
     batch = 1024
+    _apart = False
 
     def __init__(self, recent: Recent, stream: Stream, memory: int) -> None:
         self._recent, self._stream, self._memory = recent, stream, memory
@@ -94,7 +103,7 @@ class Points:
 
     async def apply(self, expected: int, new: int, batch: Sequence[tuple[int, Report]]) -> int:
         """Append a block for each experiment."""
-        builder = Builder(self._group)
+        builder = Builder(self._group, apart=self._apart)
         for sequence, report in batch:
             builder.add(sequence, report)
         return await self._recent.append(self._stream, expected, new, builder.blocks())
@@ -111,13 +120,23 @@ class Points:
 
 
 class Logged(Points):
-    """Metrics that programs logged through MLflow's API: one event has points of many steps."""
+    """Metrics that programs logged through MLflow's API: one event has points of many steps. Those
+    who ask wait until what was logged is there, so they are taken together for a moment."""
+
+    _apart = True
+
+    async def fetch(self, consumer: Consumer, wait: float) -> Batch[Report]:
+        """As `Points` does, a little later."""
+        await asyncio.sleep(LINGER)
+        return await super().fetch(consumer, wait)
 
     @staticmethod
     def _decode(body: bytes) -> list[Report] | None:
-        return None
+        return decode_logged(body)
 
     @staticmethod
     def _of(envelope: Envelope) -> list[Report]:
         event = envelope.event
-        return logged(event) if isinstance(event, MetricLogged) else []
+        if not isinstance(event, MetricLogged):
+            return []
+        return logged(event.experiment_id, event.run_id, event.points)

@@ -1,15 +1,18 @@
 """Which workspace each experiment belongs to. It never changes, so it is remembered."""
 
 import re
+import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from shoal_contract.base import ID_PATTERN
 from shoal_contract.events import Event, ExperimentSubmitted
-from shoal_contract.ids import experiment_of, experiment_of_trial
+from shoal_contract.ids import experiment_of_trial
 from shoal_contract.roles import Role
 from shoal_gateway.core import keys
 from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.rows import Row
+from shoal_gateway.core.whose import experiment_in
 from shoal_gateway.shell.redis_store import RedisStore
 
 _ID = re.compile(ID_PATTERN)
@@ -26,12 +29,46 @@ OF_MACHINES = frozenset(
 """Events of no experiment that name none inside either."""
 
 
+_FRESH = 10.0
+"""Seconds for which it is remembered where a run belongs: its experiment may be deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run that a program logged through MLflow's API belongs. It never changes."""
+
+    experiment_id: str
+    """The experiment of MLflow's kind."""
+    workspace: str
+    within: str | None
+    """The experiment of ours whose trial made it."""
+
+
 class Directory:
-    """Experiments by id."""
+    """Experiments by id, and runs."""
 
     def __init__(self, store: RedisStore) -> None:
         self._store = store
         self._known: dict[str, str] = {}
+        self._places: dict[str, tuple[float, Place]] = {}
+
+    async def place_of(self, run_id: str) -> Place | None:
+        """Where a run belongs; None if there is no such run."""
+        at, found = self._places.get(run_id, (0.0, None))
+        if found is not None and time.monotonic() - at < _FRESH:
+            return found
+        run = await self._store.row(keys.tracked_run(run_id))
+        if "experiment_id" not in run:
+            return None
+        experiment_id = run["experiment_id"]
+        row = await self._store.row(keys.tracked(experiment_id))
+        if not row:
+            return None
+        if len(self._places) >= _MOST:
+            self._places.clear()
+        found = Place(experiment_id, row["workspace"], row["within"])
+        self._places[run_id] = (time.monotonic(), found)
+        return found
 
     async def workspace_of(self, experiment_id: str) -> str | None:
         """The workspace of an experiment; None if there is no such experiment."""
@@ -83,13 +120,3 @@ class Directory:
             self._known.clear()
         self._known[experiment_id] = workspace
         return workspace
-
-
-def experiment_in(event: Event) -> str | None:
-    """The experiment that an event is of, as far as its ids tell."""
-    if (found := getattr(event, "experiment_id", None)) is not None:
-        return str(found)
-    if (trial_id := getattr(event, "trial_id", None)) is not None:
-        return experiment_of_trial(str(trial_id))
-    allocation_id = getattr(event, "allocation_id", None)
-    return None if allocation_id is None else experiment_of(str(allocation_id))

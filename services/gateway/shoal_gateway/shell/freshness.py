@@ -5,35 +5,31 @@ answer to a write says in `Shoal-After` where what it wrote stands; a request th
 header, to any gateway, is answered once reads show it.
 """
 
-from contextvars import ContextVar
+import asyncio
 from datetime import UTC, datetime
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shoal_contract.subjects import Stream
+from shoal_contract.subjects import ACCESS
 from shoal_gateway.core import positions
 from shoal_gateway.shell import problems
+from shoal_gateway.shell.ledger import Ledger
 from shoal_gateway.shell.projector import Projector
+from shoal_gateway.shell.writes import noting
 
 AS_OF, AFTER = "Shoal-As-Of", "Shoal-After"
 READ_MODELS = ("/v1/", "/mlflow/")
 """Beginnings of paths that answer from the read models."""
-_written: ContextVar[dict[str, int]] = ContextVar("written")
-
-
-def wrote(stream: Stream, sequence: int) -> None:
-    """Note what the request that is being answered published."""
-    if (found := _written.get(None)) is not None:
-        found[stream.name] = max(sequence, found.get(stream.name, 0))
 
 
 class Freshness:
     """Adds the headers, and waits up to `seconds` for what a request wants to see."""
 
-    def __init__(self, app: ASGIApp, projector: Projector, seconds: float) -> None:
-        self._app, self._projector, self._seconds = app, projector, seconds
+    def __init__(self, app: ASGIApp, projector: Projector, ledger: Ledger, seconds: float) -> None:
+        self._app, self._projector, self._ledger = app, projector, ledger
+        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -49,7 +45,11 @@ class Freshness:
         if (after := Headers(scope=scope).get(AFTER)) is not None:
             if (position := positions.decode(after)) is None:
                 return problems.response(400, f"The {AFTER} is none of ours: leave it out.")
-            if not await self._projector.wait_until(position, self._seconds):
+            shown = await asyncio.gather(
+                self._projector.wait_until(position, self._seconds),
+                self._ledger.wait_for(position.get(ACCESS.name, 0), self._seconds),
+            )
+            if not all(shown):
                 detail = "Reads do not show yet what they are to show. Try again in a moment."
                 return problems.response(503, detail, headers={"Retry-After": "1"})
         return None
@@ -57,8 +57,7 @@ class Freshness:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         reading = scope["method"] in ("GET", "HEAD")
         as_of = self._as_of() if reading else ""
-        written: dict[str, int] = {}
-        _written.set(written)
+        written = noting()
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -8,9 +8,8 @@ import contextlib
 import json
 import logging
 import os
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import fsspec
 
 from shoal_contract.subjects import Stream
 from shoal_gateway.core.history.files import File, end, parse
+from shoal_gateway.shell.history_copies import Copies
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +25,10 @@ FRESH = 5.0
 """Seconds for which the list of an experiment's files is taken for true."""
 CACHED = 2 * 2**30
 """Bytes of files from far storage that are kept on this machine."""
+ABANDONED = 3600.0
+"""Seconds after which nobody writes a file any more."""
+Pointer = Mapping[str, Any]
+"""`folder`, and `filed`: the sequence up to which all points are in it."""
 
 
 @contextlib.contextmanager
@@ -42,16 +46,29 @@ class Files:
     """The files of all experiments. Its methods block, so call them in a thread, and raise OSError
     when storage does not answer."""
 
-    def __init__(self, storage_url: str, *, anew: bool = False) -> None:
-        """`anew`: write all files again, in a folder that nobody reads before `switch`."""
+    def __init__(self, storage_url: str, *, anew: bool = False, cached: int = CACHED) -> None:
+        """`anew`: write all files again, in a folder that nobody reads before `switch`; `cached`:
+        bytes of files from far storage that are kept on this machine."""
         self._fs: Any
         self._fs, self._root = fsspec.core.url_to_fs(f"{storage_url.rstrip('/')}/metrics")
         self._near = "file" in self._fs.protocol
         self._anew = anew
-        self._unread: dict[str, dict[str, Any]] = {}
+        self._unread: dict[str, Pointer] = {}
         self._folders: dict[str, str] = {}
         self._listed: dict[tuple[str, str], tuple[float, list[File]]] = {}
-        self._cache: tempfile.TemporaryDirectory[str] | None = None
+        self._copies = Copies(cached)
+
+    def close(self) -> None:
+        """Remove the copies on this machine."""
+        self._copies.close()
+
+    @_reached()
+    def follow(self, stream: Stream, told: Pointer | None) -> None:
+        """Let the files be read that go with the read models that are read: whoever wrote these and
+        those anew died before it said so here."""
+        pointer = self._pointer(stream)
+        if told is not None and _number(told) > _number(pointer):
+            self._point(stream, told)
 
     @_reached()
     def begin(self, stream: Stream, born: str, last: int) -> int:
@@ -68,7 +85,9 @@ class Files:
             if folder and not fresh:
                 log.warning("%s is not the stream of its files in %s", stream.name, folder)
             folder, filed = f"{born}-{int(number or 0) + 1}", 0
-            self._point(stream, folder, filed)
+            if fresh:  # what an earlier attempt left
+                self._remove(f"{self._root}/{stream.name}/{folder}")
+            self._point(stream, {"folder": folder, "filed": filed})
         if self._folders.get(stream.name) != folder:
             self._folders[stream.name] = folder
             self._listed.clear()
@@ -92,7 +111,7 @@ class Files:
         another one by now."""
         folder = self.folder(stream)
         if int(self._pointer(stream).get("filed", 0)) < sequence:
-            self._point(stream, folder, sequence)
+            self._point(stream, {"folder": folder, "filed": sequence})
 
     @_reached()
     def of(self, stream: Stream, experiment_id: str, at_least: int | None = None) -> list[File]:
@@ -109,25 +128,28 @@ class Files:
         """Look for the files anew when they are listed next."""
         self._listed.pop((stream.name, experiment_id), None)
 
-    @_reached()
-    def path(self, stream: Stream, experiment_id: str, file: File) -> str:
-        """Where a file lies on this machine. Raises FileNotFoundError once it was merged."""
-        far = f"{self._folder(stream, experiment_id)}/{file.name}"
+    @contextlib.contextmanager
+    def here(self, stream: Stream, experiment_id: str) -> Iterator[Callable[[File], str]]:
+        """A function that says where a file of an experiment lies on this machine, until the end of
+        the context. It raises FileNotFoundError once the file was merged."""
+        folder = self._folder(stream, experiment_id)
         if self._near:
-            return far
-        near = Path(self._cached()) / f"{stream.name}-{experiment_id}-{file.name}"
-        if not near.exists():
-            part = self.part(stream, experiment_id)
-            self._fs.get_file(far, part)
-            os.replace(part, near)
-            self._evict(near.parent)
-        return os.fspath(near)
+            yield lambda file: f"{folder}/{file.name}"
+            return
+        with self._copies.held() as path:
+
+            @_reached()
+            def here(file: File) -> str:
+                name = f"{stream.name} {experiment_id} {folder.split('/')[-2]} {file.name}"
+                return path(name, lambda part: self._fs.get_file(f"{folder}/{file.name}", part))
+
+            yield here
 
     @_reached()
     def part(self, stream: Stream, experiment_id: str) -> str:
         """A path on this machine for a file that is to be kept."""
         if not self._near:
-            return f"{self._cached()}/{time.monotonic_ns()}.part"
+            return self._copies.part()
         folder = self._folder(stream, experiment_id)
         Path(folder).mkdir(parents=True, exist_ok=True)
         return f"{folder}/{time.monotonic_ns()}.part"
@@ -139,6 +161,7 @@ class Files:
         if self._near:
             _sync(part)
             os.replace(part, target)
+            _sync(Path(target).parent)
         else:
             self._fs.put_file(part, target)
             os.unlink(part)
@@ -149,6 +172,48 @@ class Files:
         """Remove a file whose points are in another."""
         self._fs.rm_file(f"{self._folder(stream, experiment_id)}/{file.name}")
         self.forget(stream, experiment_id)
+
+    @_reached()
+    def experiments(self, stream: Stream) -> set[str]:
+        """The experiments that have files of a stream, in whichever folder."""
+        found = (self._names(folder) for folder in self._names(f"{self._root}/{stream.name}"))
+        return {path.rpartition("/")[2] for paths in found for path in paths}
+
+    @_reached()
+    def remove_all(self, stream: Stream, experiment_id: str) -> None:
+        """Remove all files of an experiment, in whichever folder."""
+        for folder in self._names(f"{self._root}/{stream.name}"):
+            self._remove(f"{folder}/{experiment_id}")
+        self.forget(stream, experiment_id)
+
+    def remove_parts(self) -> None:
+        """Remove what nobody will finish, since its writer was killed."""
+        if self._near:
+            for part in Path(self._root).glob("*/*/*/*.part"):
+                with contextlib.suppress(FileNotFoundError):
+                    if time.time() - part.stat().st_mtime > ABANDONED:
+                        part.unlink()
+
+    def copied(self) -> set[str]:
+        """The experiments of whose files there are copies on this machine."""
+        return {name.split(" ")[1] for name in self._copies.names()}
+
+    def forget_copies(self, experiment_id: str) -> None:
+        """Remove the copies on this machine of an experiment's files."""
+        self._copies.forget(lambda name: name.split(" ")[1] == experiment_id)
+
+    def _names(self, folder: str) -> list[str]:
+        """The folders in a folder."""
+        self._fs.invalidate_cache(folder)
+        try:
+            found = self._fs.ls(folder, detail=True)
+        except FileNotFoundError:
+            return []
+        return [str(e["name"]) for e in found if e["type"] == "directory"]
+
+    def _remove(self, folder: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self._fs.rm(folder, recursive=True)
 
     def _list(self, stream: Stream, experiment_id: str) -> list[File]:
         folder = self._folder(stream, experiment_id)
@@ -163,6 +228,11 @@ class Files:
     def _folder(self, stream: Stream, experiment_id: str) -> str:
         return f"{self._root}/{stream.name}/{self._folders[stream.name]}/{experiment_id}"
 
+    @property
+    def unread(self) -> Mapping[str, Pointer]:
+        """By stream, what `switch` is to let be read."""
+        return self._unread
+
     @_reached()
     def switch(self) -> None:
         """Let the files that were written anew be read, and no longer the old ones."""
@@ -170,19 +240,16 @@ class Files:
         for name, pointer in pending.items():
             self._put(f"{self._root}/{name}.json", json.dumps(pointer).encode())
 
-    def _pointer(self, stream: Stream) -> dict[str, Any]:
+    def _pointer(self, stream: Stream) -> Pointer:
         if stream.name in self._unread:
             return self._unread[stream.name]
         try:
-            found: dict[str, Any] = json.loads(
-                self._fs.cat_file(f"{self._root}/{stream.name}.json")
-            )
+            found: Pointer = json.loads(self._fs.cat_file(f"{self._root}/{stream.name}.json"))
         except FileNotFoundError:
             return {}
         return found
 
-    def _point(self, stream: Stream, folder: str, filed: int) -> None:
-        pointer = {"folder": folder, "filed": filed}
+    def _point(self, stream: Stream, pointer: Pointer) -> None:
         if self._anew:
             self._unread[stream.name] = pointer
         else:
@@ -198,22 +265,18 @@ class Files:
         part.write_bytes(data)
         _sync(part)
         os.replace(part, path)
+        _sync(part.parent)
 
-    def _cached(self) -> str:
-        if self._cache is None:
-            self._cache = tempfile.TemporaryDirectory(prefix="shoal-metrics-")
-        return self._cache.name
 
-    @staticmethod
-    def _evict(folder: Path) -> None:
-        files = sorted(folder.glob("*.parquet"), key=lambda f: f.stat().st_atime)
-        size = sum(f.stat().st_size for f in files)
-        while size > CACHED and len(files) > 1:
-            oldest = files.pop(0)
-            size -= oldest.stat().st_size
-            oldest.unlink(missing_ok=True)
+def _number(pointer: Pointer) -> int:
+    """Of folders of one stream, the later has the greater number; 0: there is none."""
+    return int(str(pointer.get("folder", "")).rpartition("-")[2] or 0)
 
 
 def _sync(path: str | Path) -> None:
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())
+    """Have a file, or the names in a folder, on the disk."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

@@ -23,6 +23,8 @@ TRIES = 5
 """Readings that may find a file gone, since it was merged meanwhile."""
 LARGEST = 20_000_000
 """Points that one query may look at."""
+PAUSE = 0.2
+"""Seconds until files are looked for again that are not where they are to be."""
 AT_ONCE = 2
 """Queries that run side by side; others wait."""
 
@@ -61,23 +63,30 @@ class HistoryReader:
             return await asyncio.to_thread(_answer, found, query)
 
     async def _points(self, stream: Stream, query: Query) -> pl.DataFrame:
-        for _ in range(TRIES):
+        for left in reversed(range(TRIES)):
             # Redis first: what leaves it from now on is in the files that are listed then.
             blocks, filed, _ = await self._recent.read(stream, query.experiment_id)
             try:
-                return await asyncio.to_thread(self._gather, stream, query, blocks, filed)
+                files = await asyncio.to_thread(self._files.of, stream, query.experiment_id, filed)
+                if end(files) < filed and left:
+                    # The gateway goes over to other files just now; or they were lost.
+                    await asyncio.sleep(PAUSE)
+                    continue
+                return await asyncio.to_thread(self._gather, stream, query, blocks, files)
             except FileNotFoundError:
                 self._files.forget(stream, query.experiment_id)
         raise TimeoutError("the files of an experiment change faster than they are read")
 
     def _gather(
-        self, stream: Stream, query: Query, blocks: list[bytes], filed: int
+        self, stream: Stream, query: Query, blocks: list[bytes], files: list[File]
     ) -> pl.DataFrame:
-        files = self._files.of(stream, query.experiment_id, filed)
-        new = of_blocks(blocks, end(files)).lazy()
-        parts = [self._scan(stream, query, file, after) for file, after in cover(files)]
-        wanted = pl.concat([_wanted(part, query) for part in (*parts, new)])
-        found = wanted.head(LARGEST + 1).collect()
+        new = of_blocks(
+            blocks, end(files), group=query.group, trials=set(query.trials), names=query.names
+        ).lazy()
+        with self._files.here(stream, query.experiment_id) as path:
+            parts = [_scan(path(file), file, after) for file, after in cover(files)]
+            wanted = pl.concat([_wanted(part, query) for part in (*parts, new)])
+            found = wanted.head(LARGEST + 1).collect()
         if len(found) > LARGEST:
             raise TooManyPointsError(
                 f"More than {LARGEST} points match. Ask for fewer trials, for some names, or for"
@@ -85,10 +94,10 @@ class HistoryReader:
             )
         return found
 
-    def _scan(self, stream: Stream, query: Query, file: File, after: int) -> pl.LazyFrame:
-        path = self._files.path(stream, query.experiment_id, file)
-        points = pl.scan_parquet(path, schema=SCHEMA)
-        return points if after == file.first else points.filter(pl.col("sequence") > after)
+
+def _scan(path: str, file: File, after: int) -> pl.LazyFrame:
+    points = pl.scan_parquet(path, schema=SCHEMA)
+    return points if after == file.first else points.filter(pl.col("sequence") > after)
 
 
 def _wanted(points: pl.LazyFrame, query: Query) -> pl.LazyFrame:

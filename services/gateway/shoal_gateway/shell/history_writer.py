@@ -11,7 +11,6 @@ import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from functools import partial
 from typing import TypeVar, TypeVarTuple
 
 from redis.exceptions import RedisError
@@ -19,10 +18,12 @@ from redis.exceptions import RedisError
 from shoal_bus.bus import AWAY, Bus
 from shoal_bus.lease import Lease
 from shoal_contract.subjects import Stream
+from shoal_gateway.core.belongings import POINT_STREAMS
 from shoal_gateway.core.history.files import File, cover, end, spare, to_merge
 from shoal_gateway.shell.history_files import Files
+from shoal_gateway.shell.history_sweep import Sweep
 from shoal_gateway.shell.history_work import merge, step_back, write_blocks
-from shoal_gateway.shell.recent import POINT_STREAMS, Recent
+from shoal_gateway.shell.recent import Recent
 from shoal_gateway.shell.redis_store import RedisStore
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class HistoryWriter:
         self, bus: Bus, store: RedisStore, files: Files, *, seconds: float, memory: int
     ) -> None:
         self._bus, self._store, self._files = bus, store, files
-        self.recent = Recent(store)
+        self.recent, self.sweep = Recent(store), Sweep(bus, store, files)
         self._seconds, self._memory = seconds, memory
         self._pool = _pool()
 
@@ -74,6 +75,7 @@ class HistoryWriter:
                 await asyncio.to_thread(self._files.filed, stream, at)
             for experiment_id in held:
                 await self._merge(stream, experiment_id)
+            await self.sweep.check(list(held))
 
     async def _drop(self) -> None:
         """Forget what another gateway, which may have a Redis of its own, has put into files."""
@@ -83,7 +85,8 @@ class HistoryWriter:
                 await self.drop()
 
     async def drop(self) -> None:
-        """Forget the points that are in files."""
+        """Forget the points that are in files, and copies of files that are no longer."""
+        await self.sweep.forget_copies()
         for stream in POINT_STREAMS:
             place = await self._place(stream)
             held, _ = await self.recent.held(stream)
@@ -98,6 +101,7 @@ class HistoryWriter:
             await self._wait()
             try:
                 await self.write()
+                await self.sweep.run()
             except BrokenProcessPool as error:
                 log.warning("the process that writes files ended: %r", error)
                 self._pool = _pool()
@@ -144,10 +148,12 @@ class HistoryWriter:
     async def _merge(self, stream: Stream, experiment_id: str) -> None:
         files = await asyncio.to_thread(self._files.of, stream, experiment_id)
         if parts := to_merge(files):
-            path = partial(self._files.path, stream, experiment_id)
-            sources = [(await asyncio.to_thread(path, file), after) for file, after in cover(parts)]
             part = await asyncio.to_thread(self._files.part, stream, experiment_id)
-            await self._work(merge, sources, part)
+            with self._files.here(stream, experiment_id) as path:
+                sources = [
+                    (await asyncio.to_thread(path, file), after) for file, after in cover(parts)
+                ]
+                await self._work(merge, sources, part)
             file = File(parts[0].first, parts[-1].last)
             await asyncio.to_thread(self._files.keep, stream, experiment_id, part, file)
             files = await asyncio.to_thread(self._files.of, stream, experiment_id)

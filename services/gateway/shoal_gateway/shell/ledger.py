@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections import deque
 
 from shoal_bus.append import FencedError, append
 from shoal_bus.bus import AWAY, Bus
@@ -19,11 +18,11 @@ from shoal_contract.events import Event
 from shoal_contract.subjects import ACCESS
 from shoal_gateway.core.ledger import Refusal, State, decide, evolve
 from shoal_gateway.core.ledger.commands import Command
+from shoal_gateway.core.ledger.done import Done
 from shoal_gateway.shell.problems import ProblemError
+from shoal_gateway.shell.writes import wrote
 
 _STATUS = {"unknown": 404, "conflict": 409, "denied": 403}
-_REMEMBERED = 1000
-"""Commands whose events would be recognised after a lost acknowledgement."""
 
 
 class Ledger:
@@ -34,7 +33,7 @@ class Ledger:
         self._bus, self._patience = bus, patience
         self._consumer = Consumer(bus, ACCESS, strict=True)
         self._at = 0
-        self._done: deque[str | None] = deque(maxlen=_REMEMBERED)
+        self._done = Done()
         self._moved = asyncio.Condition()
         self._writing = asyncio.Lock()
 
@@ -61,16 +60,20 @@ class Ledger:
             with contextlib.suppress(*AWAY):
                 await self._consumer.close()
 
-    async def do(self, command: Command) -> list[Event]:
-        """Carry a command out; returns its events once the state holds them.
+    async def do(self, command: Command, id: str | None = None) -> list[Event]:
+        """Carry a command out; returns its events once the state holds them. A command that comes
+        again under its `id` returns the events of the first time.
 
         Raises ProblemError if it is refused, and TimeoutError or one of AWAY if NATS does not
         answer: then it may have been carried out.
         """
-        id = f"access-{secrets.token_hex(8)}"
+        id = id or f"access-{secrets.token_hex(8)}"
         async with asyncio.timeout(self._patience), self._writing:
             while True:
                 stop_if_cancelled()
+                if (before := self._done.of(id)) is not None:
+                    wrote(ACCESS, self._at)
+                    return before
                 found = decide(self.state, command)
                 if isinstance(found, Refusal):
                     kind = f"urn:shoal:problem:{found.kind}"
@@ -80,9 +83,18 @@ class Ledger:
                     await self._reach(await append(self._bus, ACCESS, envelopes, self._at))
                 except FencedError:
                     await self._reach((await self._bus.extent(ACCESS))[1])
-                    if id not in self._done:
-                        continue
+                    continue
+                wrote(ACCESS, self._at)
                 return found
+
+    async def wait_for(self, sequence: int, seconds: float) -> bool:
+        """Wait until the state holds an event; False if it does not within `seconds`."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._reach(sequence)
+        except TimeoutError:
+            return False
+        return True
 
     def _envelope(self, id: str, number: int, event: Event) -> Envelope:
         return Envelope(
@@ -93,10 +105,10 @@ class Ledger:
         async with self._moved:
             for delivery in batch:
                 if delivery.sequence <= self._at:  # the stream began anew
-                    self.state = State()
+                    self.state, self._done = State(), Done()
                 self.state = evolve(self.state, delivery.envelope.event)
                 self._at = delivery.sequence
-                self._done.append(delivery.envelope.cause)
+                self._done.add(delivery.envelope)
             self._moved.notify_all()
 
     async def _reach(self, sequence: int) -> None:

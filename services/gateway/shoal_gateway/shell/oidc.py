@@ -5,6 +5,7 @@ https://openid.net/specs/openid-connect-core-1_0.html#CodeFlowAuth
 
 import base64
 import hashlib
+import math
 import secrets
 import time
 from typing import Any
@@ -37,7 +38,7 @@ class Provider:
         self._redirect_uri = redirect_uri
         self._described: dict[str, Any] = {}
         self._keys: dict[str, Any] = {"keys": []}
-        self._at = 0.0
+        self._at = -math.inf
 
     async def address(self, state: str, nonce: str, verifier: str) -> str:
         """Where a person logs in."""
@@ -100,7 +101,7 @@ class Provider:
             for key in jwt.PyJWKSet.from_dict(self._keys).keys if self._keys["keys"] else ():
                 if key.key_id == kid or kid is None:
                     return key
-            self._at = 0.0
+            self._at = -math.inf  # a clock that counts from the start may be near 0
             await self._describe()
         raise jwt.InvalidKeyError("nobody knows its key")
 

@@ -97,6 +97,10 @@ def _completed(document: Node) -> Node:
 
 def _complete(operation: Node, errors: str, is_open: bool) -> None:
     answers = operation["responses"]
+    for answer in answers.values():
+        schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
+        if "$ref" in schema:  # beside it FastAPI says what any object is
+            answer["content"]["application/json"]["schema"] = {"$ref": schema["$ref"]}
     if "application/json" in answers.get("422", {}).get("content", {}):
         del answers["422"]  # FastAPI's own form of what is a problem here
     for status in ("4XX", "5XX"):

@@ -12,6 +12,7 @@ from pathlib import Path
 from shoal_contract.roles import Role
 from shoal_gateway.core.ledger.caller import caller_of
 from shoal_gateway.core.ledger.commands import EnsureOwner, OpenSetup
+from shoal_gateway.shell.draws import Draws
 from shoal_gateway.shell.ledger import Ledger
 from shoal_gateway.shell.tokens import DAY, digest, draw, issue
 
@@ -24,7 +25,7 @@ async def open_setup(ledger: Ledger) -> None:
     """Print a token that makes the first administrator, unless there are users."""
     if ledger.state.users:
         return
-    text, sha256 = draw()
+    text, sha256 = draw(Draws())
     await ledger.do(OpenSetup(sha256))
     note = f"Nobody can log in yet. Make the first administrator: shoal login --setup {text}"
     print(note, file=sys.stderr, flush=True)

@@ -12,12 +12,12 @@ from shoal_contract.subjects import stream_of
 from shoal_gateway.settings import Settings
 from shoal_gateway.shell.bundles import Bundles
 from shoal_gateway.shell.directory import Directory
-from shoal_gateway.shell.freshness import wrote
 from shoal_gateway.shell.history_reader import HistoryReader
 from shoal_gateway.shell.ledger import Ledger
 from shoal_gateway.shell.oidc import Provider
 from shoal_gateway.shell.projector import Projector
 from shoal_gateway.shell.redis_store import RedisStore
+from shoal_gateway.shell.writes import wrote
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Parts:
         return sequence
 
 
-def parts(connection: HTTPConnection) -> Parts:
+async def parts(connection: HTTPConnection) -> Parts:
     """The parts of the application that a request or a WebSocket came to."""
     found: Parts = connection.app.state.parts
     return found

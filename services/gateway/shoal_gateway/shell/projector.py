@@ -28,9 +28,11 @@ from shoal_contract.subjects import (
     TRACKING,
     Stream,
 )
+from shoal_gateway.core.belongings import POINT_STREAMS
 from shoal_gateway.shell.applying import Batch, Logged, Points, Rows, Target
+from shoal_gateway.shell.deleted import know_deleted
 from shoal_gateway.shell.history_files import Files
-from shoal_gateway.shell.recent import POINT_STREAMS, Recent
+from shoal_gateway.shell.recent import Recent
 from shoal_gateway.shell.redis_store import RedisStore
 
 log = logging.getLogger(__name__)
@@ -60,6 +62,7 @@ class Projector:
         self._memory, self._watching = memory, watch
         self._applied = dict.fromkeys((s.name for s in PROJECTED), 0)
         self._moved = asyncio.Condition()
+        self._knowing = asyncio.Lock()
         self.caught_up = dict.fromkeys((s.name for s in PROJECTED), False)
         """Whether the stream's end was reached since the start or the last rebuilding."""
         self._complete = dict.fromkeys((s.name for s in PROJECTED), 0.0)
@@ -141,11 +144,15 @@ class Projector:
             log.warning("Redis is ahead of %s; it is filled anew", stream.name)
             await self._store.clear()
             at = 0
+        async with self._knowing:
+            await know_deleted(self._bus, self._store)
         if stream in POINT_STREAMS:
+            told = await self._store.folder(stream.name)
+            await asyncio.to_thread(self._files.follow, stream, told)
             born = await self._bus.born(stream)
             filed = await asyncio.to_thread(self._files.begin, stream, born, last)
             if at < filed:
-                at = await self._store.apply(stream.name, at, filed, [])
+                at = max(0, await self._store.apply(stream.name, at, filed, []))
         return at
 
     async def _follow(self, stream: Stream, target: Target[T]) -> None:

@@ -3,27 +3,31 @@
 from collections.abc import Iterable
 from typing import Any, cast
 
-from shoal_contract.subjects import TRACKED, TRAINING, VALIDATION, Stream
+from shoal_contract.subjects import Stream
 from shoal_gateway.core import keys
 from shoal_gateway.shell.redis_store import RedisStore
 
-POINT_STREAMS = (VALIDATION, TRAINING, TRACKED)
-"""The streams whose events are metric points."""
-# KEYS: the applied sequence, bytes by experiment. ARGV: the expected sequence, the new one, how
-# lists are called, then each experiment with its block. Returns the applied sequence.
+# KEYS: the applied sequence, bytes by experiment, the deleted experiments. ARGV: the expected
+# sequence, the new one, how lists are called, then each experiment with its block. Returns the
+# applied sequence; -1 while it is not known which experiments were deleted.
 _APPEND = """
+if not redis.call('ZSCORE', KEYS[3], '') then return -1 end
 local at = tonumber(redis.call('GET', KEYS[1]) or '0')
 if at ~= tonumber(ARGV[1]) then return at end
 for i = 4, #ARGV, 2 do
-  redis.call('RPUSH', ARGV[3] .. ARGV[i], ARGV[i + 1])
-  redis.call('HINCRBY', KEYS[2], ARGV[i], #ARGV[i + 1])
+  if not redis.call('ZSCORE', KEYS[3], ARGV[i]) then
+    redis.call('RPUSH', ARGV[3] .. ARGV[i], ARGV[i + 1])
+    redis.call('HINCRBY', KEYS[2], ARGV[i], #ARGV[i + 1])
+  end
 end
 redis.call('SET', KEYS[1], ARGV[2])
 return tonumber(ARGV[2])
 """
-# KEYS: the list, bytes by experiment, the filed sequences. ARGV: the experiment, the sequence up
-# to which its points are filed, how many blocks to look at. Returns how many were dropped.
+# KEYS: the list, bytes by experiment, the filed sequences, the deleted experiments. ARGV: the
+# experiment, the sequence up to which its points are filed, how many blocks to look at. Returns
+# how many were dropped.
 _DROP = """
+if redis.call('ZSCORE', KEYS[4], ARGV[1]) then return 0 end
 local dropped, freed, through = 0, 0, tonumber(ARGV[2])
 while dropped < tonumber(ARGV[3]) do
   local block = redis.call('LINDEX', KEYS[1], 0)
@@ -58,7 +62,11 @@ class Recent:
         named, name = self._store.named, stream.name
         flat = [part for experiment in blocks for part in experiment]
         found = await self._append(
-            keys=[named(keys.applied(name)), named(keys.points_held(name))],
+            keys=[
+                named(keys.applied(name)),
+                named(keys.points_held(name)),
+                named(keys.DELETED),
+            ],
             args=[expected, new, named(keys.points(name)), *flat],
         )
         return int(cast("Any", found))
@@ -91,6 +99,7 @@ class Recent:
             named(keys.points(name, experiment_id)),
             named(keys.points_held(name)),
             named(keys.points_filed(name)),
+            named(keys.DELETED),
         ]
         while await self._drop(keys=names, args=[experiment_id, through, _AT_ONCE]) == _AT_ONCE:
             pass

@@ -1,7 +1,8 @@
 """The read models in Redis: changes are carried out by one script, all or nothing."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, cast
 
 from redis.asyncio import Redis
@@ -9,57 +10,21 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from shoal_gateway.core import keys
+from shoal_gateway.core.belongings import ANY, EXPERIMENT, TRACKED_EXPERIMENT
 from shoal_gateway.core.changes import (
     AddToIndex,
     Append,
     Change,
-    Forget,
+    Delete,
     Increment,
     KeepBest,
+    Of,
     RemoveField,
-    RemoveFromIndex,
     SetCounted,
     SetFields,
 )
 from shoal_gateway.core.rows import Row
-
-# KEYS[1]: the applied sequence. ARGV: the expected one, the new one, the commands as JSON.
-# Returns the applied sequence, which is the new one only if the expected one was found.
-_APPLY = """
-local at = tonumber(redis.call('GET', KEYS[1]) or '0')
-if at ~= tonumber(ARGV[1]) then return at end
-for _, command in ipairs(cjson.decode(ARGV[3])) do
-  if command[1] == 'BEST' then
-    local old = redis.call('HGET', command[2], command[3])
-    local metric = tonumber(command[4])
-    local better = not old
-    if old then
-      local kept = tonumber(cjson.decode(old)['metric'])
-      if command[5] == 'min' then better = metric < kept else better = metric > kept end
-    end
-    if better then redis.call('HSET', command[2], command[3], command[6]) end
-  elseif command[1] == 'COUNTED' then
-    local old = redis.call('HGET', command[2], command[4])
-    if old ~= command[5] then
-      redis.call('HSET', command[2], command[4], command[5])
-      redis.call('HINCRBY', command[3], command[5], 1)
-      if old then redis.call('HINCRBY', command[3], old, -1) end
-    end
-  else
-    redis.call(unpack(command))
-  end
-end
-redis.call('SET', KEYS[1], ARGV[2])
-return tonumber(ARGV[2])
-"""
-_CLEAR = """
-local cursor = '0'
-repeat
-  local page = redis.call('SCAN', cursor, 'MATCH', ARGV[1], 'COUNT', 1000)
-  cursor = page[1]
-  for _, key in ipairs(page[2]) do redis.call('UNLINK', key) end
-until cursor == '0'
-"""
+from shoal_gateway.shell.scripts import APPLY, CLEAR, MARK
 
 
 class RedisStore:
@@ -74,8 +39,9 @@ class RedisStore:
         self.bytes: Redis = connect(url, texts=False)
         """The same, for what is no text."""
         self.generation = generation
-        self._script = self.redis.register_script(_APPLY)
-        self._wipe = self.redis.register_script(_CLEAR)
+        self._script = self.redis.register_script(APPLY)
+        self._wipe = self.redis.register_script(CLEAR)
+        self._mark = self.redis.register_script(MARK)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -90,23 +56,70 @@ class RedisStore:
         """The generation that is to be read now."""
         return int(await self.redis.get(keys.GENERATION) or 0)
 
+    async def make_current(self, folders: Mapping[str, Mapping[str, Any]]) -> None:
+        """Let this generation be read from now on. `folders`: by stream, where the files of points
+        are that were written with it, if they were."""
+        async with self.redis.pipeline(transaction=True) as pipe:
+            if folders:
+                texts: dict[Any, Any] = {
+                    name: json.dumps(folder) for name, folder in folders.items()
+                }
+                pipe.hset(self.named(keys.FOLDERS), mapping=texts)
+            pipe.set(keys.GENERATION, self.generation)
+            await pipe.execute()
+
+    async def folder(self, stream: str) -> Row | None:
+        """Where the files of a stream's points are, if they were written with this generation."""
+        found: Row | None = await self.field(keys.FOLDERS, stream)
+        return found
+
+    async def clear_others(self) -> None:
+        """Forget the read models of all generations but this one."""
+        own, cursor = self.named(""), 0
+        while True:
+            page: Any = await self.redis.scan(cursor, f"{keys.PREFIX}[0-9]*:*", 1000)
+            cursor, found = page
+            if others := [key for key in found if not key.startswith(own)]:
+                await self.redis.unlink(*others)
+            if cursor == 0:
+                return
+
     async def applied(self, stream: str) -> int:
         """The sequence of the last event of a stream that is in the read models; 0: none is."""
         return int(await self.redis.get(self.named(keys.applied(stream))) or 0)
 
-    async def apply(self, stream: str, expected: int, new: int, changes: Iterable[Change]) -> int:
+    async def apply(
+        self, stream: str, expected: int, new: int, changes: Iterable[Change | Of]
+    ) -> int:
         """Carry changes out if `expected` is the applied sequence, which then becomes `new`.
 
-        Returns the applied sequence, which differs from `new` when nothing was done.
+        Returns the applied sequence, which differs from `new` when nothing was done; -1 while it
+        is not known (see `know_deleted`) which experiments were deleted.
         """
-        listed = [c for change in changes for c in _commands(change)]
-        for command in listed:
-            command[1] = self.named(command[1])
-            if command[0] == "COUNTED":
-                command[2] = self.named(command[2])
-        key = self.named(keys.applied(stream))
-        found = await self._script(keys=[key], args=[expected, new, json.dumps(listed)])
+        listed = [c for change in changes for c in _commands(change, self.named)]
+        names = [self.named(keys.applied(stream)), self.named(keys.DELETED)]
+        found = await self._script(keys=names, args=[expected, new, json.dumps(listed)])
         return int(cast("Any", found))
+
+    async def knows_deleted(self) -> bool:
+        """Whether it is known which experiments were deleted."""
+        return await self.redis.zscore(self.named(keys.DELETED), "") is not None
+
+    async def know_deleted(self, names: Iterable[str]) -> None:
+        """Note that these experiments were deleted, and that no others were before."""
+        await self._mark(keys=[self.named(keys.DELETED)], args=list(names))
+
+    async def deleted(self, after: int = 0) -> list[str]:
+        """The experiments that were deleted, but for so many that were at first."""
+        found = await self.redis.zrange(self.named(keys.DELETED), after + 1, -1)
+        return cast("list[str]", found)
+
+    async def deleted_among(self, names: Sequence[str]) -> list[str]:
+        """Those of some experiments that were deleted."""
+        if not names:
+            return []
+        found = await self.redis.zmscore(self.named(keys.DELETED), list(names))
+        return [name for name, n in zip(names, cast("Any", found), strict=True) if n is not None]
 
     async def clear(self) -> None:
         """Forget all read models of this generation, at once."""
@@ -179,29 +192,51 @@ def _text(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
 
 
-def _commands(change: Change) -> list[list[str]]:
+Names = Callable[[str], str]
+
+
+def _commands(change: Change | Of, named: Names) -> list[list[Any]]:
+    """A change as commands of the script `APPLY`."""
+    if isinstance(change, Of):
+        return [[change.experiment_id, *c] for c in _plain(change.change, named)]
+    return [["", *c] for c in _plain(change, named)]
+
+
+def _plain(change: Change, named: Names) -> list[list[Any]]:
     match change:
         case SetFields():
             pairs = [t for name, value in change.fields.items() for t in (name, _text(value))]
-            return [["HSET", change.key, *pairs]]
+            return [["HSET", named(change.key), *pairs]]
         case RemoveField():
-            return [["HDEL", change.key, change.field]]
+            return [["HDEL", named(change.key), change.field]]
         case Increment():
-            return [["HINCRBYFLOAT", change.key, change.field, repr(change.by)]]
+            return [["HINCRBYFLOAT", named(change.key), change.field, repr(change.by)]]
         case KeepBest():
             order = "min" if change.smaller else "max"
             value = _text(change.value | {"metric": change.metric})
-            return [["BEST", change.key, change.field, repr(change.metric), order, value]]
+            key, metric = named(change.key), repr(change.metric)
+            return [["BEST", key, change.field, metric, order, value]]
         case SetCounted():
-            return [["COUNTED", change.key, change.counts, change.field, change.text]]
+            key, counts = named(change.key), named(change.counts)
+            return [["COUNTED", key, counts, change.field, change.text]]
         case AddToIndex():
-            return [["ZADD", change.index, repr(change.score), change.member]]
-        case RemoveFromIndex():
-            return [["ZREM", change.index, change.member]]
-        case Forget():
-            return [["UNLINK", key] for key in change.keys]
+            return [["ZADD", named(change.index), repr(change.score), change.member]]
         case Append():
-            commands = [["RPUSH", change.key, _text(change.item)]]
+            commands: list[list[Any]] = [["RPUSH", named(change.key), _text(change.item)]]
             if change.keep:
-                commands.append(["LTRIM", change.key, str(-change.keep), "-1"])
+                commands.append(["LTRIM", named(change.key), str(-change.keep), "-1"])
             return commands
+        case Delete():
+            return [["DELETE", _belongings(named), change.experiment_id, list(change.trial_ids)]]
+
+
+def _belongings(named: Names) -> dict[str, Any]:
+    """What goes with an experiment, and with those of MLflow's kind within it."""
+    found, tracked = (
+        {
+            name: named(value) if isinstance(value, str) else [named(v) for v in value]
+            for name, value in asdict(kind).items()
+        }
+        for kind in (EXPERIMENT, TRACKED_EXPERIMENT)
+    )
+    return found | {"within": named(keys.tracked_within(ANY)), "tracked": tracked}

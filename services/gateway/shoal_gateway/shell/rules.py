@@ -48,7 +48,7 @@ MLFLOW = "/mlflow/"
 """Below this, each route asks for itself: experiments there are not those of `/v1`."""
 
 
-EDITED = re.compile(r"/v1/workspaces/\{workspace\}/(templates|models)(/|$)")
+EDITED = re.compile(r"/v1/workspaces/\{workspace\}/(templates|models|projects)(/|$)")
 """What editors of a workspace may change in it; the rest is for its administrators."""
 _CALLED = {Role.EDITOR: "an editor", Role.ADMIN: "an administrator"}
 

@@ -1,13 +1,13 @@
 """Tokens: drawn here, shown once, known by their SHA-256 afterwards."""
 
 import hashlib
-import secrets
 import time
 from typing import Any
 
-from shoal_contract.events.access import TokenKind
+from shoal_contract.events.access import TokenIssued, TokenKind
 from shoal_contract.roles import Role
 from shoal_gateway.core.ledger.commands import IssueToken
+from shoal_gateway.shell.draws import Draws
 from shoal_gateway.shell.ledger import Ledger
 
 PREFIX = "shoal_"
@@ -15,9 +15,9 @@ PREFIX = "shoal_"
 DAY = 86400.0
 
 
-def draw() -> tuple[str, str]:
+def draw(draws: Draws) -> tuple[str, str]:
     """A new token, and its SHA-256."""
-    text = PREFIX + secrets.token_urlsafe(32)
+    text = PREFIX + draws.secret("token")
     return text, digest(text)
 
 
@@ -35,12 +35,14 @@ async def issue(
     name: str = "",
     scope: Role = Role.ADMIN,
     workspace: str | None = None,
+    draws: Draws | None = None,
 ) -> dict[str, Any]:
     """Give a user a token that counts for so long; the answer is the only place where it shows."""
-    text, sha256 = draw()
+    draws = draws or Draws()
+    text, sha256 = draw(draws)
     now = time.time()
     command = IssueToken(
-        token_id=secrets.token_hex(8),
+        token_id=draws.id("token"),
         user=user,
         sha256=sha256,
         kind=kind,
@@ -50,10 +52,10 @@ async def issue(
         at=now,
         expires_at=now + seconds,
     )
-    await ledger.do(command)
+    [issued] = [e for e in await ledger.do(command, draws.command) if isinstance(e, TokenIssued)]
     return {
         "token": text,
-        "token_id": command.token_id,
+        "token_id": issued.token_id,
         "user": user,
-        "expires_at": command.expires_at,
+        "expires_at": issued.expires_at,
     }

@@ -27,8 +27,8 @@ from shoal_bus.sealing import SealError
 from shoal_contract.subjects import EXPERIMENTS, SEARCH, Stream
 from shoal_gateway.core.changes import finite
 from shoal_gateway.core.ledger.catalog import Webhook
+from shoal_gateway.core.whose import experiment_in
 from shoal_gateway.shell.addresses import AddressError, checked
-from shoal_gateway.shell.directory import experiment_in
 from shoal_gateway.shell.parts import Parts
 
 log = logging.getLogger(__name__)

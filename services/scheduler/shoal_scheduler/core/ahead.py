@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from shoal_contract.states import AllocationState, NodeState
+from shoal_scheduler.core.ends import Ends
 from shoal_scheduler.core.models import Allocation
 from shoal_scheduler.core.placement import suits
-from shoal_scheduler.core.room import Share
+from shoal_scheduler.core.room import Room, Share
 from shoal_scheduler.core.state import State
-from shoal_scheduler.core.turn import MOST, Turn
+from shoal_scheduler.core.turn import STEP, Turn
 
 
 def shares_of(state: State, allocation: Allocation) -> list[Share]:
@@ -33,6 +34,11 @@ class Ahead:
 
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
+        self._ends = Ends(turn)
+        self._kept: Room | None = None
+        """What is free now, the reserved place included."""
+        self._until = 0.0
+        """When that place is needed."""
         self.now = turn.room.fork()
         self.later = turn.room.fork()
         for allocation in turn.leaving():
@@ -42,15 +48,37 @@ class Ahead:
         """Grant what was found in `now`."""
         self.now.take(shares)
         self.later.take(shares)
+        if self._kept is not None:
+            self._kept.take(shares)
+        self.turn.grant(allocation, shares)
+
+    def brief(self, allocation: Allocation) -> list[Share]:
+        """Where an allocation would go that is predicted to end before the reserved place is
+        needed: there, too. Empty: nowhere, or nobody can tell when it ends."""
+        if self._kept is None:
+            return []
+        shares = self.turn.find(allocation, self._kept)
+        slots: dict[str, int] = {}
+        for _, model, count in shares:
+            slots[model] = slots.get(model, 0) + count
+        seconds = self._ends.seconds(allocation, self.turn.now, slots)
+        return shares if seconds is not None and self.turn.now + seconds <= self._until else []
+
+    def lend(self, allocation: Allocation, shares: list[Share]) -> None:
+        """Grant what was found by `brief`: `later` is as it was."""
+        kept = self._kept
+        if kept is None:
+            return
+        kept.take(shares)
+        _lower(self.now, kept, shares)
+        for node_id, model, _ in shares:  # what it is forked from is about to change there
+            self.later.shift(node_id, model, 0)
         self.turn.grant(allocation, shares)
 
     def promise(self, shares: Sequence[Share]) -> None:
         """Keep what was found in `later`."""
         self.later.take(list(shares))
-        for node_id, model, _ in shares:
-            over = self.now.at(node_id, model) - self.later.at(node_id, model)
-            if over > 0:
-                self.now.shift(node_id, model, -over)
+        _lower(self.now, self.later, shares, self._kept)
 
     def release(self, victims: Iterable[Allocation]) -> None:
         """Ask for slots back."""
@@ -70,7 +98,7 @@ class Ahead:
         events = 0
         for victim in able:
             events += 1 + len(victim.runs)
-            if events > MOST:
+            if events > STEP:
                 return []
             room.give(shares_of(state, victim))
             victims.append(victim)
@@ -118,7 +146,7 @@ class Ahead:
         never: list[Allocation] = []
         ends: list[tuple[float, float, Allocation]] = []
         for other in islice(turn.running(), LOOK):
-            end = other.expected_end
+            end = self._ends.of(other)
             if other.state is not AllocationState.GRANTED:
                 continue
             if end is None and other.granted_at >= allocation.since:
@@ -131,8 +159,13 @@ class Ahead:
             shares = turn.find(allocation, room)
             if shares:
                 self.later = room
+                free = self.now  # not changed any more: forks read it
+                self.now = free.fork()
                 self.promise(shares)
-                return None if at == _NEVER else at
+                if at == _NEVER:
+                    return None
+                self._kept, self._until = free.fork(), at
+                return at
         for other in never:
             room.give(shares_of(state, other))
         if turn.find(allocation, room):
@@ -140,6 +173,17 @@ class Ahead:
                 if suits(allocation.resources, model):
                     self.now.close(turn.pool, model)
         return None
+
+
+def _lower(room: Room, most: Room, shares: Sequence[Share], also: Room | None = None) -> None:
+    """Let no more be free in a room, where shares are, than in another one; in `also`, so many
+    fewer."""
+    for node_id, model, _ in shares:
+        over = room.at(node_id, model) - most.at(node_id, model)
+        if over > 0:
+            room.shift(node_id, model, -over)
+            if also is not None:
+                also.shift(node_id, model, -over)
 
 
 _NEVER = float("inf")

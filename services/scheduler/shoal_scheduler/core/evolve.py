@@ -1,5 +1,6 @@
 """The effect of each event on the state."""
 
+from dataclasses import replace
 from typing import TypeVar
 
 from shoal_contract.events import (
@@ -70,7 +71,9 @@ def evolve(state: State, event: Event) -> State:
         case ShareChanged():
             _share(state, event)
         case QuotaChanged():
-            _month(state, event.workspace, event.month).used_up = event.used_up
+            month = _month(state, event.workspace, event.month)
+            month.used_up = event.used_up
+            month.said_slot_hours, month.said_money = event.slot_hours, event.money
             state.index.reshow_all_of(event.workspace)
         case DemandChanged():
             state.demand[event.pool] = event.wants
@@ -207,8 +210,8 @@ def _month(state: State, workspace: str, month: str) -> Month:
     """What a workspace used in a month, to be changed in place; of an older one nothing is kept."""
     before = state.months.get(workspace)
     if before is None or before.month < month:
-        used_up = before.used_up if before is not None else ""
-        state.months[workspace] = Month(month=month, used_up=used_up)
+        said = before or Month(month=month)
+        state.months[workspace] = replace(said, month=month, slot_seconds=0, money=0)
     return change(state.months, workspace)
 
 

@@ -4,11 +4,12 @@ from itertools import islice, takewhile
 
 from shoal_contract.events import Waiting
 from shoal_contract.states import AllocationState, NodeState
-from shoal_scheduler.core.batches import batch_of
-from shoal_scheduler.core.models import Allocation
+from shoal_scheduler.core.batches import Entry, batch_of
+from shoal_scheduler.core.models import Allocation, Month
 from shoal_scheduler.core.months import following
 from shoal_scheduler.core.placement import suits
 from shoal_scheduler.core.state import State
+from shoal_scheduler.core.tables import Line
 
 COUNTED = 1000
 """How many that wait ahead are counted one by one."""
@@ -68,11 +69,12 @@ def sentence(
                 f"{name} waits: its experiment holds {held} of the {limit} slots that it may hold,"
                 f" and this trial needs {allocation.least}."
             )
-        case "quota" if month := index.used_up(resources.workspace):
-            now_month = index.months[resources.workspace].month
+        case "quota" if index.used_up(resources.workspace):
+            month = index.months[resources.workspace]
             return (
-                f"{name} waits: workspace {resources.workspace} has used up its {month} of"
-                f" {now_month}; the next month begins on {following(now_month)}-01 at 00:00 UTC."
+                f"{name} waits: workspace {resources.workspace} has used {_used(month)} of its"
+                f" {month.used_up} of {month.month}; the next month begins on"
+                f" {following(month.month)}-01 at 00:00 UTC."
             )
         case "quota":
             used = index.used.get(resources.workspace, 0)
@@ -121,6 +123,12 @@ def _room(
     return f"{words}, and {who}."
 
 
+def _used(month: Month) -> str:
+    """How much of the quota that is used up was used when that was said."""
+    used = month.said_slot_hours if month.used_up.endswith("slot-hours") else month.said_money
+    return f"{round(used, 2):.12g}"
+
+
 def _largest(state: State, allocation: Allocation) -> int:
     """The most slots that one gang could have, were all free."""
     sizes = [size for pool in allocation.pools for _, size in _counts(state, allocation, pool)]
@@ -153,13 +161,20 @@ def _ahead(state: State, allocation: Allocation, pool: str) -> int:
     index = state.index
     own = batch_of(allocation, pool)
     count = 0
-    for entry in index.heads.get(pool, ()):
-        batch = batch_of(state.allocations[entry.allocation_id], pool)
-        older = takewhile(lambda other: other.number < allocation.number, index.queues[batch])
-        count += sum(1 for _ in islice(older, COUNTED - count))
-        if batch == own or count >= COUNTED:
+    for head in index.heads.get(pool, ()):
+        count += _older(index.queues[head.batch], allocation.number)
+        if head.batch == own or count >= COUNTED:
             break
-    return count
+    return min(count, COUNTED)
+
+
+def _older(line: Line[Entry], number: float) -> int:
+    """How many at a line's beginning are older; all, where age alone decides."""
+    first, last = line.first(), line.last()
+    if first is not None and last is not None and first.rank == last.rank:
+        return line.place((first.rank, number))
+    older = takewhile(lambda other: other.number < number, line)
+    return sum(1 for _ in islice(older, COUNTED))
 
 
 def _time(seconds: float) -> str:

@@ -193,20 +193,24 @@ class Index:
 
     def owner(self, allocation: Allocation) -> str:
         """Who has a share in the pool that an allocation runs in."""
-        return self.owner_in(allocation.pool, allocation)
-
-    def owner_in(self, pool: str, allocation: Allocation) -> str:
-        """Who has a share in a pool: the allocation's experiment, or its workspace."""
-        by_experiment = self.pools.of(pool).share_by == "experiment"
+        by_experiment = self.pools.of(allocation.pool).share_by == "experiment"
         return allocation.experiment_id if by_experiment else allocation.resources.workspace
 
     def weight(self, batch: "Batch") -> float:
         """The weight of who has a share in a batch's pool: as changed, or as its file says."""
-        if self.pools.of(batch.pool).share_by == "workspace":
-            found = self.pools.workspaces.get(batch.workspace)
+        return self._weight(batch.pool, batch.experiment_id, batch.workspace, batch.weight)
+
+    def weight_of(self, allocation: Allocation, pool: str) -> float:
+        """The weight of who has a share in a pool: as changed, or as its file says."""
+        resources = allocation.resources
+        return self._weight(pool, allocation.experiment_id, resources.workspace, resources.weight)
+
+    def _weight(self, pool: str, experiment_id: str, workspace: str, filed: float) -> float:
+        if self.pools.of(pool).share_by == "workspace":
+            found = self.pools.workspaces.get(workspace)
             return found.weight if found else 1.0
-        changed = self.share(batch.experiment_id).weight
-        return batch.weight if changed is None else changed
+        changed = self.share(experiment_id).weight
+        return filed if changed is None else changed
 
     def priority(self, allocation: Allocation) -> int:
         """An allocation's priority, as changed or as its file says."""

@@ -130,7 +130,7 @@ class Allocation:
     @property
     def slots(self) -> int:
         """Slots it holds, or held until its first run ended."""
-        return sum(len(run.placement.slots) for run in self.runs.values())
+        return sum([len(run.placement.slots) for run in self.runs.values()])
 
     @property
     def least(self) -> int:
@@ -180,6 +180,9 @@ class Month:
     money: float = 0
     used_up: str = ""
     """The quota that is used up, in words, as was said last; empty: none is."""
+    said_slot_hours: float = 0
+    """What was used, that which ran included, when that was said."""
+    said_money: float = 0
 
     def add(self, allocation: Allocation, until: float) -> None:
         """Count an allocation's time up to then, as far as it lies in the month."""

@@ -16,6 +16,8 @@ class Spot(NamedTuple):
     node_id: str
 
 
+_NONE = Spot(0, 0, 0, "")
+
 Share = tuple[str, str, int]
 """Node, model, and how many of its slots."""
 
@@ -42,12 +44,21 @@ class Room:
         return room
 
     def set(self, pool: str, model: str, spot: Spot) -> None:
-        """What is known of a node's slots of a model from now on."""
-        self.drop(spot.node_id, model)
-        key = (pool, model)
-        self._spots[(spot.node_id, model)] = (pool, spot)
-        self._free[key] = self._free.get(key, 0) + spot.free
-        self._sizes[key] = self._sizes.get(key, 0) + spot.free + spot.taken
+        """What is known of a node's slots of a model from now on; of none, nothing is kept."""
+        size = spot.free + spot.taken
+        key, place = (pool, model), (spot.node_id, model)
+        found = self._spots.get(place)
+        if found is not None and (found[0] != pool or not size):
+            self.drop(*place)
+            found = None
+        if not size:
+            return
+        before = _NONE if found is None else found[1]
+        self._spots[place] = (pool, spot)
+        self._free[key] = self._free.get(key, 0) + spot.free - before.free
+        self._sizes[key] = self._sizes.get(key, 0) + size - before.free - before.taken
+        if before.free:
+            change(self._lines, key).remove(before)
         if spot.free:
             if key not in self._lines:
                 self._lines[key] = Line()

@@ -32,7 +32,7 @@ def serve(turn: Turn, rules: Rules) -> None:
     """Serve the pool's line: start who fits; for who does not, ask slots back if that makes room.
 
     The first that still finds none has the place reserved that it will get: others start only
-    beside it.
+    beside it, or there, if they are predicted to end before.
     """
     ahead: Ahead | None = None
     first: Allocation | None = None
@@ -54,6 +54,8 @@ def serve(turn: Turn, rules: Rules) -> None:
             turn.grant(head, shares)
         elif shares and ahead is not None:
             ahead.start(head, shares)
+        elif ahead is not None and (brief := ahead.brief(head)):
+            ahead.lend(head, brief)
         else:
             ahead = ahead or Ahead(turn)
             owed = rules.owed(head)

@@ -54,10 +54,31 @@ class Speeds:
 
         `name`: its program, of which `stride` is the units of the time metric a step.
         """
+        steps = self._steps(allocation, name, stride, now)
+        return None if steps is None else steps / max(self.mean(name), LEAST)
+
+    def seconds(
+        self,
+        allocation: Allocation,
+        name: str,
+        stride: float | None,
+        now: float,
+        slots: dict[str, int],
+    ) -> float | None:
+        """How long an allocation takes up to its target on so many slots of each model: a gang is
+        as fast as its slowest slot. None: nobody can tell."""
+        steps = self._steps(allocation, name, stride, now)
+        if steps is None or not slots:
+            return None
+        slowest = min(self._speed(name, model) for model in slots)
+        return steps / max(slowest * sum(slots.values()), LEAST)
+
+    def _steps(
+        self, allocation: Allocation, name: str, stride: float | None, now: float
+    ) -> float | None:
         if not stride or name not in self._known:
             return None
-        mean = max(self.mean(name), LEAST)
-        return max(0.0, allocation.task.target / stride - _done(allocation, now)) / mean
+        return max(0.0, allocation.task.target / stride - _done(allocation, now))
 
     def _speed(self, name: str, model: str) -> float:
         known = self._known.get(name, {})

@@ -1,7 +1,7 @@
 """Tables and sorted lines that fork cheaply: a draft plans on forks, the state is only read."""
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 K = TypeVar("K")
@@ -72,6 +72,16 @@ class Fork(dict[K, V]):
             self[key] = default
         return self.own(key)
 
+    @property
+    def base(self) -> dict[K, V]:
+        """The table that it reads through to."""
+        return self._base
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing is other here than in the base."""
+        return dict.__len__(self) == 0 and not self._gone
+
     def own(self, key: K) -> V:
         """The fork's own copy of a value, to be changed in place."""
         if not dict.__contains__(self, key):
@@ -112,6 +122,13 @@ class Fork(dict[K, V]):
 def change(table: dict[K, V], key: K) -> V:
     """The value of a key, to be changed in place: in a fork, a copy of its own."""
     return table.own(key) if isinstance(table, Fork) else table[key]
+
+
+def reader(table: Mapping[K, V]) -> Callable[[K], V | None]:
+    """A table's `get`, for many looks between which nothing changes: the quickest there is."""
+    while isinstance(table, Fork) and table.untouched:
+        table = table.base
+    return table.get
 
 
 CHUNK = 256
@@ -173,6 +190,15 @@ class Line(Generic[E]):
             for chunk in self._chunks[at + 1 :]:
                 yield from chunk
 
+    def back(self, entry: tuple[Any, ...]) -> Iterator[E]:
+        """Entries that are less than `entry`, descending."""
+        at = self._chunk(entry)
+        if at < len(self._chunks):
+            chunk = self._chunks[at]
+            yield from reversed(chunk[: bisect_left(chunk, entry)])
+        for chunk in reversed(self._chunks[:at]):
+            yield from reversed(chunk)
+
     def from_(self, entry: tuple[Any, ...]) -> E | None:
         """The least entry that is not less than `entry`."""
         at = self._chunk(entry)
@@ -187,6 +213,12 @@ class Line(Generic[E]):
         if place:
             return self._chunks[at][place - 1]
         return self._chunks[at - 1][-1] if at else None
+
+    def place(self, entry: tuple[Any, ...]) -> int:
+        """How many entries are less than `entry`."""
+        at = self._chunk(entry)
+        before = sum(len(chunk) for chunk in self._chunks[:at])
+        return before if at == len(self._chunks) else before + bisect_left(self._chunks[at], entry)
 
     def first(self) -> E | None:
         """The least entry."""

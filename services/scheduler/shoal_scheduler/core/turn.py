@@ -1,7 +1,8 @@
 """A policy's turn at one pool: what it may look at, and what it may do."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from shoal_contract.events import (
     AllocationGranted,
@@ -24,9 +25,10 @@ from shoal_scheduler.core.room import Room, Share
 from shoal_scheduler.core.state import State
 from shoal_scheduler.core.tables import Line
 
-MOST = 400
-"""Events after which a message's passes end; the next message, or Tick, goes on. The last step may
-lead to as many again: a host takes no more than 1,000 at once."""
+MOST = 150
+"""Events after which a message's passes end; the next message, or Tick, goes on."""
+STEP = 400
+"""Events that the last step may lead to besides: a host takes no more than 1,000 at once."""
 
 
 @dataclass(slots=True)
@@ -42,6 +44,9 @@ class Turn:
     """Allocations that the pass looked at and left waiting, why, and until when."""
     _promised: dict[Batch, Entry] = field(default_factory=dict)
     _slots: dict[str, int] = field(default_factory=dict)
+    _followers: dict[Batch, Entry | None] = field(default_factory=dict)
+    """Batch to who is next in it after one that a place was promised to; None: nobody may start.
+    What is not in it has to be looked for."""
 
     @property
     def state(self) -> State:
@@ -92,38 +97,61 @@ class Turn:
         """Those in the pool that hold slots and can be resized."""
         return self._all(self.state.index.elastic)
 
-    def running(self) -> Iterator[Allocation]:
-        """Those that hold slots in the pool: the least important first, else who got them first."""
-        return self._all(self.state.index.running)
+    def running(self, first: int = 0, most: int | None = None) -> Iterator[Allocation]:
+        """Those that hold slots in the pool: the least important first, else who got them first.
+        From the `first` on, at `most` so many."""
+        return self._all(self.state.index.running, first, most)
 
     def _all(
-        self, lines: Mapping[str, Line[Entry]] | Mapping[str, Line[Head]]
+        self,
+        lines: Mapping[str, Line[Entry]] | Mapping[str, Line[Head]],
+        first: int = 0,
+        most: int | None = None,
     ) -> Iterator[Allocation]:
         allocations = self.state.allocations
-        return (allocations[entry.allocation_id] for entry in lines.get(self.pool, ()))
+        line: Iterable[Entry | Head] = lines.get(self.pool, ())
+        entries = islice(line, first, None if most is None else first + most)
+        return (allocations[entry.allocation_id] for entry in entries)
 
-    def heads(self) -> Iterator[Allocation]:
-        """Those that may start, in line; of requests that are alike only the first."""
-        return self._all(self.state.index.heads)
+    def heads(self, first: int = 0, most: int | None = None) -> Iterator[Allocation]:
+        """Those that may start, in line; of requests that are alike only the first. From the
+        `first` on, at `most` so many."""
+        return self._all(self.state.index.heads, first, most)
 
     def next(self) -> Allocation | None:
         """The next in line, of those that may start and were not passed over in this turn. Who
         waits behind one that is like it and was passed over has to wait as well; behind one that
         a place was promised to, not."""
-        index = self.state.index
-        line = index.heads.get(self.pool, ())
+        line = self.state.index.heads.get(self.pool, ())
         best: Entry | Head | None
         best = next((entry for entry in line if entry.allocation_id not in self.why), None)
         for batch, entry in self._promised.items():
-            more = self.promised(self.owner_of(batch))
-            if index.allowance(batch) < batch.slots + more:
+            if batch not in self._followers:
+                self._followers[batch] = self._follower(batch, entry)
+            ranked = self._followers[batch]
+            if ranked is None or ranked.allocation_id in self.why:
                 continue
-            follower = next((e for e in index.queues[batch].since(entry) if e > entry), None)
-            if follower is not None and follower.allocation_id not in self.why:
-                ranked = index.ranked(batch, follower, more)
-                if best is None or ranked < best[:3]:
-                    best = ranked
+            if best is None or ranked < best[:3]:
+                best = ranked
         return None if best is None else self.state.allocations[best.allocation_id]
+
+    def _follower(self, batch: Batch, entry: Entry) -> Entry | None:
+        """Who is next in a batch behind an entry, in its place among others, if it may start."""
+        index, more = self.state.index, self.promised(self.owner_of(batch))
+        if index.allowance(batch) < batch.slots + more:
+            return None
+        follower = next((e for e in index.queues[batch].since(entry) if e > entry), None)
+        return None if follower is None else index.ranked(batch, follower, more)
+
+    def _forget_followers(self, allocation: Allocation) -> None:
+        """Look anew who is next in batches that share a limit or a rank with an allocation."""
+        workspace = allocation.resources.workspace
+        limited = self.state.index.pools.quota(workspace) is not None
+        together = limited or self.config.share_by == "workspace"
+        for batch in list(self._followers):
+            mine = batch.experiment_id == allocation.experiment_id
+            if mine or (together and batch.workspace == workspace):
+                del self._followers[batch]
 
     def passed(self, allocation: Allocation, why: Waiting) -> None:
         """It finds no place in this turn."""
@@ -141,6 +169,7 @@ class Turn:
         self._promised[batch] = next(e for e in line if e.allocation_id == allocation.allocation_id)
         owner = self.owner(allocation)
         self._slots[owner] = self._slots.get(owner, 0) + allocation.least
+        self._forget_followers(allocation)
 
     def promised(self, owner: str) -> int:
         """Slots that were promised to an owner in this turn."""
@@ -148,7 +177,8 @@ class Turn:
 
     def owner(self, allocation: Allocation) -> str:
         """Who has a share in the pool: an allocation's experiment or workspace."""
-        return self.state.index.owner_in(self.pool, allocation)
+        by_experiment = self.config.share_by == "experiment"
+        return allocation.experiment_id if by_experiment else allocation.resources.workspace
 
     def owner_of(self, batch: Batch) -> str:
         """Who has a share in the pool: a batch's experiment or workspace."""
@@ -226,6 +256,7 @@ class Turn:
                 price=price,
             )
         )
+        self._forget_followers(allocation)
         for node in idle:
             self.draft.emit(NodeBusy(node_id=node.node_id, instance_id=node.instance_id))
         self._order(allocation, placements, rendezvous)
@@ -233,6 +264,7 @@ class Turn:
     def preempt(self, allocation: Allocation) -> None:
         """Ask for an allocation's slots back. They are free when its runs have ended."""
         self.draft.release(allocation.allocation_id, StopReason.PREEMPTED)
+        self._forget_followers(allocation)
 
     def _order(
         self, allocation: Allocation, placements: list[Placement], rendezvous: Rendezvous

@@ -3,15 +3,17 @@
 A block begins with the sequence of its last event (8 bytes, big-endian), by which it is dropped.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Annotated, Any
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Annotated
 
 import msgspec
 
-from shoal_contract.events import MetricLogged
-
 _Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,95}$")]
 _Int = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+Point = tuple[str, float, int, int]
+"""Name, value, step, and Unix milliseconds."""
 Kind = tuple[str, str, tuple[str, ...]]
 """Group, source and the names of the numbers."""
 
@@ -46,9 +48,20 @@ class Block(msgspec.Struct, array_like=True, gc=False):
     values: list[list[float]] = []
 
 
+class _Logged(msgspec.Struct, gc=False):
+    """What a `metric.logged` event says."""
+
+    experiment_id: _Id
+    run_id: _Id
+    points: list[tuple[str, float, _Int, _Int]]
+
+
 _REPORT = msgspec.json.Decoder(Report)
+_LOGGED = msgspec.json.Decoder(_Logged)
 _BLOCK = msgspec.msgpack.Decoder(Block)
 _ENCODER = msgspec.msgpack.Encoder()
+FEW = 8
+"""Trials that are looked for in a block before it is read."""
 HEAD = 8
 """Bytes before a block's columns."""
 
@@ -62,25 +75,30 @@ def decode_report(body: bytes) -> Report | None:
         return None
 
 
-def logged(event: MetricLogged) -> list[Report]:
+def decode_logged(body: bytes) -> list[Report] | None:
+    """As `decode_report`, for an event with points of a run."""
+    try:
+        found = _LOGGED.decode(body)
+    except msgspec.MsgspecError:
+        return None
+    return logged(found.experiment_id, found.run_id, found.points)
+
+
+def logged(experiment_id: str, run_id: str, points: Iterable[Point]) -> list[Report]:
     """The points of a run as reports of a trial: those of one moment together, but for a name
     that comes twice."""
-    found: dict[tuple[int, int], list[dict[str, float]]] = {}
-    for name, value, step, milliseconds in event.points:
-        moment = found.setdefault((step, milliseconds), [{}])
-        if name in moment[-1]:
-            moment.append({})
-        moment[-1][name] = value
+    moments: dict[tuple[int, int], list[dict[str, float]]] = {}
+    for name, value, step, milliseconds in points:
+        moment = moments.get((step, milliseconds))
+        if moment is None:
+            moments[step, milliseconds] = [{name: value}]
+        elif name in moment[-1]:
+            moment.append({name: value})
+        else:
+            moment[-1][name] = value
     return [
-        Report(
-            experiment_id=event.experiment_id,
-            trial_id=event.run_id,
-            attempt=1,
-            step=step,
-            metrics=metrics,
-            at=milliseconds / 1000,
-        )
-        for (step, milliseconds), parts in found.items()
+        Report(experiment_id, run_id, 1, step, metrics, milliseconds / 1000)
+        for (step, milliseconds), parts in moments.items()
         for metrics in parts
     ]
 
@@ -88,15 +106,17 @@ def logged(event: MetricLogged) -> list[Report]:
 class Builder:
     """Puts the reports of one batch into blocks, one for each experiment."""
 
-    def __init__(self, group: str) -> None:
-        self._group = group
-        self._open: dict[str, tuple[Block, dict[str, int], dict[Kind, int]]] = {}
+    def __init__(self, group: str, *, apart: bool = False) -> None:
+        """`apart`: one for each trial, so that who asks for one need not read the others'."""
+        self._group, self._apart = group, apart
+        self._open: dict[tuple[str, str], tuple[Block, dict[str, int], dict[Kind, int]]] = {}
 
     def add(self, sequence: int, report: Report) -> None:
         """Add the report that has this place in its stream; places only grow."""
-        found = self._open.get(report.experiment_id)
+        its = (report.experiment_id, report.trial_id if self._apart else "")
+        found = self._open.get(its)
         if found is None:
-            found = self._open[report.experiment_id] = (Block(), {}, {})
+            found = self._open[its] = (Block(), {}, {})
         block, trials, kinds = found
         kind = (report.group or self._group, report.source, tuple(report.metrics))
         block.sequence.append(sequence)
@@ -109,32 +129,68 @@ class Builder:
         block.values.append(list(report.metrics.values()))
 
     def blocks(self) -> Iterator[tuple[str, bytes]]:
-        """Each experiment with its block."""
-        for experiment_id, (block, trials, kinds) in self._open.items():
+        """Each experiment with its block or blocks, in the order in which they can be dropped."""
+        ended = sorted(self._open.items(), key=lambda item: item[1][0].sequence[-1])
+        for (experiment_id, _), (block, trials, kinds) in ended:
             block.trials, block.kinds = list(trials), list(kinds)
             head = block.sequence[-1].to_bytes(HEAD, "big")
             yield experiment_id, head + _ENCODER.encode(block)
 
 
-def columns(texts: Iterable[bytes], after: int) -> dict[str, list[Any]]:
-    """The reports in blocks whose sequences are greater than `after`, as one set of columns."""
-    found: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
+@dataclass(slots=True)
+class Columns:
+    """Reports of one kind: equally long columns, and of each report its numbers."""
+
+    trial: list[str] = field(default_factory=list)
+    attempt: list[int] = field(default_factory=list)
+    step: list[int] = field(default_factory=list)
+    time: list[int | None] = field(default_factory=list)
+    at: list[float] = field(default_factory=list)
+    sequence: list[int] = field(default_factory=list)
+    values: list[list[float]] = field(default_factory=list)
+
+
+Wanted = Callable[[Kind], bool]
+
+
+def by_kind(
+    texts: Iterable[bytes],
+    after: int,
+    wanted: Wanted | None = None,
+    trials: Collection[str] | None = None,
+) -> dict[Kind, Columns]:
+    """The reports in blocks whose sequences are greater than `after`: of some kinds and some
+    trials, or of all."""
+    found: dict[Kind, Columns] = {}
+    # To look for a few names in a block is much less work than to read it.
+    few = None if trials is None or len(trials) > FEW else [name.encode() for name in trials]
     for text in texts:
         if int.from_bytes(text[:HEAD], "big") <= after:
             continue
+        if few is not None and not any(name in text for name in few):
+            continue
         block = _BLOCK.decode(memoryview(text)[HEAD:])
-        start = next(i for i, sequence in enumerate(block.sequence) if sequence > after)
-        kinds = [block.kinds[i] for i in block.kind[start:]]
-        found["trial"] += [block.trials[i] for i in block.trial[start:]]
-        found["group"] += [kind[0] for kind in kinds]
-        found["source"] += [kind[1] for kind in kinds]
-        found["name"] += [kind[2] for kind in kinds]
-        found["value"] += block.values[start:]
-        for name in ("attempt", "step", "time", "at", "sequence"):
-            found[name] += getattr(block, name)[start:]
+        its = {n for n, name in enumerate(block.trials) if trials is None or name in trials}
+        first = bisect_right(block.sequence, after)
+        for number, kind in enumerate(block.kinds):
+            if its and (wanted is None or wanted(kind)):
+                whole = not first and len(block.kinds) == 1 and len(its) == len(block.trials)
+                places = None if whole else _places(block, first, number, its)
+                if whole or places:
+                    _extend(found.setdefault(kind, Columns()), block, places)
     return found
 
 
-_COLUMNS = (
-    "trial", "group", "source", "name", "value", "attempt", "step", "time", "at", "sequence",
-)  # fmt: skip
+def _places(block: Block, first: int, kind: int, trials: set[int]) -> list[int]:
+    """The places of reports of a kind and of some trials, from a place on."""
+    pairs = enumerate(zip(block.kind, block.trial, strict=True))
+    return [n for n, (k, t) in pairs if k == kind and t in trials and n >= first]
+
+
+def _extend(columns: Columns, block: Block, places: list[int] | None) -> None:
+    """Add the reports in some places of a block; None: in all."""
+    trials = block.trial if places is None else [block.trial[n] for n in places]
+    columns.trial += [block.trials[n] for n in trials]
+    for name in ("attempt", "step", "time", "at", "sequence", "values"):
+        column = getattr(block, name)
+        getattr(columns, name).extend(column if places is None else [column[n] for n in places])

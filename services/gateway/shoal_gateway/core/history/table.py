@@ -1,12 +1,12 @@
 """Tables of metric points: one row a number, in the columns of `SCHEMA`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import polars as pl
 
 from shoal_gateway.core.changes import finite
-from shoal_gateway.core.history.blocks import columns
+from shoal_gateway.core.history.blocks import Columns, Kind, by_kind
 
 SCHEMA = pl.Schema(
     {
@@ -24,26 +24,81 @@ SCHEMA = pl.Schema(
 )
 """`step`: of training; `time`: the same in the experiment's own units, or null; `at`: Unix seconds;
 `source`: of the group `system`, the node; `sequence`: the report's place in its stream."""
+_REPORT = ["trial", "attempt", "step", "time", "at", "sequence"]
 SERIES = ("group", "name", "trial", "source")
 """What tells one series of numbers from another."""
-BLOCKS = 8
-"""Blocks that become a table at once."""
-_REPORTS = {
-    name: pl.List(kind) if name in ("name", "value") else kind for name, kind in SCHEMA.items()
-}
+AT_ONCE = 2**21
+"""Bytes of blocks that become a table at once."""
 
 
-def table(columns: dict[str, list[Any]]) -> pl.DataFrame:
-    """The points of reports, whose `name` and `value` are lists of equal length."""
-    found = pl.DataFrame(columns, schema=_REPORTS).explode("name", "value")
-    return found.drop_nulls("name").select(SCHEMA.names())
+def of_blocks(
+    blocks: Sequence[bytes],
+    after: int,
+    *,
+    group: str | None = None,
+    trials: Collection[str] | None = None,
+    names: Collection[str] = (),
+) -> pl.DataFrame:
+    """The points in blocks whose sequences are greater than `after`; of a group, of some trials and
+    of some names, if given."""
+
+    def wanted(kind: Kind) -> bool:
+        return (group is None or kind[0] == group) and not (
+            names and set(names).isdisjoint(kind[2])
+        )
+
+    # Not all at once, since a thread that builds a table lets no other run meanwhile.
+    parts = [pl.DataFrame(schema=SCHEMA)]
+    for some in _pieces(blocks):
+        found = by_kind(some, after, wanted, trials)
+        parts += [_table(kind, columns, names) for kind, columns in found.items()]
+    return pl.concat(parts)
 
 
-def of_blocks(blocks: Sequence[bytes], after: int) -> pl.DataFrame:
-    """The points in blocks whose sequences are greater than `after`."""
-    # A few blocks at a time, since a thread that builds a table lets no other run meanwhile.
-    parts = [blocks[start : start + BLOCKS] for start in range(0, len(blocks), BLOCKS)]
-    return pl.concat([pl.DataFrame(schema=SCHEMA), *(table(columns(p, after)) for p in parts)])
+def _pieces(blocks: Sequence[bytes]) -> Iterator[list[bytes]]:
+    """Blocks, so many at a time that they have `AT_ONCE` bytes."""
+    piece: list[bytes] = []
+    size = 0
+    for block in blocks:
+        piece.append(block)
+        size += len(block)
+        if size >= AT_ONCE:
+            yield piece
+            piece, size = [], 0
+    if piece:
+        yield piece
+
+
+def _table(kind: Kind, columns: Columns, names: Collection[str]) -> pl.DataFrame:
+    """The points of reports of one kind; of some names, if given."""
+    group, source, its = kind
+    # By their places, since a number may be called as a column is.
+    called = {str(n): name for n, name in enumerate(its) if not names or name in names}
+    found = pl.DataFrame(
+        {name: getattr(columns, name) for name in _REPORT}
+        | dict(zip(called, _columns(columns.values, [*map(int, called)]), strict=True)),
+        schema={name: SCHEMA[name] for name in _REPORT} | dict.fromkeys(called, pl.Float64()),
+    )
+    points = found.unpivot(list(called), index=_REPORT, variable_name="name", value_name="value")
+    return points.select(
+        group=pl.lit(group, pl.String),
+        name=pl.col("name").replace_strict(called, return_dtype=pl.String),
+        trial="trial",
+        source=pl.lit(source, pl.String),
+        attempt="attempt",
+        step="step",
+        time="time",
+        at="at",
+        sequence="sequence",
+        value="value",
+    )
+
+
+def _columns(rows: list[list[float]], places: list[int]) -> list[Sequence[float]]:
+    """Some columns of rows."""
+    if len(places) == len(rows[0]):
+        return list(zip(*rows, strict=True))
+    return [[row[place] for row in rows] for place in places]
 
 
 def ordered(points: pl.DataFrame) -> pl.DataFrame:
@@ -99,7 +154,11 @@ def downsample(points: pl.DataFrame, wanted: int) -> pl.DataFrame:
     within = (*SERIES, "_bucket")
     order = pl.int_range(pl.len()).over(within)
     least = order == pl.col("_shown").arg_min().over(within)
-    greatest = order == pl.col("_shown").arg_max().over(within)
+    nan = pl.col("value").is_nan()
+    top = (
+        pl.when(nan.any()).then(nan.cast(pl.UInt8).arg_max()).otherwise(pl.col("_shown").arg_max())
+    )
+    greatest = order == top.over(within)
     ends = (pl.col("_place") == 0) | (pl.col("_place") == pl.col("_length") - 1)
     whole = pl.col("_length") <= wanted
     return numbered.filter(whole | ends | least | greatest).select(points.columns)

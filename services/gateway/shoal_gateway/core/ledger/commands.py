@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from shoal_contract.events.access import TokenKind
 from shoal_contract.roles import Role
 from shoal_gateway.core.ledger.catalog import CatalogCommand
+from shoal_gateway.core.ledger.projects import ProjectCommand
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,5 +130,6 @@ Command = (
     | RevokeToken
     | AddWorkspace
     | SetMember
+    | ProjectCommand
     | CatalogCommand
 )

@@ -18,9 +18,10 @@ from shoal_contract.events.access import (
 )
 from shoal_contract.events.base import Event
 from shoal_contract.roles import Role
-from shoal_gateway.core.ledger import catalog
+from shoal_gateway.core.ledger import catalog, projects
 from shoal_gateway.core.ledger import commands as c
 from shoal_gateway.core.ledger.catalog import CatalogCommand
+from shoal_gateway.core.ledger.projects import AddProject, ChangeProject, ProjectCommand
 from shoal_gateway.core.ledger.state import State
 
 MAX_TOKENS = 200
@@ -63,6 +64,8 @@ def decide(state: State, command: c.Command) -> list[Event] | Refusal:
             return _add_workspace(state, command)
         case c.SetMember():
             return _set_member(state, command)
+        case AddProject() | ChangeProject():
+            return _in_projects(state, command)
         case _:
             return _in_catalog(state, command)
 
@@ -77,7 +80,7 @@ def _set_up(state: State, command: c.SetUp) -> list[Event] | Refusal:
 
 def _add_user(state: State, command: c.AddUser) -> list[Event] | Refusal:
     if command.user in state.users or command.user in RESERVED:
-        return Refusal("conflict", f"The name {command.user!r} is taken.")
+        return _taken(command.user)
     if command.subject is not None and state.by_subject(command.subject) is not None:
         return Refusal("conflict", "This person has a user already.")
     return [
@@ -179,6 +182,20 @@ def _set_member(state: State, command: c.SetMember) -> list[Event] | Refusal:
     return [WorkspaceMemberSet(workspace=workspace.name, user=command.user, role=command.role)]
 
 
+def _in_projects(state: State, command: ProjectCommand) -> list[Event] | Refusal:
+    workspace = state.workspaces.get(command.workspace)
+    if workspace is None:
+        return _unknown("workspace", command.workspace)
+    found = projects.decide(workspace.projects, command)
+    if isinstance(found, list):
+        return found
+    what, name = found
+    if what == "default":
+        detail = f"The project {name!r} is always there: it keeps its name, and is not archived."
+        return Refusal("conflict", detail)
+    return _taken(name) if what == "taken" else _unknown(what, name)
+
+
 def _in_catalog(state: State, command: CatalogCommand) -> list[Event] | Refusal:
     if command.workspace not in state.workspaces:
         return _unknown("workspace", command.workspace)
@@ -186,9 +203,11 @@ def _in_catalog(state: State, command: CatalogCommand) -> list[Event] | Refusal:
     if isinstance(found, list):
         return found
     what, name = found
-    if what == "taken":
-        return Refusal("conflict", f"The name {name!r} is taken.")
-    return _unknown(what, name)
+    return _taken(name) if what == "taken" else _unknown(what, name)
+
+
+def _taken(name: str) -> Refusal:
+    return Refusal("conflict", f"The name {name!r} is taken.")
 
 
 def _unknown(what: str, name: str) -> Refusal:

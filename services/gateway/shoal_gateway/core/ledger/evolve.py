@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 from shoal_contract.events.access import (
+    ProjectChanged,
+    ProjectCreated,
     SetupOpened,
     TokenIssued,
     TokenRevoked,
@@ -16,7 +18,7 @@ from shoal_contract.events.access import (
     WorkspaceMemberSet,
 )
 from shoal_contract.events.base import Event
-from shoal_gateway.core.ledger import catalog
+from shoal_gateway.core.ledger import catalog, projects
 from shoal_gateway.core.ledger.state import State, Token, User, Workspace
 
 
@@ -52,6 +54,8 @@ def evolve(state: State, event: Event) -> State:
             )
         case WorkspaceMemberSet():
             _set_member(state.workspaces[event.workspace], event)
+        case ProjectCreated() | ProjectChanged():
+            projects.evolve(state.workspaces[event.workspace].projects, event)
         case _:
             catalog.evolve(state.catalog, event)
     return state

@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 
 from shoal_contract.events.access import TokenKind
 from shoal_contract.roles import Role
+from shoal_gateway.core.ledger import projects
 from shoal_gateway.core.ledger.catalog import Catalog
+from shoal_gateway.core.ledger.projects import Projects
 
 DEFAULT = "default"
 """The workspace that there always is."""
@@ -45,6 +47,7 @@ class Workspace:
     description: str = ""
     created_at: float = 0.0
     members: dict[str, Role] = field(default_factory=dict)
+    projects: Projects = field(default_factory=projects.first)
 
 
 def _workspaces() -> dict[str, Workspace]:

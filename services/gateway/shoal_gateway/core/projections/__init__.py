@@ -5,7 +5,8 @@ events of different streams never write the same field.
 """
 
 from shoal_contract.envelope import Envelope
-from shoal_gateway.core.changes import Change
+from shoal_contract.events import TrackingExperimentCreated
+from shoal_gateway.core.changes import Change, Of
 from shoal_gateway.core.projections import (
     checkpoints,
     cost,
@@ -14,13 +15,28 @@ from shoal_gateway.core.projections import (
     nodes,
     pools,
     queue,
+    shares,
     tracking,
     trials,
 )
+from shoal_gateway.core.whose import experiment_in
 
-_ALL = (experiments, trials, checkpoints, nodes, instances, pools, cost, queue, tracking)
+_OWN = (experiments, trials, checkpoints, shares, tracking)
+"""What goes with its experiment."""
+_COMMON = (nodes, instances, pools, cost, queue)
 
 
-def project(envelope: Envelope) -> list[Change]:
+def project(envelope: Envelope) -> list[Change | Of]:
     """The changes that an event makes, over all read models."""
-    return [change for projection in _ALL for change in projection.project(envelope)]
+    common = [change for projection in _COMMON for change in projection.project(envelope)]
+    own = [change for projection in _OWN for change in projection.project(envelope)]
+    if (owner := _owner(envelope)) is None:
+        return [*own, *common]
+    return [*(Of(owner, change) for change in own), *common]
+
+
+def _owner(envelope: Envelope) -> str | None:
+    event = envelope.event
+    if isinstance(event, TrackingExperimentCreated) and event.within is not None:
+        return event.within
+    return experiment_in(event)

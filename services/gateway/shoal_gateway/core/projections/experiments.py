@@ -22,10 +22,9 @@ from shoal_gateway.core import keys
 from shoal_gateway.core.changes import (
     AddToIndex,
     Change,
-    Forget,
+    Delete,
     Increment,
     KeepBest,
-    RemoveFromIndex,
     SetFields,
     finite,
 )
@@ -57,7 +56,7 @@ def project(envelope: Envelope) -> list[Change]:
             key = keys.experiment(event.experiment_id)
             return [SetFields(key, {"archived": event.archived}), Increment(key, "revision")]
         case ExperimentDeleted():
-            return _deleted(event)
+            return [Delete(event.experiment_id, tuple(event.trial_ids))]
         case SearchAccepted() | SearchResumed():
             return [_state(event.experiment_id, ExperimentState.ACTIVE)]
         case SearchPaused():
@@ -80,15 +79,6 @@ def project(envelope: Envelope) -> list[Change]:
                 KeepBest(key, "best_high", metric, False, value),
             ]
     return []
-
-
-def _deleted(event: ExperimentDeleted) -> list[Change]:
-    name = event.experiment_id
-    rows = [keys.experiment(name), keys.trials(name), keys.states(name), keys.state_counts(name)]
-    for trial_id in event.trial_ids:
-        rows += [keys.trial(trial_id), keys.checkpoints(trial_id)]
-        rows += [keys.checkpoint_changes(trial_id)]
-    return [RemoveFromIndex(keys.EXPERIMENTS, name), Forget(tuple(rows))]
 
 
 def _state(experiment_id: str, state: ExperimentState) -> SetFields:

@@ -1,4 +1,4 @@
-"""Attempts that wait for slots: which, since when, why, and what people said about it."""
+"""Attempts that wait for slots: which, since when, and why."""
 
 from shoal_contract.envelope import Envelope
 from shoal_contract.events import (
@@ -7,7 +7,6 @@ from shoal_contract.events import (
     AllocationMoved,
     AllocationQueued,
     AllocationWaiting,
-    ShareChanged,
 )
 from shoal_gateway.core import keys
 from shoal_gateway.core.changes import Change, RemoveField, SetFields
@@ -38,7 +37,4 @@ def project(envelope: Envelope) -> list[Change]:
         case AllocationGranted() | AllocationEnded():
             tables = (keys.QUEUE, keys.WAITING, keys.MOVED)
             return [RemoveField(table, event.allocation_id) for table in tables]
-        case ShareChanged():
-            share = event.model_dump(exclude={"experiment_id"})
-            return [SetFields(keys.SHARES, {event.experiment_id: share})]
     return []

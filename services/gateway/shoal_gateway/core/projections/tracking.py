@@ -16,10 +16,14 @@ def project(envelope: Envelope) -> list[Change]:
     event = envelope.event
     match event:
         case TrackingExperimentCreated():
-            return [
+            made: list[Change] = [
                 SetFields(keys.tracked(event.experiment_id), event.model_dump()),
                 AddToIndex(keys.TRACKED, event.experiment_id, event.at),
             ]
+            if event.within is not None:
+                index = keys.tracked_within(event.within)
+                made.append(AddToIndex(index, event.experiment_id, event.at))
+            return made
         case TrackingRunCreated():
             fields = event.model_dump(exclude={"tags"}) | {"status": "RUNNING"}
             return [

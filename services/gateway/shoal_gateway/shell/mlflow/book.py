@@ -4,14 +4,17 @@ An experiment's id follows from its name and from where it belongs: to a workspa
 logs, to the trial's experiment. So two programs that make it at once make the same one.
 """
 
+import contextlib
 import hashlib
 import secrets
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import polars as pl
+from fastapi import Depends, Request
 
+from shoal_bus.bus import AWAY
 from shoal_contract.events import (
     Event,
     MetricLogged,
@@ -20,12 +23,15 @@ from shoal_contract.events import (
 )
 from shoal_contract.resources import Resources
 from shoal_contract.roles import Role
-from shoal_contract.subjects import stream_of
+from shoal_contract.subjects import TRACKED, stream_of
 from shoal_gateway.core import keys
+from shoal_gateway.core.changes import finite
+from shoal_gateway.core.history.blocks import Point
 from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.rows import Row
+from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.history_reader import Query
-from shoal_gateway.shell.mlflow.models import Metric, Pair
+from shoal_gateway.shell.mlflow.models import Pair
 from shoal_gateway.shell.parts import Parts
 from shoal_gateway.shell.problems import ProblemError, unknown
 from shoal_gateway.shell.routes.metrics import read
@@ -114,8 +120,8 @@ class Book:
         points = await self.points(experiment_id, ids)
         last = points.group_by("trial", "name", maintain_order=True).last()
         metrics: dict[str, list[Row]] = {}
-        for point in last.iter_rows(named=True):
-            metrics.setdefault(point["trial"], []).append(as_metric(point))
+        for run_id, metric in zip(last["trial"], as_metrics(last), strict=True):
+            metrics.setdefault(run_id, []).append(metric)
         parts = zip(rows, params, tags, strict=True)
         return [
             {"row": row, "params": its, "tags": marks, "metrics": metrics.get(row["run_id"], [])}
@@ -126,34 +132,46 @@ class Book:
     async def points(
         self, experiment_id: str, ids: Sequence[str], names: Sequence[str] = ()
     ) -> pl.DataFrame:
-        """All that was logged of some metrics of some runs, by step and time."""
+        """All that was logged of some metrics of some runs, by step and time; what was logged
+        before one asks is among it, at whatever gateway."""
+        with contextlib.suppress(*AWAY):
+            _, last = await self._use.bus.extent(TRACKED)
+            await self._use.projector.wait_for(TRACKED, last, self._use.settings.apply_timeout)
         return await read(self._use, Query(experiment_id, "tracked", ids, names, superseded=True))
 
     async def log(
         self,
         run_id: str,
-        metrics: Sequence[Metric] = (),
-        params: Sequence[Pair] = (),
-        tags: Sequence[Pair] = (),
+        points: Sequence[Point] = (),
+        params: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Write down what a run logged. Raises ProblemError if a parameter has another value."""
-        run = await self.run(run_id, Role.EDITOR)
-        common = {"experiment_id": run["experiment_id"], "run_id": run_id}
+        """Write down what a run logged. Raises ProblemError if a parameter has another value.
+
+        Points are in their stream then, and whoever asks for some waits until they are shown.
+        """
+        place = await self._use.directory.place_of(run_id)
+        if place is None or not self._may_see(place.workspace, place.within):
+            raise unknown("run", run_id)
+        self._check(Role.EDITOR, place.workspace)
+        e = place.experiment_id
         if params:
             there = await self._use.store.row(keys.tracked_params(run_id))
-            for pair in params:
-                if there.get(pair.key, pair.value) != pair.value:
-                    detail = f"The parameter {pair.key!r} is {there[pair.key]!r} already."
+            for key, value in params.items():
+                if there.get(key, value) != value:
+                    detail = f"The parameter {key!r} is {there[key]!r} already."
                     raise ProblemError(400, detail)
         if params or tags:
-            event = TrackingLogged(
-                **common,
-                params={p.key: p.value for p in params},
-                tags={t.key: t.value for t in tags},
+            said = TrackingLogged(
+                experiment_id=e, run_id=run_id, params=dict(params or {}), tags=dict(tags or {})
             )
-            await self.say(event)
-        if metrics:
-            await self.say(MetricLogged(**common, points=[m.point for m in metrics]))
+            await self.say(said)
+        if points:
+            # The points were looked at when the request was read.
+            event = MetricLogged.model_construct(
+                experiment_id=e, run_id=run_id, points=list(points)
+            )
+            await self._use.publish(event, f"{event.type}-{secrets.token_hex(12)}")
 
     async def say(self, event: Event, id: str | None = None) -> None:
         """Publish an event, and wait until reads show it."""
@@ -174,9 +192,12 @@ class Book:
         return hashlib.sha256(whole.encode()).hexdigest()[:18]
 
     def _sees(self, row: Row) -> bool:
-        if self._who.experiment is not None and row["within"] != self._who.experiment:
+        return self._may_see(row["workspace"], row["within"])
+
+    def _may_see(self, workspace: str, within: str | None) -> bool:
+        if self._who.experiment is not None and within != self._who.experiment:
             return False
-        return self._who.role_in(row["workspace"]) is not None
+        return self._who.role_in(workspace) is not None
 
     def _check(self, role: Role, workspace: str) -> None:
         found = self._who.role_in(workspace)
@@ -185,10 +206,21 @@ class Book:
             raise ProblemError(403, detail)
 
 
-def as_metric(point: Row) -> Row:
-    """A point as MLflow writes it."""
-    milliseconds = round(point["at"] * 1000)
-    value = point["value"]
-    return {
-        "key": point["name"], "value": value, "timestamp": milliseconds, "step": point["step"]
-    }  # fmt: skip
+async def book(request: Request) -> Book:
+    """What the caller of a request may do."""
+    return Book(request.app.state.parts, caller(request))
+
+
+Its = Annotated[Book, Depends(book)]
+
+
+def as_metrics(points: pl.DataFrame) -> list[Row]:
+    """Points as MLflow writes them."""
+    values: list[Any] = points["value"].to_list()
+    if not points["value"].is_finite().all():
+        values = [finite(value) for value in values]
+    names, times, steps = (points[name].to_list() for name in ("name", "at", "step"))
+    return [
+        {"key": name, "value": value, "timestamp": round(at * 1000), "step": step}
+        for name, value, at, step in zip(names, values, times, steps, strict=True)
+    ]

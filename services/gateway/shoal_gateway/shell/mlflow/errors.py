@@ -25,9 +25,13 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 class MlflowRoute(APIRoute):
     """A route whose errors have an `error_code`."""
 
+    def handler(self) -> Handler:
+        """What answers, and raises errors."""
+        return super().get_route_handler()
+
     def get_route_handler(self) -> Handler:
         """The handler, with its errors turned."""
-        handle = super().get_route_handler()
+        handle = self.handler()
 
         async def turned(request: Request) -> Response:
             try:

@@ -7,6 +7,8 @@ from pydantic import BaseModel, Field
 from shoal_contract.base import Int64
 from shoal_contract.events.tracking import RunStatus
 
+MOST = 1000
+"""Of each kind of thing in a batch."""
 _Text = Annotated[str, Field(max_length=8000)]
 _Key = Annotated[str, Field(min_length=1, max_length=250)]
 
@@ -74,9 +76,9 @@ class LogPair(OfRun, Pair):
 class LogBatch(OfRun):
     """`runs/log-batch`."""
 
-    metrics: Annotated[list[Metric], Field(max_length=1000)] = []
-    params: Annotated[list[Pair], Field(max_length=1000)] = []
-    tags: Annotated[list[Pair], Field(max_length=1000)] = []
+    metrics: Annotated[list[Metric], Field(max_length=MOST)] = []
+    params: Annotated[list[Pair], Field(max_length=MOST)] = []
+    tags: Annotated[list[Pair], Field(max_length=MOST)] = []
 
 
 class Search(BaseModel):

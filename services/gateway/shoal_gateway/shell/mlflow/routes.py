@@ -4,7 +4,8 @@ import secrets
 import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+import msgspec
+from fastapi import APIRouter, Depends, Query, Response
 
 from shoal_contract.events import TrackingRunChanged, TrackingRunCreated
 from shoal_contract.roles import Role
@@ -13,35 +14,25 @@ from shoal_gateway.core.changes import finite
 from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.rows import Row
 from shoal_gateway.shell.auth import caller
-from shoal_gateway.shell.mlflow.book import Book, as_metric
+from shoal_gateway.shell.mlflow.book import Book, Its, as_metrics
 from shoal_gateway.shell.mlflow.errors import MlflowRoute
 from shoal_gateway.shell.mlflow.models import (
     CreateExperiment,
     CreateRun,
-    LogBatch,
-    LogMetric,
-    LogPair,
     OfRun,
     Search,
     SearchRuns,
     UpdateRun,
 )
-from shoal_gateway.shell.parts import Parts, parts
+from shoal_gateway.shell.mlflow.reports import router as reports
 from shoal_gateway.shell.problems import ProblemError
 
 router = APIRouter(prefix="/mlflow/api/2.0/mlflow", route_class=MlflowRoute, tags=["mlflow"])
+router.include_router(reports)
 Answer = dict[str, Any]
 RUN_NAME = "mlflow.runName"
 HISTORY = 25_000
 """Points of a history in one answer, unless fewer are asked for."""
-
-
-def book(use: Annotated[Parts, Depends(parts)], who: Annotated[Caller, Depends(caller)]) -> Book:
-    """What the caller may do."""
-    return Book(use, who)
-
-
-Its = Annotated[Book, Depends(book)]
 
 
 @router.post("/experiments/create")
@@ -136,51 +127,22 @@ async def search_runs(body: SearchRuns, its: Its) -> Answer:
     return _page("runs", kept, body)
 
 
-@router.post("/runs/log-metric")
-async def log_metric(body: LogMetric, its: Its) -> Answer:
-    """One number."""
-    await its.log(body.run_id, metrics=[body])
-    return {}
-
-
-@router.post("/runs/log-parameter")
-async def log_parameter(body: LogPair, its: Its) -> Answer:
-    """One parameter; it cannot change."""
-    await its.log(body.run_id, params=[body])
-    return {}
-
-
-@router.post("/runs/set-tag")
-async def set_tag(body: LogPair, its: Its) -> Answer:
-    """One tag."""
-    await its.log(body.run_id, tags=[body])
-    return {}
-
-
-@router.post("/runs/log-batch")
-async def log_batch(body: LogBatch, its: Its) -> Answer:
-    """Numbers, parameters and tags together."""
-    await its.log(body.run_id, body.metrics, body.params, body.tags)
-    return {}
-
-
-@router.get("/metrics/get-history")
+@router.get("/metrics/get-history", response_model=Answer)
 async def get_history(
     run_id: str,
     metric_key: str,
     its: Its,
     max_results: Annotated[int, Query(ge=1, le=100_000)] = HISTORY,
     page_token: str = "",
-) -> Answer:
+) -> Response:
     """All that was logged of a metric."""
     run = await its.run(run_id)
     points = await its.points(run["experiment_id"], [run_id], [metric_key])
     first = _offset(page_token)
-    page = points.slice(first, max_results).iter_rows(named=True)
-    answer: Answer = {"metrics": [finite(as_metric(point)) for point in page]}
+    answer: Answer = {"metrics": as_metrics(points.slice(first, max_results))}
     if first + max_results < len(points):
         answer["next_page_token"] = str(first + max_results)
-    return answer
+    return Response(msgspec.json.encode(answer), media_type="application/json")
 
 
 async def _delete(run_id: str, its: Book, *, deleted: bool) -> Answer:

@@ -7,6 +7,8 @@ from fastapi import APIRouter, Depends, Query
 from shoal_bus.consume import Consumer
 from shoal_contract.events import RequestAudited
 from shoal_contract.subjects import AUDIT
+from shoal_gateway.shell.answers.access import Audit
+from shoal_gateway.shell.answers.base import told
 from shoal_gateway.shell.parts import Parts, parts
 
 router = APIRouter(prefix="/v1")
@@ -15,7 +17,7 @@ MOST_READ = 20_000
 """Records that one request looks at; then it tells where to go on."""
 
 
-@router.get("/audit")
+@router.get("/audit", responses=told(Audit))
 async def audit(
     use: Annotated[Parts, Depends(parts)],
     user: str | None = None,

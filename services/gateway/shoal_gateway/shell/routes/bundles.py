@@ -4,12 +4,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 
+from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.experiments import StoredBundle
 from shoal_gateway.shell.parts import Parts, parts
 
 router = APIRouter(prefix="/v1")
 
 
-@router.post("/bundles", status_code=201)
+@router.post("/bundles", status_code=201, responses=told(StoredBundle, 201))
 async def store(request: Request, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
     """Store a tar.gz; the body is the file. Safe to repeat."""
     bundle = await use.bundles.store(request.stream())

@@ -7,6 +7,8 @@ from fastapi import APIRouter, Depends
 from shoal_contract.events import CheckpointChangeRequested
 from shoal_gateway.core import keys
 from shoal_gateway.core.rows import Row
+from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.trials import CheckpointRequested, Checkpoints, KeptCheckpoint
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError, unknown
 from shoal_gateway.shell.routes.requests import ask
@@ -17,7 +19,7 @@ router = APIRouter(prefix="/v1/experiments/{experiment_id}/checkpoints")
 Wish = Literal["pin", "unpin", "remove"]
 
 
-@router.get("")
+@router.get("", responses=told(Checkpoints))
 async def checkpoints(
     experiment_id: str,
     use: Annotated[Parts, Depends(parts)],
@@ -33,7 +35,7 @@ async def checkpoints(
     return {"items": [item for item in items if removed or item["state"] != "removed"]}
 
 
-@router.get("/{checkpoint_id}")
+@router.get("/{checkpoint_id}", responses=told(KeptCheckpoint))
 async def checkpoint(
     experiment_id: str, checkpoint_id: str, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:
@@ -46,7 +48,7 @@ async def checkpoint(
     raise unknown("checkpoint", checkpoint_id)
 
 
-@router.delete("/{checkpoint_id}", status_code=202)
+@router.delete("/{checkpoint_id}", status_code=202, responses=told(CheckpointRequested, 202))
 async def remove(
     experiment_id: str, checkpoint_id: str, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:
@@ -54,7 +56,7 @@ async def remove(
     return await _change(experiment_id, checkpoint_id, "remove", use)
 
 
-@router.post("/{checkpoint_id}/{change}", status_code=202)
+@router.post("/{checkpoint_id}/{change}", status_code=202, responses=told(CheckpointRequested, 202))
 async def change(
     experiment_id: str,
     checkpoint_id: str,

@@ -9,6 +9,8 @@ from fastapi import APIRouter, Depends
 
 from shoal_gateway.core import cost, keys
 from shoal_gateway.core.ledger.caller import Caller
+from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.machines import Cost
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError, unknown
@@ -16,7 +18,7 @@ from shoal_gateway.shell.problems import ProblemError, unknown
 router = APIRouter(prefix="/v1")
 
 
-@router.get("/cost")
+@router.get("/cost", responses=told(Cost))
 async def costs(
     who: Annotated[Caller, Depends(caller)],
     use: Annotated[Parts, Depends(parts)],

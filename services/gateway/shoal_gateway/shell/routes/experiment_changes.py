@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from shoal_contract.events import Bundle, ExperimentArchived, ExperimentDeleted
@@ -12,20 +12,23 @@ from shoal_gateway.core import keys
 from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.lineage import changed, continued
 from shoal_gateway.core.rows import Row
+from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.experiments import DeletionRequested, ExperimentArchival, Submitted
 from shoal_gateway.shell.auth import caller
+from shoal_gateway.shell.creations import Creation, creation
+from shoal_gateway.shell.draws import Draws
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError
 from shoal_gateway.shell.routes.checkpoints import checkpoints, drop
 from shoal_gateway.shell.routes.experiments import experiment
 from shoal_gateway.shell.routes.requests import ask
-from shoal_gateway.shell.routes.submissions import Draft, Key, accept
+from shoal_gateway.shell.routes.submissions import Draft, accept, located
 from shoal_gateway.shell.routes.trials import trial
 
 router = APIRouter(prefix="/v1/experiments/{experiment_id}")
 
-IdempotencyKey = Annotated[str | None, Header(max_length=200)]
 MOST_FORGOTTEN = 50_000
-"""Trials whose rows are removed with their experiment; those of more are left to a rebuilding."""
+"""Trials that the event of a deletion names. The read models know all of them."""
 
 
 class Fork(BaseModel):
@@ -44,24 +47,27 @@ class Continuation(Fork):
     """How long to train, in units of the time metric; null: as long as the trial's experiment."""
 
 
-@router.post("/fork", status_code=201)
+@router.post("/fork", status_code=201, responses=told(Submitted, 201))
 async def fork(
     experiment_id: str,
     body: Fork,
     response: Response,
     who: Annotated[Caller, Depends(caller)],
     use: Annotated[Parts, Depends(parts)],
-    idempotency_key: IdempotencyKey = None,
+    new: Annotated[Creation, Depends(creation)],
 ) -> dict[str, Any]:
     """A new experiment, with the code and the config of this one and with changes."""
-    found = await experiment(experiment_id, use)
-    config = parse_experiment(changed(_named(found), body.changes))
-    draft = Draft(config, _bundle(found), forked_from=experiment_id)
-    key = Key.of(who, idempotency_key, body, f"fork {experiment_id} ")
-    return await accept(use, who, draft, key, response)
+
+    async def make(draws: Draws) -> Row:
+        found = await experiment(experiment_id, use)
+        config = parse_experiment(changed(_named(found), body.changes))
+        draft = Draft(config, _bundle(found), forked_from=experiment_id)
+        return await accept(use, who, draft, draws)
+
+    return located(await new.once(body, make), response)
 
 
-@router.post("/trials/{trial_id}/continue", status_code=201)
+@router.post("/trials/{trial_id}/continue", status_code=201, responses=told(Submitted, 201))
 async def go_on(
     experiment_id: str,
     trial_id: str,
@@ -69,37 +75,43 @@ async def go_on(
     response: Response,
     who: Annotated[Caller, Depends(caller)],
     use: Annotated[Parts, Depends(parts)],
-    idempotency_key: IdempotencyKey = None,
+    new: Annotated[Creation, Depends(creation)],
 ) -> dict[str, Any]:
     """A new experiment of one trial: this one's hyperparameters, from its newest checkpoint."""
+
+    async def make(draws: Draws) -> Row:
+        draft = await _continuation(use, experiment_id, trial_id, body)
+        return await accept(use, who, draft, draws)
+
+    return located(await new.once(body, make), response)
+
+
+async def _continuation(use: Parts, experiment_id: str, trial_id: str, body: Continuation) -> Draft:
     found = await experiment(experiment_id, use)
     before = await trial(experiment_id, trial_id, use)
     if before["checkpoint"] is None:
         detail = f"The trial {trial_id} has no checkpoint to go on from."
         raise ProblemError(409, detail, kind="urn:shoal:problem:checkpoint")
     config = continued(_named(found), trial_id, before["hyperparameters"], body.max_time)
-    draft = Draft(
-        parse_experiment(changed(config, body.changes)), _bundle(found), continues=trial_id
-    )
-    key = Key.of(who, idempotency_key, body, f"continue {trial_id} ")
-    return await accept(use, who, draft, key, response)
+    draft = parse_experiment(changed(config, body.changes))
+    return Draft(draft, _bundle(found), continues=trial_id)
 
 
-@router.post("/archive", status_code=202)
+@router.post("/archive", status_code=202, responses=told(ExperimentArchival, 202))
 async def archive(experiment_id: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
     """Leave an experiment that has ended out of lists."""
     await _over(use, experiment_id)
     return await _archive(use, experiment_id, archived=True)
 
 
-@router.post("/unarchive", status_code=202)
+@router.post("/unarchive", status_code=202, responses=told(ExperimentArchival, 202))
 async def unarchive(experiment_id: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
     """Put an archived experiment back into lists."""
     await experiment(experiment_id, use)
     return await _archive(use, experiment_id, archived=False)
 
 
-@router.delete("", status_code=202)
+@router.delete("", status_code=202, responses=told(DeletionRequested, 202))
 async def delete(experiment_id: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
     """Remove an experiment that has ended. Its checkpoints go as soon as no trial needs them."""
     await _over(use, experiment_id)
@@ -134,7 +146,7 @@ async def _over(use: Parts, experiment_id: str) -> Row:
 def _named(found: Row) -> dict[str, Any]:
     """An experiment's config, as people call it now."""
     config: dict[str, Any] = found["config"]
-    return config | {name: found[name] for name in ("name", "description", "labels")}
+    return config | {name: found[name] for name in ("name", "description", "labels", "project")}
 
 
 def _bundle(found: Row) -> Bundle | None:

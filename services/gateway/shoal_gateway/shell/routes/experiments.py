@@ -11,6 +11,7 @@ from shoal_contract.roles import Role
 from shoal_contract.states import ExperimentState
 from shoal_gateway.core import keys, rows
 from shoal_gateway.core.ledger.caller import Caller
+from shoal_gateway.core.ledger.projects import ids_called
 from shoal_gateway.core.listing import (
     FIELDS,
     NEWEST,
@@ -20,6 +21,8 @@ from shoal_gateway.core.listing import (
     place,
     words_of,
 )
+from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.experiments import Experiment, Experiments
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError, unknown
@@ -30,7 +33,7 @@ FIRST, SCANNED = 64, 500
 """Experiments that are looked at together: at first, and while few are wanted."""
 
 
-@router.get("")
+@router.get("", responses=told(Experiments))
 async def experiments(
     who: Annotated[Caller, Depends(caller)],
     use: Annotated[Parts, Depends(parts)],
@@ -41,6 +44,7 @@ async def experiments(
     label: Annotated[list[str] | None, Query()] = None,
     owner: str | None = None,
     workspace: str | None = None,
+    project: str | None = None,
     q: Annotated[str, Query(max_length=200)] = "",
     sort: Annotated[str, Query(pattern=f"^-?({'|'.join(SORTS)})$")] = NEWEST,
     archived: Archived = "false",
@@ -58,6 +62,7 @@ async def experiments(
         name=name,
         owner=owner,
         workspace=workspace,
+        projects=None if project is None else _projects(use, project),
         words=words_of(q),
         archived=archived,
     )
@@ -71,7 +76,7 @@ async def experiments(
     return {"items": page, "next": following}
 
 
-@router.get("/{experiment_id}")
+@router.get("/{experiment_id}", responses=told(Experiment))
 async def one(
     experiment_id: str, response: Response, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:
@@ -145,9 +150,20 @@ async def read(use: Parts, ids: list[str]) -> list[rows.Row]:
         return []
     found = await use.store.rows([keys.experiment(i) for i in ids])
     counts = await use.store.rows([keys.state_counts(i) for i in ids])
-    return [
-        rows.experiment(row, its) for row, its in zip(found, counts, strict=True) if "config" in row
-    ]
+    there = zip(found, counts, strict=True)
+    return [_in_project(use, rows.experiment(row, its)) for row, its in there if "config" in row]
+
+
+def _in_project(use: Parts, row: rows.Row) -> rows.Row:
+    """An experiment with the name that its project has now."""
+    workspace = use.ledger.state.workspaces.get(row["workspace"])
+    found = None if workspace is None else workspace.projects.get(row["project_id"])
+    return row | {"project": row["config"].get("project") if found is None else found.name}
+
+
+def _projects(use: Parts, name: str) -> frozenset[str]:
+    """The ids of projects that are called so, in any workspace."""
+    return ids_called((w.projects for w in use.ledger.state.workspaces.values()), name)
 
 
 def _encode(member: str) -> str:

@@ -9,20 +9,23 @@ from fastapi.responses import PlainTextResponse
 from redis.exceptions import RedisError
 
 from shoal_contract.subjects import DEAD_LETTERS, STREAMS
+from shoal_gateway.core.belongings import POINT_STREAMS
+from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.health import Alive, Ready
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError
-from shoal_gateway.shell.recent import POINT_STREAMS, Recent
+from shoal_gateway.shell.recent import Recent
 
 router = APIRouter()
 
 
-@router.get("/livez")
+@router.get("/livez", responses=told(Alive))
 async def livez() -> dict[str, str]:
     """The process answers, and says which version it is."""
     return {"status": "alive", "version": version("shoal-gateway")}
 
 
-@router.get("/readyz")
+@router.get("/readyz", responses=told(Ready))
 async def readyz(use: Annotated[Parts, Depends(parts)]) -> dict[str, str]:
     """NATS and Redis answer, and reads show what has happened. Otherwise 503."""
     missing = []

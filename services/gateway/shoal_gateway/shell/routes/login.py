@@ -10,6 +10,8 @@ from shoal_contract.base import Id
 from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.ledger.commands import RevokeToken, SetUp
 from shoal_gateway.shell import passwords
+from shoal_gateway.shell.answers.access import Me, NewToken
+from shoal_gateway.shell.answers.base import told
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError
@@ -40,7 +42,7 @@ class Setup(BaseModel):
     password: Password
 
 
-@router.post("/login")
+@router.post("/login", responses=told(NewToken))
 async def login(
     body: Login, request: Request, response: Response, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:
@@ -53,7 +55,7 @@ async def login(
     return await logged_in(use, request, response, user.name)
 
 
-@router.post("/login/setup", status_code=201)
+@router.post("/login/setup", status_code=201, responses=told(NewToken, 201))
 async def setup(
     body: Setup, request: Request, response: Response, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:
@@ -71,7 +73,7 @@ async def logout(
     await use.ledger.do(RevokeToken(who.token_id))
 
 
-@router.get("/me")
+@router.get("/me", responses=told(Me))
 async def me(who: Annotated[Caller, Depends(caller)]) -> dict[str, Any]:
     """Who the token stands for, and what it allows."""
     return {

@@ -14,6 +14,7 @@ from starlette.background import BackgroundTask
 
 from shoal_gateway.core.history.table import exported, reports
 from shoal_gateway.shell import history_reader
+from shoal_gateway.shell.answers.trials import Reports
 from shoal_gateway.shell.history_reader import TooManyPointsError
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError, unknown
@@ -29,7 +30,7 @@ _MEDIA = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.p
 @router.get(
     "/metrics",
     response_model=dict[str, Any],
-    responses={200: {"content": {media: {} for media in _MEDIA.values()}}},
+    responses={200: {"model": Reports, "content": {media: {} for media in _MEDIA.values()}}},
 )
 async def metrics(
     experiment_id: str,

@@ -19,7 +19,12 @@ from shoal_gateway.core.ledger.catalog import (
     Model,
     RemoveModel,
 )
+from shoal_gateway.core.rows import Row
+from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.catalog import ModelRow, Models, VersionRow
 from shoal_gateway.shell.auth import caller
+from shoal_gateway.shell.creations import Creation, creation
+from shoal_gateway.shell.draws import Draws
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError, unknown
 from shoal_gateway.shell.routes.checkpoints import change, checkpoint
@@ -64,27 +69,32 @@ class VersionChange(BaseModel):
     stage: Stage | None = None
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses=told(ModelRow, 201))
 async def create(
     workspace: str,
     body: NewModel,
     who: Annotated[Caller, Depends(caller)],
     use: Annotated[Parts, Depends(parts)],
+    new: Annotated[Creation, Depends(creation)],
 ) -> dict[str, Any]:
     """Have a model of this name."""
-    command = CreateModel(workspace, body.name, body.description, who.user, time.time())
-    await use.ledger.do(command)
-    return asdict(_model(use, workspace, body.name))
+
+    async def make(draws: Draws) -> Row:
+        command = CreateModel(workspace, body.name, body.description, who.user, time.time())
+        await use.ledger.do(command, draws.command)
+        return asdict(_model(use, workspace, body.name))
+
+    return await new.once(body, make)
 
 
-@router.get("")
+@router.get("", responses=told(Models))
 async def models(workspace: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
     """The workspace's models, with their versions."""
     every = use.ledger.state.catalog.models.values()
     return {"items": [asdict(m) for m in every if m.workspace == workspace]}
 
 
-@router.get("/{model}")
+@router.get("/{model}", responses=told(ModelRow))
 async def model(
     workspace: str, model: str, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:
@@ -92,7 +102,7 @@ async def model(
     return asdict(_model(use, workspace, model))
 
 
-@router.patch("/{model}")
+@router.patch("/{model}", responses=told(ModelRow))
 async def describe(
     workspace: str, model: str, body: Description, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:
@@ -107,15 +117,27 @@ async def remove(workspace: str, model: str, use: Annotated[Parts, Depends(parts
     await use.ledger.do(RemoveModel(workspace, model))
 
 
-@router.post("/{model}/versions", status_code=201)
+@router.post("/{model}/versions", status_code=201, responses=told(VersionRow, 201))
 async def add_version(
     workspace: str,
     model: str,
     body: NewVersion,
     who: Annotated[Caller, Depends(caller)],
     use: Annotated[Parts, Depends(parts)],
+    new: Annotated[Creation, Depends(creation)],
 ) -> dict[str, Any]:
     """Make a checkpoint the model's next version. It is pinned, so that it stays."""
+
+    async def make(draws: Draws) -> Row:
+        return await _add_version(use, who, (workspace, model), body, draws)
+
+    return await new.once(body, make)
+
+
+async def _add_version(
+    use: Parts, who: Caller, of: tuple[str, str], body: NewVersion, draws: Draws
+) -> Row:
+    workspace, model = of
     _model(use, workspace, model)
     experiment_id = body.checkpoint_id.rsplit("-", 3)[0]
     if not await use.directory.may(who, Role.EDITOR, experiment_id):
@@ -136,11 +158,12 @@ async def add_version(
         by=who.user,
         at=time.time(),
     )
-    [added] = [e for e in await use.ledger.do(command) if isinstance(e, ModelVersionAdded)]
+    events = await use.ledger.do(command, draws.command)
+    [added] = [e for e in events if isinstance(e, ModelVersionAdded)]
     return asdict(_model(use, workspace, model).versions[added.version - 1])
 
 
-@router.patch("/{model}/versions/{version}")
+@router.patch("/{model}/versions/{version}", responses=told(VersionRow))
 async def change_version(
     workspace: str,
     model: str,

@@ -18,6 +18,8 @@ from shoal_contract.roles import Role
 from shoal_gateway.core import keys
 from shoal_gateway.core.ledger.commands import AddUser
 from shoal_gateway.core.ledger.decide import RESERVED
+from shoal_gateway.shell.answers.access import NewToken
+from shoal_gateway.shell.answers.base import told
 from shoal_gateway.shell.oidc import Provider, challenge_of, refused
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError
@@ -99,7 +101,7 @@ async def back(
     return answer
 
 
-@router.post("/token")
+@router.post("/token", responses=told(NewToken))
 async def exchange(
     body: Exchange, request: Request, response: Response, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:

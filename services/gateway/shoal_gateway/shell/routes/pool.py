@@ -6,13 +6,15 @@ from fastapi import APIRouter, Depends
 
 from shoal_gateway.core import keys, rows
 from shoal_gateway.core.ledger.caller import Caller
+from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.machines import Instances, Nodes
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.parts import Parts, parts
 
 router = APIRouter(prefix="/v1")
 
 
-@router.get("/nodes")
+@router.get("/nodes", responses=told(Nodes))
 async def nodes(
     who: Annotated[Caller, Depends(caller)], use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:
@@ -24,7 +26,7 @@ async def nodes(
     return {"items": [n | {"trials": await use.directory.seen(who, n["trials"])} for n in items]}
 
 
-@router.get("/instances")
+@router.get("/instances", responses=told(Instances))
 async def instances(
     who: Annotated[Caller, Depends(caller)], use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:

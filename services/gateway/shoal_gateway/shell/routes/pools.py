@@ -17,6 +17,14 @@ from shoal_contract.events.instance import PoolLimits
 from shoal_gateway.core import keys, pools
 from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.rows import Row
+from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.machines import (
+    PoolChangeAsked,
+    PoolDrainAsked,
+    PoolMachines,
+    PoolResumeAsked,
+    Pools,
+)
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError, unknown
@@ -52,7 +60,7 @@ class Drain(BaseModel):
     """This node alone; null: all machines of the pool."""
 
 
-@router.get("")
+@router.get("", responses=told(Pools))
 async def all_pools(use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
     """The pools that the provisioner serves."""
     names = await use.store.members(keys.POOLS)
@@ -66,7 +74,7 @@ async def all_pools(use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
     }
 
 
-@router.get("/{pool}")
+@router.get("/{pool}", responses=told(PoolMachines))
 async def one_pool(
     pool: str,
     who: Annotated[Caller, Depends(caller)],
@@ -80,7 +88,7 @@ async def one_pool(
     }
 
 
-@router.patch("/{pool}", status_code=202)
+@router.patch("/{pool}", status_code=202, responses=told(PoolChangeAsked, 202))
 async def change(pool: str, body: Limits, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
     """Give a pool other limits. They hold, also after a restart, until they are reset."""
     row = await _row(use, pool)
@@ -104,7 +112,7 @@ async def change(pool: str, body: Limits, use: Annotated[Parts, Depends(parts)])
     return {"pool": pool, "requested": "change", "limits": limits}
 
 
-@router.post("/{pool}/drain", status_code=202)
+@router.post("/{pool}/drain", status_code=202, responses=told(PoolDrainAsked, 202))
 async def drain(
     pool: str, use: Annotated[Parts, Depends(parts)], body: Drain | None = None
 ) -> dict[str, Any]:
@@ -122,7 +130,7 @@ async def drain(
     return {"pool": pool, "requested": "drain", "node_id": node_id}
 
 
-@router.post("/{pool}/resume", status_code=202)
+@router.post("/{pool}/resume", status_code=202, responses=told(PoolResumeAsked, 202))
 async def resume(pool: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
     """Let a pool that was drained start machines again."""
     await _row(use, pool)

@@ -11,6 +11,10 @@ from shoal_contract.ids import experiment_of_trial
 from shoal_contract.roles import Role
 from shoal_gateway.core import keys, rows
 from shoal_gateway.core.ledger.caller import Caller
+from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.experiments import ShareRequested
+from shoal_gateway.shell.answers.machines import Queue
+from shoal_gateway.shell.answers.trials import TrialMoved
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError, unknown
@@ -44,7 +48,7 @@ class Move(BaseModel):
     """Another trial that waits."""
 
 
-@router.get("/queue")
+@router.get("/queue", responses=told(Queue))
 async def queue(
     who: Annotated[Caller, Depends(caller)],
     use: Annotated[Parts, Depends(parts)],
@@ -61,7 +65,9 @@ async def queue(
     return {"items": items[:limit], "waiting": len(chosen)}
 
 
-@router.patch("/experiments/{experiment_id}/share", status_code=202)
+@router.patch(
+    "/experiments/{experiment_id}/share", status_code=202, responses=told(ShareRequested, 202)
+)
 async def share(
     experiment_id: str, body: Share, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:
@@ -75,7 +81,11 @@ async def share(
     return {"experiment_id": experiment_id, "requested": "share", **asked}
 
 
-@router.post("/experiments/{experiment_id}/trials/{trial_id}/move", status_code=202)
+@router.post(
+    "/experiments/{experiment_id}/trials/{trial_id}/move",
+    status_code=202,
+    responses=told(TrialMoved, 202),
+)
 async def move(
     experiment_id: str,
     trial_id: str,

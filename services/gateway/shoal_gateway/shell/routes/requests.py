@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Header
 from pydantic import BaseModel, ConfigDict, Field
 
 from shoal_bus.bus import ConflictError
+from shoal_contract.base import Id
 from shoal_contract.events import (
     Event,
     ExperimentCancelRequested,
@@ -21,9 +22,12 @@ from shoal_contract.events import (
 from shoal_contract.states import EXPERIMENT, ExperimentState, terminal
 from shoal_contract.subjects import EXPERIMENTS, all_of
 from shoal_gateway.core.rows import Row
+from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.experiments import ChangeRequested, ExperimentRequested
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError
 from shoal_gateway.shell.routes.experiments import experiment
+from shoal_gateway.shell.routes.projects import open_project
 
 router = APIRouter(prefix="/v1/experiments/{experiment_id}")
 
@@ -53,20 +57,22 @@ class Change(BaseModel):
     """All that it is to have."""
     notes: Annotated[str, Field(max_length=100_000)] | None = None
     """What was found out, as Markdown."""
+    project: Id | None = None
+    """Another one of its workspace."""
 
 
 _NUMBERS = frozenset({"max_trials", "max_concurrent_trials"})
 
 
-@router.patch("", status_code=202)
+@router.patch("", status_code=202, responses=told(ChangeRequested, 202))
 async def change(
     experiment_id: str,
     body: Change,
     use: Annotated[Parts, Depends(parts)],
     if_match: Annotated[str | None, Header()] = None,
 ) -> dict[str, Any]:
-    """Change what an experiment is called and what is noted of it, or make a running search
-    larger, smaller or wider. The row follows in a moment.
+    """Change what an experiment is called and what is noted of it, move it to another project, or
+    make a running search larger, smaller or wider. The row follows in a moment.
 
     With `If-Match`, the `ETag` that the experiment had, it is a 412 if someone else was faster.
     """
@@ -76,7 +82,9 @@ async def change(
         raise ProblemError(422, detail, kind="urn:shoal:problem:request")
     numbers = {name: asked[name] for name in asked if name in _NUMBERS}
     words = {name: asked[name] for name in asked if name not in _NUMBERS}
-    await experiment(experiment_id, use)
+    found = await experiment(experiment_id, use)
+    if (project := words.pop("project", None)) is not None:
+        words["project_id"] = open_project(use, found["workspace"], project).project_id
     last = None if if_match is None else await _matching(use, experiment_id, if_match)
     if numbers:
         await _check_numbers(use, experiment_id, numbers)
@@ -91,7 +99,7 @@ async def change(
     return {"experiment_id": experiment_id, "requested": "change", **asked}
 
 
-@router.post("/finish", status_code=202)
+@router.post("/finish", status_code=202, responses=told(ExperimentRequested, 202))
 async def finish(experiment_id: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
     """Say that a custom search wants no more trials: it completes when the last have ended."""
     found = await custom(use, experiment_id)
@@ -99,7 +107,7 @@ async def finish(experiment_id: str, use: Annotated[Parts, Depends(parts)]) -> d
     return {"experiment_id": experiment_id, "requested": "finish", "state": found["state"]}
 
 
-@router.post("/{request}", status_code=202)
+@router.post("/{request}", status_code=202, responses=told(ExperimentRequested, 202))
 async def request(
     experiment_id: str,
     request: Literal["pause", "resume", "cancel", "kill"],

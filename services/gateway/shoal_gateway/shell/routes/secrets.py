@@ -13,6 +13,8 @@ from shoal_bus.sealing import Seal
 from shoal_contract.config import SECRET_NAME
 from shoal_contract.events import SecretKept
 from shoal_contract.subjects import SECRETS, all_of
+from shoal_gateway.shell.answers.access import Secrets
+from shoal_gateway.shell.answers.base import told
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError, unknown
 
@@ -29,7 +31,7 @@ class Value(BaseModel):
     value: Annotated[SecretStr, Field(max_length=32_768)]
 
 
-@router.get("")
+@router.get("", responses=told(Secrets))
 async def listed(workspace: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
     """The names of the workspace's secrets."""
     found = await kept(use, workspace)

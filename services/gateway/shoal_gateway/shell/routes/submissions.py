@@ -1,13 +1,10 @@
 """`POST /v1/experiments`: what becomes of a config that someone sends."""
 
-import hashlib
-import json
-import secrets
 import time
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from shoal_contract.base import Id
@@ -20,20 +17,21 @@ from shoal_gateway.core import keys
 from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.ledger.state import DEFAULT
 from shoal_gateway.core.lineage import changed
+from shoal_gateway.core.rows import Row
+from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.experiments import Submitted
 from shoal_gateway.shell.auth import caller
+from shoal_gateway.shell.creations import Creation, creation
+from shoal_gateway.shell.draws import Draws
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError
-from shoal_gateway.shell.redis_store import RedisStore
+from shoal_gateway.shell.routes.projects import open_project
 from shoal_gateway.shell.routes.secrets import kept
 from shoal_gateway.shell.routes.templates import template
 from shoal_gateway.shell.rules import editor_of
+from shoal_gateway.shell.writes import wrote
 
 router = APIRouter(prefix="/v1")
-
-ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
-"""Without characters that are taken for one another (0 and o, 1, i and l)."""
-REMEMBERED = 24 * 3600
-"""Seconds for which an `Idempotency-Key` is known."""
 
 
 class Submission(BaseModel):
@@ -48,19 +46,22 @@ class Submission(BaseModel):
     """A template of the config's workspace, which the config changes and adds to."""
 
 
-@router.post("/experiments", status_code=201)
+@router.post("/experiments", status_code=201, responses=told(Submitted, 201))
 async def submit(
     body: Submission,
     response: Response,
     who: Annotated[Caller, Depends(caller)],
     use: Annotated[Parts, Depends(parts)],
-    idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+    new: Annotated[Creation, Depends(creation)],
 ) -> dict[str, Any]:
     """Accept an experiment. Once this returns 201, it will come to an end, whatever dies."""
-    config = parse_experiment(_on_template(use, who, body))
-    draft = Draft(config, await _bundle(use, body.bundle))
-    key = Key.of(who, idempotency_key, body)
-    return await accept(use, who, draft, key, response)
+
+    async def make(draws: Draws) -> Row:
+        config = parse_experiment(_on_template(use, who, body))
+        draft = Draft(config, await _bundle(use, body.bundle))
+        return await accept(use, who, draft, draws)
+
+    return located(await new.once(body, make), response)
 
 
 def _on_template(use: Parts, who: Caller, body: Submission) -> Any:
@@ -83,33 +84,13 @@ class Draft:
     continues: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """What a request carries so that repeating it makes no second experiment."""
-
-    name: str
-    digest: str
-    """Of the request: another one must have another key."""
-
-    @classmethod
-    def of(cls, who: Caller, header: str | None, body: BaseModel, path: str = "") -> "Key | None":
-        """The key of a request; None: it carries none."""
-        if header is None:
-            return None
-        digest = hashlib.sha256(f"{path}{body.model_dump_json()}".encode()).hexdigest()
-        return cls(keys.idempotency(who.user, header), digest)
-
-
-async def accept(
-    use: Parts, who: Caller, draft: Draft, key: Key | None, response: Response
-) -> dict[str, Any]:
-    """Accept an experiment, once for each key; the answer says where it is."""
+async def accept(use: Parts, who: Caller, draft: Draft, draws: Draws) -> Row:
+    """Accept an experiment; the answer says where it is."""
     config = draft.config
     editor_of(use, who, config.resources.workspace)
     await _check_sources(use, who, config)
-    experiment_id = "".join(secrets.choice(ALPHABET) for _ in range(6))
-    if key is not None:
-        experiment_id = await _remember(use.store, key.name, key.digest, experiment_id)
+    project = open_project(use, config.resources.workspace, config.project)
+    experiment_id = draws.word("experiment", 6)
     base = config.checkpoint_storage.url or use.settings.storage_url
     event = ExperimentSubmitted(
         experiment_id=experiment_id,
@@ -119,15 +100,24 @@ async def accept(
         owner=who.user,
         forked_from=draft.forked_from,
         continues=draft.continues,
+        project_id=project.project_id,
     )
     known = all_of("experiment.submitted", experiment_id)
-    if key is None or not await use.bus.last_of(EXPERIMENTS, known):  # else: a repetition
+    sequence = await use.bus.last_of(EXPERIMENTS, known) if draws.repeatable else 0
+    if sequence:  # a repetition
+        wrote(EXPERIMENTS, sequence)
+    else:
         await _check_deadline(use, config)
         sequence = await use.publish(event, f"submit-{experiment_id}")
-        await use.projector.wait_for(EXPERIMENTS, sequence, use.settings.apply_timeout)
+    await use.projector.wait_for(EXPERIMENTS, sequence, use.settings.apply_timeout)
     location = f"/v1/experiments/{experiment_id}"
-    response.headers["Location"] = location
     return {"experiment_id": experiment_id, "name": config.name, "url": location}
+
+
+def located(answer: Row, response: Response) -> Row:
+    """The answer to a submission, whose `Location` a response tells, too."""
+    response.headers["Location"] = answer["url"]
+    return answer
 
 
 async def _check_sources(use: Parts, who: Caller, config: ExperimentConfig) -> None:
@@ -183,16 +173,3 @@ async def _bundle(use: Parts, sha256: str | None) -> Bundle | None:
         detail = f"There is no bundle {sha256}. Send it to POST /v1/bundles first."
         raise ProblemError(422, detail, kind="urn:shoal:problem:bundle")
     return bundle
-
-
-async def _remember(store: RedisStore, name: str, digest: str, experiment_id: str) -> str:
-    """The experiment that a key stands for, which is kept under `name`: a new one, or that of the
-    first such request."""
-    mine = json.dumps({"digest": digest, "experiment_id": experiment_id})
-    if await store.redis.set(name, mine, nx=True, ex=REMEMBERED):
-        return experiment_id
-    first = json.loads(await store.redis.get(name) or mine)
-    if first["digest"] != digest:
-        detail = "This Idempotency-Key was used for another request. Choose a new one."
-        raise ProblemError(409, detail, kind="urn:shoal:problem:idempotency")
-    return str(first["experiment_id"])

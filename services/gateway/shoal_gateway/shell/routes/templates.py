@@ -11,6 +11,8 @@ from shoal_contract.events.catalog import TemplateKept
 from shoal_contract.parse import ConfigError, Problem
 from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.ledger.catalog import KeepTemplate, RemoveTemplate
+from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.catalog import TemplateRow, Templates
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import unknown
@@ -20,20 +22,20 @@ router = APIRouter(prefix="/v1/workspaces/{workspace}/templates")
 Name = Annotated[str, Path(pattern=ID_PATTERN)]
 
 
-@router.get("")
+@router.get("", responses=told(Templates))
 async def listed(workspace: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
     """The workspace's templates."""
     every = use.ledger.state.catalog.templates.values()
     return {"items": [_row(t) for t in every if t.workspace == workspace]}
 
 
-@router.get("/{name}")
+@router.get("/{name}", responses=told(TemplateRow))
 async def one(workspace: str, name: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
     """One template."""
     return _row(template(use, workspace, name))
 
 
-@router.put("/{name}")
+@router.put("/{name}", responses=told(TemplateRow))
 async def put(
     workspace: str,
     name: Name,

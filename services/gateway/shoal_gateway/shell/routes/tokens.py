@@ -10,7 +10,12 @@ from shoal_contract.roles import Role
 from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.ledger.commands import RevokeToken
 from shoal_gateway.core.ledger.state import Token
+from shoal_gateway.core.rows import Row
+from shoal_gateway.shell.answers.access import NewToken, Tokens
+from shoal_gateway.shell.answers.base import told
 from shoal_gateway.shell.auth import caller
+from shoal_gateway.shell.creations import Creation, creation
+from shoal_gateway.shell.draws import Draws
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError, unknown
 from shoal_gateway.shell.rules import denied, workspace_rule
@@ -35,12 +40,13 @@ class Wish(BaseModel):
     days: Annotated[float, Field(gt=0, le=366)] = 90
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses=told(NewToken, 201))
 async def create(
     body: Wish,
     response: Response,
     who: Annotated[Caller, Depends(caller)],
     use: Annotated[Parts, Depends(parts)],
+    new: Annotated[Creation, Depends(creation)],
 ) -> dict[str, Any]:
     """A new token of the caller's. It is shown this once. It allows no more than the caller's own
     roles, then as now."""
@@ -48,18 +54,23 @@ async def create(
         workspace_rule(use, who, body.workspace, "GET")
     _check_within(use, who, _SCOPES[body.scope], body.workspace)
     response.headers["Cache-Control"] = "no-store"
-    return await issue(
-        use.ledger,
-        who.user,
-        kind="api",
-        seconds=body.days * DAY,
-        name=body.name,
-        scope=_SCOPES[body.scope],
-        workspace=body.workspace,
-    )
+
+    async def make(draws: Draws) -> Row:
+        return await issue(
+            use.ledger,
+            who.user,
+            kind="api",
+            seconds=body.days * DAY,
+            name=body.name,
+            scope=_SCOPES[body.scope],
+            workspace=body.workspace,
+            draws=draws,
+        )
+
+    return await new.once(body, make)
 
 
-@router.get("")
+@router.get("", responses=told(Tokens))
 async def tokens(
     who: Annotated[Caller, Depends(caller)], use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:

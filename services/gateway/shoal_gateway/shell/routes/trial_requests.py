@@ -1,7 +1,6 @@
 """`/v1/experiments/{id}/trials`: what is asked of single trials, by people and by the programs of
 custom searches."""
 
-import secrets
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -12,6 +11,10 @@ from shoal_contract.events import TrialCreateRequested, TrialExtendRequested, Tr
 from shoal_contract.states import TRIAL, TrialState, terminal
 from shoal_gateway.core.changes import finite
 from shoal_gateway.core.rows import Row
+from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.trials import TrialAsked, TrialExtensionAsked, TrialStopAsked
+from shoal_gateway.shell.creations import Creation, creation
+from shoal_gateway.shell.draws import Draws
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError
 from shoal_gateway.shell.routes.requests import ask, custom, under_way
@@ -22,7 +25,7 @@ router = APIRouter(prefix="/v1/experiments/{experiment_id}/trials")
 Target = Annotated[int, Field(ge=1)]
 
 
-class Creation(BaseModel):
+class NewTrial(BaseModel):
     """The body of a request for a trial."""
 
     model_config = ConfigDict(extra="forbid")
@@ -43,16 +46,27 @@ class Extension(BaseModel):
     """In units of the time metric."""
 
 
-@router.post("", status_code=202)
+@router.post("", status_code=202, responses=told(TrialAsked, 202))
 async def create(
-    experiment_id: str, body: Creation, use: Annotated[Parts, Depends(parts)]
+    experiment_id: str,
+    body: NewTrial,
+    use: Annotated[Parts, Depends(parts)],
+    new: Annotated[Creation, Depends(creation)],
 ) -> dict[str, Any]:
     """Have a configuration tried, in a custom search. `trial.created` tells the `request_id`."""
+
+    async def make(draws: Draws) -> Row:
+        return await _create(use, experiment_id, body, draws)
+
+    return await new.once(body, make)
+
+
+async def _create(use: Parts, experiment_id: str, body: NewTrial, draws: Draws) -> Row:
     await custom(use, experiment_id)
     if finite(body.hyperparameters) != body.hyperparameters:
         detail = "hyperparameters: every number must be finite"
         raise ProblemError(422, detail, kind="urn:shoal:problem:request")
-    request_id = body.request_id or secrets.token_hex(8)
+    request_id = body.request_id or draws.id("trial")
     event = TrialCreateRequested(
         experiment_id=experiment_id,
         request_id=request_id,
@@ -63,7 +77,7 @@ async def create(
     return {"experiment_id": experiment_id, "requested": "create", "request_id": request_id}
 
 
-@router.post("/{trial_id}/extend", status_code=202)
+@router.post("/{trial_id}/extend", status_code=202, responses=told(TrialExtensionAsked, 202))
 async def extend(
     experiment_id: str,
     trial_id: str,
@@ -82,7 +96,7 @@ async def extend(
     return {"trial_id": trial_id, "requested": "extend", "target": body.target}
 
 
-@router.post("/{trial_id}/stop", status_code=202)
+@router.post("/{trial_id}/stop", status_code=202, responses=told(TrialStopAsked, 202))
 async def stop(
     experiment_id: str, trial_id: str, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:

@@ -11,20 +11,22 @@ from shoal_contract.subjects import SCHEDULE, SEARCH
 from shoal_gateway.core import keys, rows
 from shoal_gateway.core.standing import standing
 from shoal_gateway.core.story import answers_of, decisions_of, tell
+from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.trials import Explanation, Trial, Trials
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import unknown
 
 router = APIRouter(prefix="/v1/experiments/{experiment_id}")
 
 
-@router.get("/trials")
+@router.get("/trials", responses=told(Trials))
 async def trials(experiment_id: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
     """All trials, in the order of their proposal."""
     smaller = await _smaller(use, experiment_id)
     return {"items": [rows.trial(row, smaller) for row in await _rows(use, experiment_id)]}
 
 
-@router.get("/trials/{trial_id}")
+@router.get("/trials/{trial_id}", responses=told(Trial))
 async def trial(
     experiment_id: str, trial_id: str, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:
@@ -36,7 +38,7 @@ async def trial(
     return rows.trial(row, smaller)
 
 
-@router.get("/trials/{trial_id}/explain")
+@router.get("/trials/{trial_id}/explain", responses=told(Explanation))
 async def explain(
     experiment_id: str, trial_id: str, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:

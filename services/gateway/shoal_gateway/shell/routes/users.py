@@ -17,8 +17,13 @@ from shoal_gateway.core.ledger.commands import (
     SetRole,
 )
 from shoal_gateway.core.ledger.state import User
+from shoal_gateway.core.rows import Row
 from shoal_gateway.shell import passwords
+from shoal_gateway.shell.answers.access import UserRow, Users
+from shoal_gateway.shell.answers.base import told
 from shoal_gateway.shell.auth import caller
+from shoal_gateway.shell.creations import Creation, creation
+from shoal_gateway.shell.draws import Draws
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError, unknown
 from shoal_gateway.shell.routes.login import Password
@@ -57,27 +62,35 @@ class NewPassword(BaseModel):
     """The one before; an administrator may set another's without it."""
 
 
-@router.post("", status_code=201)
-async def create(body: NewUser, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
+@router.post("", status_code=201, responses=told(UserRow, 201))
+async def create(
+    body: NewUser,
+    use: Annotated[Parts, Depends(parts)],
+    new: Annotated[Creation, Depends(creation)],
+) -> dict[str, Any]:
     """Let someone log in."""
-    hashed = await passwords.hashed(body.password)
-    await use.ledger.do(AddUser(body.user, hashed, body.role, time.time()))
-    return _row(_user(use, body.user))
+
+    async def make(draws: Draws) -> Row:
+        hashed = await passwords.hashed(body.password)
+        await use.ledger.do(AddUser(body.user, hashed, body.role, time.time()), draws.command)
+        return _row(_user(use, body.user))
+
+    return await new.once(body, make)
 
 
-@router.get("")
+@router.get("", responses=told(Users))
 async def users(use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
     """All users, in the order in which they came."""
     return {"items": [_row(user) for user in use.ledger.state.users.values()]}
 
 
-@router.get("/{user}")
+@router.get("/{user}", responses=told(UserRow))
 async def user(user: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
     """One user."""
     return _row(_user(use, user))
 
 
-@router.patch("/{user}")
+@router.patch("/{user}", responses=told(UserRow))
 async def change(
     user: str, body: UserChange, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:

@@ -11,7 +11,12 @@ from shoal_contract.roles import Role
 from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.ledger.commands import AddWorkspace, SetMember
 from shoal_gateway.core.ledger.state import Workspace
+from shoal_gateway.core.rows import Row
+from shoal_gateway.shell.answers.access import WorkspaceMembers, WorkspaceRow, Workspaces
+from shoal_gateway.shell.answers.base import told
 from shoal_gateway.shell.auth import caller
+from shoal_gateway.shell.creations import Creation, creation
+from shoal_gateway.shell.draws import Draws
 from shoal_gateway.shell.parts import Parts, parts
 
 router = APIRouter(prefix="/v1/workspaces")
@@ -34,18 +39,24 @@ class Membership(BaseModel):
     role: Role
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses=told(WorkspaceRow, 201))
 async def create(
     body: NewWorkspace,
     who: Annotated[Caller, Depends(caller)],
     use: Annotated[Parts, Depends(parts)],
+    new: Annotated[Creation, Depends(creation)],
 ) -> dict[str, Any]:
     """Make a workspace, whose administrator the caller is."""
-    await use.ledger.do(AddWorkspace(body.workspace, body.description, who.user, time.time()))
-    return _row(use.ledger.state.workspaces[body.workspace], who)
+
+    async def make(draws: Draws) -> Row:
+        command = AddWorkspace(body.workspace, body.description, who.user, time.time())
+        await use.ledger.do(command, draws.command)
+        return _row(use.ledger.state.workspaces[body.workspace], who)
+
+    return await new.once(body, make)
 
 
-@router.get("")
+@router.get("", responses=told(Workspaces))
 async def workspaces(
     who: Annotated[Caller, Depends(caller)], use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:
@@ -54,7 +65,7 @@ async def workspaces(
     return {"items": [_row(w, who) for w in every if who.may(Role.VIEWER, w.name)]}
 
 
-@router.get("/{workspace}")
+@router.get("/{workspace}", responses=told(WorkspaceMembers))
 async def workspace(
     workspace: str,
     who: Annotated[Caller, Depends(caller)],

@@ -3,19 +3,22 @@ cannot use goes to the others; Ghodsi et al., Dominant Resource Fairness, NSDI 2
 resource).
 
 The line is in the order of slots held per weight. A group that is owed slots gets them back from
-groups above their share, the youngest first. A gang that is larger than its group's share starts
-when slots lie idle, and keeps its place reserved, but nobody yields for it.
+groups above their share: who loses the least work first. A gang that is larger than its group's
+share starts when slots lie idle, and keeps its place reserved, but nobody yields for it.
 """
 
 from collections.abc import Iterator
-from heapq import merge
-from itertools import chain
+from dataclasses import dataclass
 
-from shoal_scheduler.core.ahead import may_yield
-from shoal_scheduler.core.batches import batch_of
+from shoal_scheduler.core.ahead import loss, may_yield
 from shoal_scheduler.core.models import Allocation
 from shoal_scheduler.core.serve import serve
+from shoal_scheduler.core.tables import reader
 from shoal_scheduler.core.turn import Turn
+
+LOOK = 512
+"""How many that may yield, who got their slots last, are compared by what they lose."""
+_LAST = float("inf")
 
 
 class FairShare:
@@ -30,10 +33,9 @@ class _Rules:
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
         self._shares: dict[str, int] | None = None
-        self._found: list[str] = []
-        """Those that may yield, of owners above their share, the youngest first, as far as they
-        were looked for: they are looked for once for all heads."""
-        self._rest = self._look()
+        self._able: list[tuple[str, str]] | None = None
+        """Those that may yield, of owners above their share, and these: looked for once for all
+        heads."""
 
     @property
     def shares(self) -> dict[str, int]:
@@ -48,31 +50,37 @@ class _Rules:
     def victims(self, allocation: Allocation) -> Iterator[Allocation]:
         if not self._fits(self._held(allocation), allocation):
             return
+        if self._able is None:
+            self._able = self._look()
         over: dict[str, int] = {}
-        for name in chain(list(self._found), self._further()):
-            victim = self.turn.state.allocations[name]
-            owner = self.turn.owner(victim)
+        for name, owner in self._able:
             if owner not in over:
                 over[owner] = self._over(owner)
-            if over[owner] > 0 and victim.stop_reason is None:
+            if over[owner] <= 0:
+                continue
+            victim = self.turn.state.allocations[name]
+            if victim.stop_reason is None:
                 over[owner] -= victim.slots
                 yield victim
 
-    def _further(self) -> Iterator[str]:
-        for name in self._rest:
-            self._found.append(name)
-            yield name
-
-    def _look(self) -> Iterator[str]:
+    def _look(self) -> list[tuple[str, str]]:
         turn, index = self.turn, self.turn.state.index
-        longest = next(turn.running(), None)
-        if longest is None or turn.now - longest.granted_at < turn.config.min_run:
-            return
-        owners = (name for (name,) in index.holders.get(turn.pool, ()))
-        lines = [reversed(index.members[(turn.pool, n)]) for n in owners if self._over(n) > 0]
-        for entry in merge(*lines, reverse=True):
-            if may_yield(turn, turn.state.allocations[entry.allocation_id]):
-                yield entry.allocation_id
+        pool, shares, staying = turn.pool, self.shares, reader(index.staying)
+        above = {
+            name: None
+            for (name,) in index.holders.get(pool, ())
+            if (staying((pool, name)) or 0) > shares.get(name, 0)
+        }
+        line = index.running.get(pool)
+        able: list[tuple[tuple[float, float], str, str]] = []
+        for entry in line.back((turn.now - turn.config.min_run, _LAST)) if above and line else ():
+            allocation = turn.state.allocations[entry.allocation_id]
+            owner = turn.owner(allocation)
+            if owner in above and may_yield(turn, allocation):
+                able.append((loss(turn, allocation), entry.allocation_id, owner))
+                if len(able) == LOOK:
+                    break
+        return [(name, owner) for _, name, owner in sorted(able)]
 
     def _over(self, owner: str) -> int:
         """Slots that an owner holds above its share."""
@@ -88,60 +96,77 @@ class _Rules:
         return held + allocation.least <= self.shares.get(self.turn.owner(allocation), 0)
 
 
+@dataclass(slots=True)
+class _Ask:
+    """What an owner holds and could use besides."""
+
+    name: str
+    age: float
+    """The number of its oldest."""
+    slots: int
+    weight: float
+
+
 def shares(turn: Turn) -> dict[str, int]:
     """Owner to the slots of the pool that it is owed: by weight, never more than it asks for.
 
     Whole slots: what rounding leaves goes to the first in line.
     """
-    asks, weights = _asks(turn)
-    room = turn.room
+    asks, room = _asks(turn), turn.room
     capacity = float(sum(room.size(turn.pool, model) for model in room.models(turn.pool)))
-    fair = dict.fromkeys(asks, 0.0)
-    hungry = dict(asks)
+    fair = {ask.name: 0.0 for ask in asks}
+    hungry = asks
     while hungry and capacity > 0:
-        total = sum(weights[name] for name in hungry)
-        sated = [n for n in hungry if hungry[n] <= capacity * weights[n] / total + 1e-9]
+        total = sum([ask.weight for ask in hungry])
+        sated: list[_Ask] = []
+        more: list[_Ask] = []
+        for ask in hungry:
+            enough = ask.slots <= capacity * ask.weight / total + 1e-9
+            (sated if enough else more).append(ask)
         if not sated:
-            for name in hungry:
-                fair[name] = capacity * weights[name] / total
+            fair.update([(ask.name, capacity * ask.weight / total) for ask in hungry])
             break
-        for name in sated:
-            fair[name] = hungry[name]
-        capacity -= sum(hungry.pop(name) for name in sated)
+        fair.update([(ask.name, ask.slots) for ask in sated])
+        capacity -= sum([ask.slots for ask in sated])
+        hungry = more
     whole = {name: int(value + 1e-9) for name, value in fair.items()}
     spare = round(sum(fair.values())) - sum(whole.values())
-    for name in asks:
-        if spare > 0 and whole[name] < asks[name]:
-            whole[name] += 1
+    for ask in asks:
+        if spare <= 0:
+            break
+        if whole[ask.name] < ask.slots:
+            whole[ask.name] += 1
             spare -= 1
     return whole
 
 
-def _asks(turn: Turn) -> tuple[dict[str, int], dict[str, float]]:
-    """What each owner holds and could use besides, and its weight; the oldest first."""
+def _asks(turn: Turn) -> list[_Ask]:
+    """What each owner asks for; the oldest first."""
     index, state, pool = turn.state.index, turn.state, turn.pool
-    asks: dict[str, int] = {}
-    weights: dict[str, float] = {}
-    ages: dict[str, float] = {}
+    asks: dict[str, _Ask] = {}
     by_experiment = turn.config.share_by == "experiment"
+    as_filed = by_experiment and not index.shares
     for _, number, _, batch, ready in index.heads.get(pool, ()):
         name = batch.experiment_id if by_experiment else batch.workspace
-        if name in asks:
-            asks[name] += ready * batch.slots
-            ages[name] = min(ages[name], number)
-        else:
-            asks[name], ages[name] = ready * batch.slots, number
-            weights[name] = index.weight(batch)
+        ask = asks.get(name)
+        if ask is None:
+            weight = batch.weight if as_filed else index.weight(batch)
+            asks[name] = _Ask(name, number, ready * batch.slots, weight)
+            continue
+        ask.slots += ready * batch.slots
+        if number < ask.age:
+            ask.age = number
+    members, staying = reader(index.members), reader(index.staying)
     for (name,) in index.holders.get(pool, ()):
-        oldest = index.members[(pool, name)].first()
+        line = members((pool, name))
+        oldest = line.first() if line is not None else None
         if oldest is None:
             continue
-        held = index.staying.get((pool, name), 0)
-        if name in asks:
-            asks[name] += held
-            ages[name] = min(ages[name], oldest.number)
-        else:
-            asks[name], ages[name] = held, oldest.number
-            weights[name] = index.weight(batch_of(state.allocations[oldest.allocation_id], pool))
-    order = sorted(asks, key=lambda name: (ages[name], name))
-    return {name: asks[name] for name in order}, weights
+        ask = asks.get(name)
+        if ask is None:
+            weight = index.weight_of(state.allocations[oldest.allocation_id], pool)
+            ask = asks[name] = _Ask(name, oldest.number, 0, weight)
+        ask.slots += staying((pool, name)) or 0
+        if oldest.number < ask.age:
+            ask.age = oldest.number
+    return sorted(asks.values(), key=lambda ask: (ask.age, ask.name))

@@ -10,7 +10,6 @@ slots go to who gains most by them. Gains are learned, see `speeds.py`.
 
 from bisect import insort
 from collections.abc import Iterator
-from itertools import islice
 from math import log
 
 from shoal_scheduler.core.ahead import Ahead, loss, may_yield
@@ -18,6 +17,7 @@ from shoal_scheduler.core.batches import batch_of
 from shoal_scheduler.core.models import Allocation
 from shoal_scheduler.core.room import Room, Share
 from shoal_scheduler.core.speeds import LEAST, Speeds, program
+from shoal_scheduler.core.tables import reader
 from shoal_scheduler.core.turn import Turn
 
 FIRST = 3600.0
@@ -50,11 +50,14 @@ class _Pass:
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
         self.speeds = Speeds(turn.state.speeds, turn.state.ratios, turn.room, turn.pool)
-        self.ahead = Ahead(turn)
-        self.line = [self._place(a) for a in self.some(turn.heads(), turn.waiters)]
-        self.line.sort()
+        self._past = reader(turn.state.past)
+        self._strides = reader(turn.state.strides)
+        self._ahead: Ahead | None = None
+        self.line = sorted(self._place(a) for a in turn.heads(*self.some(turn.waiters)))
         self._running: list[str] | None = None
         self._levels: dict[str, int] = {}
+        self._ways: dict[str, list[tuple[float, float, str, str]]] = {}
+        self._victims: dict[tuple[object, ...], list[str]] = {}
 
     def run(self) -> None:
         turn = self.turn
@@ -64,57 +67,83 @@ class _Pass:
             return
         if turn.thorough and turn.config.preemption and not turn.leavers:
             self.swap()
-            self.ahead = Ahead(turn)
+            self._ahead = None
         first = turn.state.allocations[self.line[0][2]]
         starving = turn.now - first.queued_at >= STARVING * turn.config.round
-        if starving and not turn.find(first, self.ahead.now):
+        if starving and not turn.find(first, self.room):
             self.displace(turn.state.allocations[self.line.pop(0)[2]], self.level(first))
             if turn.why[first.allocation_id][0] != "leaving":
                 turn.expect(first, self.ahead.reserve(first))
         while self.line and not turn.over and len(turn.why) < DEPTH:
             level = self.line[0][0]
-            same = [place for place in self.line[:DEPTH] if place[0] == level]
-            found = self.match([turn.state.allocations[name] for _, _, name in same])
-            if found is None:
-                self.displace(turn.state.allocations[self.line.pop(0)[2]], level)
+            found = self.match(level)
+            if found is not None:
+                self.line.remove(self._place(found[0]))
+                self.start(*found)
+                self._follow(found[0])
                 continue
-            self.line.remove(self._place(found[0]))
-            self.ahead.start(*found)
-            follower = turn.state.index.head(batch_of(found[0], turn.pool))
-            if follower is not None:
-                insort(self.line, self._place(turn.state.allocations[follower.allocation_id]))
+            allocation = turn.state.allocations[self.line.pop(0)[2]]
+            if brief := self.ahead.brief(allocation):
+                self.ahead.lend(allocation, brief)
+                self._follow(allocation)
+            else:
+                self.displace(allocation, level)
 
-    def match(self, level: list[Allocation]) -> tuple[Allocation, list[Share]] | None:
-        """Who gains most by slots that are free, and where."""
-        room, pool = self.ahead.now, self.turn.pool
-        models = [model for model in room.models(pool) if room.free(pool, model)]
-        ways = sorted(
-            (-self.speeds.gains(program(a))[model], a.number, model, a.allocation_id)
-            for model in models
-            for a in level
-            if a.least <= room.free(pool, model)
-        )
+    def _follow(self, allocation: Allocation) -> None:
+        """Who waited behind one that starts is in line now."""
+        turn = self.turn
+        follower = turn.state.index.head(batch_of(allocation, turn.pool))
+        if follower is not None:
+            insort(self.line, self._place(turn.state.allocations[follower.allocation_id]))
+
+    @property
+    def ahead(self) -> Ahead:
+        """What is free, and what will be: from when on a place was kept, not before."""
+        if self._ahead is None:
+            self._ahead = Ahead(self.turn)
+        return self._ahead
+
+    @property
+    def room(self) -> Room:
+        """What is free now, less what is kept."""
+        return self.turn.room if self._ahead is None else self._ahead.now
+
+    def start(self, allocation: Allocation, shares: list[Share]) -> None:
+        if self._ahead is None:
+            self.turn.grant(allocation, shares)
+        else:
+            self._ahead.start(allocation, shares)
+
+    def match(self, level: int) -> tuple[Allocation, list[Share]] | None:
+        """Who of a level gains most by slots that are free, and where."""
+        room, pool = self.room, self.turn.pool
+        free = {model: room.free(pool, model) for model in room.models(pool)}
+        if not any(free.values()):
+            return None
+        allocations = self.turn.state.allocations
+        same = [allocations[name] for at, _, name in self.line[:DEPTH] if at == level]
+        ways = sorted(way for a in same for way in self.ways(a) if a.least <= free[way[2]])
         for _, _, model, name in ways:
-            allocation = self.turn.state.allocations[name]
+            allocation = allocations[name]
             shares = self.find(allocation, room, model)
             if shares:
                 return allocation, shares
         return None
+
+    def ways(self, allocation: Allocation) -> list[tuple[float, float, str, str]]:
+        """The models that it might get, each in its place by what it gains."""
+        name = allocation.allocation_id
+        if name not in self._ways:
+            gains = self.speeds.gains(program(allocation))
+            self._ways[name] = [(-g, allocation.number, model, name) for model, g in gains.items()]
+        return self._ways[name]
 
     def displace(self, allocation: Allocation, level: int) -> None:
         """Promise it slots that are being left, or ask those of a higher level for theirs."""
         turn, ahead = self.turn, self.ahead
         shares = turn.find(allocation, ahead.later)
         if not shares and turn.config.preemption:
-            gains = self.speeds.gains(program(allocation))
-            found = [
-                (-gains.get(a.model, 1), -high, *loss(turn, a), a.allocation_id)
-                for a in self.able()
-                if (high := self.level_once(a)) > level
-            ]
-            victims = ahead.make_room(
-                allocation, [turn.state.allocations[one[-1]] for one in sorted(found)]
-            )
+            victims = ahead.make_room(allocation, self.victims(allocation, level))
             ahead.release(victims)
             shares = turn.find(allocation, ahead.later) if victims else []
         if shares:
@@ -123,11 +152,26 @@ class _Pass:
         else:
             turn.passed(allocation, "reserved" if turn.find(allocation, turn.room) else "room")
 
+    def victims(self, allocation: Allocation, level: int) -> Iterator[Allocation]:
+        """Those of a higher level that may yield for it, in order; looked for once for all that
+        gain alike."""
+        turn, gains = self.turn, self.speeds.gains(program(allocation))
+        key = (level, *gains.items())
+        if key not in self._victims:
+            found = [
+                (-gains.get(a.model, 1), -high, *loss(turn, a), a.allocation_id)
+                for a in self.able()
+                if (high := self.level_once(a)) > level
+            ]
+            self._victims[key] = [name for *_, name in sorted(found)]
+        running = (turn.state.allocations[name] for name in self._victims[key])
+        return (a for a in running if a.stop_reason is None)
+
     def able(self) -> Iterator[Allocation]:
         """Those that may still be asked to yield."""
         turn = self.turn
         if self._running is None:
-            running = self.some(turn.running(), turn.runners)
+            running = turn.running(*self.some(turn.runners))
             able = (a for a in running if may_yield(turn, a, turn.config.round))
             self._running = [a.allocation_id for a in able]
         for name in self._running:
@@ -142,10 +186,10 @@ class _Pass:
             self._levels[name] = self.level(allocation)
         return self._levels[name]
 
-    def some(self, line: Iterator[Allocation], count: int) -> Iterator[Allocation]:
-        """All of a line; of a very long one, other `LOOK` of them each second."""
-        first = int(self.turn.now) % (-(-count // LOOK) or 1) * LOOK
-        return islice(line, first, first + LOOK)
+    def some(self, count: int) -> tuple[int, int]:
+        """The first place to look at in a line, and how many from there: of a very long one, other
+        `LOOK` of them each second."""
+        return int(self.turn.now) % (-(-count // LOOK) or 1) * LOOK, LOOK
 
     def _place(self, allocation: Allocation) -> tuple[int, float, str]:
         return self.level(allocation), allocation.number, allocation.allocation_id
@@ -161,7 +205,7 @@ class _Pass:
                 times = self._times(allocation, model)
                 if times < WORTH or (best is not None and times <= best[0]):
                     continue
-                if self.find(allocation, self.ahead.now, model):
+                if self.find(allocation, self.room, model):
                     best = (times, allocation.number, allocation)
         if best is not None:
             turn.preempt(best[2])
@@ -207,16 +251,16 @@ class _Pass:
     def service(self, allocation: Allocation) -> float:
         """What it still needs, if that can be told; else what it had: of lengths that vary much,
         who has trained for long has long to go."""
-        turn, state, name = self.turn, self.turn.state, program(allocation)
-        left = self.speeds.left(allocation, name, state.strides.get(name), turn.now)
+        name = program(allocation)
+        left = self.speeds.left(allocation, name, self._strides(name), self.turn.now)
         if left is not None:
             return left
-        past = state.past.get(allocation.trial_id)
+        past = self._past(allocation.trial_id)
         had = past.used if past else 0.0
         if allocation.runs:
             gain = self.speeds.gains(name).get(allocation.model, 1)
-            had += (turn.now - allocation.granted_at) * allocation.slots * gain
+            had += (self.turn.now - allocation.granted_at) * allocation.slots * gain
         return had
 
     def weight(self, allocation: Allocation) -> float:
-        return self.turn.state.index.weight(batch_of(allocation, self.turn.pool))
+        return self.turn.state.index.weight_of(allocation, self.turn.pool)
