@@ -11,7 +11,8 @@ from benchmarks.worker.stand import CUDA, RANKS, Stand, torchrun
 from shoal.training.saver import Figures, Saver
 
 STEPS, PAIRS = 250, 7
-BLOCKS = 10
+BLOCKS, BLOCK = 10, 100
+"""Of steps, three of them a turn; steps in each."""
 STATE = 100_000_000
 """Bytes."""
 
@@ -44,7 +45,12 @@ def turns(stand: Stand) -> Iterator[tuple[str, str]]:
     """What a report and a question after each step cost the training process: steps that sleep,
     so that all CPU time is Shoal's, and blocks in turns, so that a busy machine does not count."""
     for ranks in RANKS:
-        experiment, file = stand.submit("turns", str(BLOCKS), resources={"slots_per_trial": ranks})
+        experiment, file = stand.submit(
+            "turns",
+            str(BLOCKS),
+            resources={"slots_per_trial": ranks},
+            searcher={"max_time": BLOCKS * 3 * BLOCK},
+        )
         stand.ended(experiment)
         row = next(row for row in rows(file) if row["rank"] == 0)
         for kind, what in (("reported", "a report"), ("asked", "a report and a question")):

@@ -1,6 +1,6 @@
 """How often several ranks ask one another whether to stop. Pure.
 
-A question costs each rank a collective call, some 0.3 ms with gloo, however short the steps are. So
+A question costs each rank a collective call, 0.3 to 1 ms with gloo, however short the steps are. So
 ranks that have just agreed also agree on how many calls may go by until they agree again: few
 enough that a word to stop is heard within `DELAY`, and that none goes by at the target.
 """
@@ -8,7 +8,7 @@ enough that a word to stop is heard within `DELAY`, and that none goes by at the
 import math
 from dataclasses import dataclass
 
-DELAY = 0.1
+DELAY = 0.25
 """Seconds for which a word to stop may go unheard, at the pace of the slowest call so far."""
 UNSEEN = 100
 """Until it is known how fast the time metric moves, one call more may go by after as many calls as

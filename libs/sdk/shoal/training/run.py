@@ -212,7 +212,7 @@ class Run:
         """Whether to leave now: told to, or trained in full. Every rank must call it, equally
         often, and all get the same answer; it may be called after each batch, and in warm-up and
         evaluation. At the target it waits for the searcher's word. Several ranks agree by an
-        all-reduce of two numbers; where calls come faster than every 0.1 s, not in each of them
+        all-reduce of two numbers; where calls come faster than every 0.25 s, not in each of them
         (`Pace`)."""
         if self.world_size == 1:
             return self._told_to_stop()

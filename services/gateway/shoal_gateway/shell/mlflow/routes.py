@@ -4,7 +4,6 @@ import secrets
 import time
 from typing import Annotated, Any
 
-import msgspec
 from fastapi import APIRouter, Depends, Query, Response
 
 from shoal_contract.events import TrackingRunChanged, TrackingRunCreated
@@ -13,6 +12,7 @@ from shoal_gateway.core import run_filter
 from shoal_gateway.core.changes import finite
 from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.rows import Row
+from shoal_gateway.shell.answers.base import written
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.mlflow.book import Book, Its, as_metrics
 from shoal_gateway.shell.mlflow.errors import MlflowRoute
@@ -142,7 +142,7 @@ async def get_history(
     answer: Answer = {"metrics": as_metrics(points.slice(first, max_results))}
     if first + max_results < len(points):
         answer["next_page_token"] = str(first + max_results)
-    return Response(msgspec.json.encode(answer), media_type="application/json")
+    return written(answer)
 
 
 async def _delete(run_id: str, its: Book, *, deleted: bool) -> Answer:

@@ -21,7 +21,7 @@ from shoal_gateway.core.listing import (
     place,
     words_of,
 )
-from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.base import told, written
 from shoal_gateway.shell.answers.experiments import Experiment, Experiments
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.parts import Parts, parts
@@ -48,7 +48,7 @@ async def experiments(
     q: Annotated[str, Query(max_length=200)] = "",
     sort: Annotated[str, Query(pattern=f"^-?({'|'.join(SORTS)})$")] = NEWEST,
     archived: Archived = "false",
-) -> dict[str, Any]:
+) -> Response:
     """Experiments that the caller may see, newest first. `next` is the next page's cursor, or
     null.
 
@@ -73,7 +73,7 @@ async def experiments(
     ids = [i async for i in _first(found, limit + 1)]
     page = await read(use, ids[:limit])
     following = _encode(ids[limit - 1]) if len(ids) > limit else None
-    return {"items": page, "next": following}
+    return written({"items": page, "next": following})
 
 
 @router.get("/{experiment_id}", responses=told(Experiment))

@@ -4,14 +4,14 @@ import asyncio
 import heapq
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 
 from shoal_bus.history import read_all
 from shoal_contract.subjects import SCHEDULE, SEARCH
 from shoal_gateway.core import keys, rows
 from shoal_gateway.core.standing import standing
 from shoal_gateway.core.story import answers_of, decisions_of, tell
-from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.base import told, written
 from shoal_gateway.shell.answers.trials import Explanation, Trial, Trials
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import unknown
@@ -20,10 +20,10 @@ router = APIRouter(prefix="/v1/experiments/{experiment_id}")
 
 
 @router.get("/trials", responses=told(Trials))
-async def trials(experiment_id: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
+async def trials(experiment_id: str, use: Annotated[Parts, Depends(parts)]) -> Response:
     """All trials, in the order of their proposal."""
     smaller = await _smaller(use, experiment_id)
-    return {"items": [rows.trial(row, smaller) for row in await _rows(use, experiment_id)]}
+    return written({"items": [rows.trial(row, smaller) for row in await _rows(use, experiment_id)]})
 
 
 @router.get("/trials/{trial_id}", responses=told(Trial))
