@@ -88,6 +88,7 @@ class Projector:
         async with asyncio.TaskGroup() as group:
             if self._watching:
                 await self._look()
+                stop_if_cancelled()
                 group.create_task(self._watch())
             for stream in ROWS:
                 group.create_task(self._keep(stream, Rows(self._store, stream)))
@@ -113,6 +114,7 @@ class Projector:
 
     async def _watch(self) -> None:
         while True:
+            stop_if_cancelled()
             await asyncio.sleep(LOOK)
             await self._look()
 
