@@ -51,3 +51,11 @@ def test_slow_calls_among_fast_ones_do_not_add_up() -> None:
     waits = [sum(islice(cycle(gaps), a, b)) for a, b in pairwise(found)]
     assert max(waits) < 2 * 10 + DELAY
     assert len(found) < 2000
+
+
+def test_a_validation_before_the_first_call_says_nothing_of_the_pace() -> None:
+    """As after a resume that begins with one."""
+    times = [900 + n // 100 * 100 for n in range(1, 2100)]
+    found = asked(repeat(0.001), times, target=3000)
+    assert len(found) < 600
+    assert found[-1] == 2099

@@ -43,8 +43,8 @@ class Pace:
         self.called = now
         self.since += 1
         if reached > self.reached:
-            if reached > 0:
-                self.stride = max(self.stride, reached - max(self.reached, 0))
+            if self.reached > 0:  # of the first one it is not known when it began
+                self.stride = max(self.stride, reached - self.reached)
                 self.apart = min(self.apart or self.since, self.since)
             self.reached, self.since = reached, 0
         self.left -= 1
