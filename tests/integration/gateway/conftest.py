@@ -75,11 +75,16 @@ async def serving(settings: Settings, bus: Bus) -> AsyncIterator[Gateway]:
                     break
             assert not running.done(), running
             await asyncio.sleep(0.05)
-        yield Gateway(http, bus, redis, storage, checked)
-    running.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        async with asyncio.timeout(30):
-            await running
+        else:
+            running.cancel()
+            raise TimeoutError("the gateway did not become ready")
+        try:
+            yield Gateway(http, bus, redis, storage, checked)
+        finally:
+            running.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                async with asyncio.timeout(30):
+                    await running
 
 
 @pytest.fixture
@@ -97,15 +102,24 @@ async def alone(nats_url: str, redis_url: str, tmp_path: Path) -> Settings:
 
 
 @contextlib.asynccontextmanager
+async def up(settings: Settings, bus: Bus) -> AsyncIterator[Gateway]:
+    """A gateway with a `token_file`, whose `http` is logged in as an administrator of the
+    cluster."""
+    assert settings.token_file is not None
+    async with serving(settings, bus) as made:
+        token = settings.token_file.read_text().strip()
+        made.http.headers["Authorization"] = f"Bearer {token}"
+        yield made
+
+
+@contextlib.asynccontextmanager
 async def logged_in(
     settings: Settings, bus: Bus, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Gateway]:
-    """A gateway whose `http` is logged in as an administrator of the cluster."""
+    """The same, and so are `shoal.Client` and commands."""
     file = folder / "token"
-    async with serving(settings.model_copy(update={"token_file": file}), bus) as made:
-        token = file.read_text().strip()
-        made.http.headers["Authorization"] = f"Bearer {token}"
-        monkeypatch.setenv("SHOAL_TOKEN", token)  # for `shoal.Client` and commands
+    async with up(settings.model_copy(update={"token_file": file}), bus) as made:
+        monkeypatch.setenv("SHOAL_TOKEN", file.read_text().strip())
         yield made
 
 

@@ -1,8 +1,7 @@
 """What was deleted leaves nothing, and nothing of it comes back."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,7 @@ from shoal_gateway.shell.projector import PROJECTED, Projector
 from shoal_gateway.shell.rebuild import rebuild
 from shoal_gateway.shell.redis_store import RedisStore
 
-from .conftest import Gateway, serving
+from .conftest import Gateway, up
 
 TRIALS = 3
 SOON = 0.3
@@ -49,15 +48,6 @@ SOON = 0.3
 @pytest.fixture
 def hasty(alone: Settings, tmp_path: Path) -> Settings:
     return alone.model_copy(update={"metrics_seconds": SOON, "token_file": tmp_path / "token"})
-
-
-@contextlib.asynccontextmanager
-async def up(settings: Settings, bus: Bus) -> AsyncIterator[Gateway]:
-    assert settings.token_file is not None
-    async with serving(settings, bus) as made:
-        token = settings.token_file.read_text().strip()
-        made.http.headers["Authorization"] = f"Bearer {token}"
-        yield made
 
 
 def life(e: str, turn: int = 0) -> list[Event]:

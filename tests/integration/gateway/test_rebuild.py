@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from shoal_gateway.settings import Settings
 from shoal_gateway.shell import rebuild
 
 from . import processes
-from .conftest import Gateway, free_port, serving
+from .conftest import Gateway, free_port, up
 
 STEPS = 600
 
@@ -27,15 +27,6 @@ STEPS = 600
 def known(alone: Settings, tmp_path: Path) -> Settings:
     """Settings of a gateway whose points stay in Redis."""
     return alone.model_copy(update={"token_file": tmp_path / "token"})
-
-
-@contextlib.asynccontextmanager
-async def up(settings: Settings, bus: Bus) -> AsyncIterator[Gateway]:
-    assert settings.token_file is not None
-    async with serving(settings, bus) as made:
-        token = settings.token_file.read_text().strip()
-        made.http.headers["Authorization"] = f"Bearer {token}"
-        yield made
 
 
 async def experiment(gateway: Gateway) -> str:
