@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 BENCH  := .venv-bench
 STAMP  := $(VENV)/.ready
+AUDIT  := $(VENV)/audit.txt
 DISTS  := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml local/pyproject.toml simulator/pyproject.toml)
 
 .DEFAULT_GOAL := help
@@ -18,7 +19,7 @@ setup: $(STAMP)  ## a virtual environment with everything (once)
 $(STAMP): constraints.txt requirements-dev.txt $(DISTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Shoal needs Python 3.11 or newer; say which with make PYTHON=python3.12")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt hatchling editables
+	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt hatchling editables setuptools
 	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt --no-build-isolation -r requirements-dev.txt
 	@touch $@
 
@@ -40,9 +41,15 @@ check: setup  ## what CI runs first: format, lint, types, import rules, dangerou
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/bandit -q -ll -r libs services local simulator
+	@$(MAKE) -s audit
 
-audit: setup  ## known holes in what is installed, asked of PyPI
-	$(BIN)/pip-audit --disable-pip --no-deps -r constraints.txt
+audit: setup  ## known holes in what is installed, asked of PyPI; says so when it gives no answer
+	@$(BIN)/pip-audit --disable-pip --no-deps --progress-spinner off -r constraints.txt >$(AUDIT) 2>&1; \
+	status=$$?; \
+	if grep -q "^Found" $(AUDIT); then cat $(AUDIT); exit 1; \
+	elif [ $$status -ne 0 ]; then echo "not audited, since PyPI gave no answer: $$(tail -n 1 $(AUDIT))"; \
+	else echo "audited: no known holes; PyPI does not know $$(grep -c "could not be audited" $(AUDIT))" \
+		"of $$(grep -c == constraints.txt) packages"; fi
 
 format: setup  ## put the code in the house's form
 	$(BIN)/ruff format .
@@ -58,7 +65,7 @@ bench-search: $(BENCH)/.ready  ## how fast searches find a good model, beside th
 
 $(BENCH)/.ready: $(STAMP) benchmarks/requirements.txt
 	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
-	$(BENCH)/bin/pip install --disable-pip-version-check -q hatchling editables -r benchmarks/requirements.txt
+	$(BENCH)/bin/pip install --disable-pip-version-check -q hatchling editables setuptools -r benchmarks/requirements.txt
 	$(BENCH)/bin/pip install --disable-pip-version-check -q --no-build-isolation -e libs/contract -e libs/decider -e libs/bus -e services/searcher
 	@touch $@
 

@@ -42,9 +42,10 @@ class Demo:
     _started: Supervisor | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _done: threading.Event = field(default_factory=threading.Event)
-    _preempted: bool = False
+    _taken: str = ""
+    """The machine that was taken last."""
     _killed: list[str] = field(default_factory=list)
-    _last_kill: float = 0.0
+    _disturbed: float = 0.0
     _applied: set[str] = field(default_factory=set)
 
     def __enter__(self) -> "Demo":
@@ -125,25 +126,31 @@ class Demo:
             )
 
     def _disturb(self) -> None:
-        """Take a machine away once the search is well under way; under chaos, services too."""
+        """Take a machine away once the search is well under way; under chaos, services too.
+
+        A trial that ends between this look and the notice is not preempted: when a machine goes
+        without one that was, the next is taken.
+        """
         measured = sum(len(row.curve) for row in self.view.trials.values())
-        if not self._preempted and measured >= 12:
+        quiet = time.monotonic() - self._disturbed > 2.5
+        preempted = any(row.preemptions for row in self.view.trials.values())
+        taken = self.view.nodes.get(self._taken, "gone")
+        if measured >= 12 and quiet and not preempted and taken == "gone":
             for node, what in self.view.nodes.items():
                 rows = [
                     row
                     for row in self.view.running(node)
-                    if row.checkpoint_step and (row.target - row.time >= 4 or measured >= 40)
+                    if row.checkpoint_step and (row.target - row.time >= 8 or measured >= 40)
                 ]  # one that has a checkpoint, and some way to go
                 if what == "ready" and rows:
-                    self._preempted = True
                     self._preempt(node)
-                    break
-        waited = measured >= 4 and time.monotonic() - self._last_kill > 2.5
-        if self.chaos and waited and len(self._killed) < len(SERVICES):
+                    self._taken, self._disturbed = node, time.monotonic()
+                    return
+        if self.chaos and measured >= 4 and quiet and len(self._killed) < len(SERVICES):
             name = SERVICES[len(self._killed)]
             os.kill(self._platform.pids()[name], signal.SIGKILL)
             self._killed.append(name)
-            self._last_kill = time.monotonic()
+            self._disturbed = time.monotonic()
             self.view.notes.append(f"kill -9 of the {name}")
 
     def _preempt(self, node: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, cast
 
+import msgspec
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -135,7 +136,7 @@ class RedisStore:
             for name in names:
                 pipe.hgetall(self.named(name))
             found = await pipe.execute() if names else []
-        return [{name: json.loads(text) for name, text in row.items()} for row in found]
+        return [{name: _decode(text) for name, text in row.items()} for row in found]
 
     async def columns(self, names: Sequence[str], fields: Sequence[str]) -> list[Row]:
         """Some fields of several rows, in their order; those that are not there are left out."""
@@ -144,14 +145,14 @@ class RedisStore:
                 pipe.hmget(self.named(name), list(fields))
             found = await pipe.execute() if names else []
         return [
-            {f: json.loads(text) for f, text in zip(fields, texts, strict=True) if text is not None}
+            {f: _decode(text) for f, text in zip(fields, texts, strict=True) if text is not None}
             for texts in found
         ]
 
     async def field(self, key: str, name: str) -> Any:
         """One field of a row; None if it is not there."""
         text = await cast("Any", self.redis.hget(self.named(key), name))
-        return None if text is None else json.loads(text)
+        return None if text is None else _decode(text)
 
     async def members(self, index: str) -> list[str]:
         """The members of an index, by score."""
@@ -174,7 +175,7 @@ class RedisStore:
             for name in names:
                 pipe.lrange(self.named(name), 0, -1)
             found = await pipe.execute() if names else []
-        return [[json.loads(text) for text in texts] for texts in found]
+        return [[_decode(text) for text in texts] for texts in found]
 
 
 def connect(url: str, *, texts: bool) -> Redis:
@@ -186,6 +187,9 @@ def connect(url: str, *, texts: bool) -> Redis:
         socket_connect_timeout=2,
         retry=Retry(NoBackoff(), 1),
     )
+
+
+_decode = msgspec.json.Decoder().decode
 
 
 def _text(value: Any) -> str:

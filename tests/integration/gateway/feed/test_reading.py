@@ -14,6 +14,7 @@ from shoal_contract.events import NodeLeft, SearchPaused, StopOrdered, TrialMeas
 from shoal_contract.states import StopReason
 from shoal_contract.subjects import feed_stream
 from shoal_gateway.core import feed as rights
+from shoal_gateway.shell.feed import STREAMS
 
 from ..conftest import Gateway
 from ..test_access import workspaces
@@ -54,6 +55,21 @@ async def test_a_viewer_gets_what_happened_and_what_happens_in_the_workspace(
             assert message.subject.startswith("shoal.feed.cells.trial.")
             await message.ack_sync(timeout=10)
         assert reader.refused == []
+
+
+async def test_numbers_say_how_far_the_feed_is_behind(platform: Gateway, place: Place) -> None:
+    e = await submitted(platform, "cells")
+    await publish(platform, *trial_events(e))
+    wanted = {f'shoal_feed_lag{{stream="{stream.name}"}} 0' for stream in STREAMS}
+    async with asyncio.timeout(10):
+        while not wanted <= set((await platform.http.get("/metrics")).text.splitlines()):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    if place.account != "$G":
+        return  # what is away then is the platform, too
+    place.feed.kill()
+    await submitted(platform, "cells")
+    shown = (await platform.http.get("/metrics")).text
+    assert 'shoal_feed_lag{stream="SHOAL_EXPERIMENTS"} 1' in shown
 
 
 async def test_who_sees_all_workspaces_reads_those_of_tomorrow_too(

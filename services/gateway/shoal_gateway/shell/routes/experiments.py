@@ -148,9 +148,9 @@ async def read(use: Parts, ids: list[str]) -> list[rows.Row]:
     """Experiments by id; those that are not there are left out."""
     if not ids:
         return []
-    found = await use.store.rows([keys.experiment(i) for i in ids])
-    counts = await use.store.rows([keys.state_counts(i) for i in ids])
-    there = zip(found, counts, strict=True)
+    names = [*map(keys.experiment, ids), *map(keys.state_counts, ids)]
+    found = await use.store.rows(names)
+    there = zip(found[: len(ids)], found[len(ids) :], strict=True)
     return [_in_project(use, rows.experiment(row, its)) for row, its in there if "config" in row]
 
 

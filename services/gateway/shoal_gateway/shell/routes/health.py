@@ -8,8 +8,10 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import PlainTextResponse
 from redis.exceptions import RedisError
 
+from shoal_bus.bookmark import bookmark
 from shoal_contract.subjects import DEAD_LETTERS, STREAMS
 from shoal_gateway.core.belongings import POINT_STREAMS
+from shoal_gateway.shell import feed
 from shoal_gateway.shell.answers.base import told
 from shoal_gateway.shell.answers.health import Alive, Ready
 from shoal_gateway.shell.parts import Parts, parts
@@ -67,6 +69,14 @@ async def metrics(use: Annotated[Parts, Depends(parts)]) -> PlainTextResponse:
     for name in use.projector.caught_up:
         lag = max(0, last[name] - await use.store.applied(name))
         lines.append(f'shoal_projector_lag{{stream="{name}"}} {lag}')
+    if use.settings.feed_url:
+        lines += [
+            "# HELP shoal_feed_lag Events that the feed of NATS may not have yet.",
+            "# TYPE shoal_feed_lag gauge",
+        ]
+        for stream in feed.STREAMS:
+            lag = max(0, last[stream.name] - await bookmark(use.bus, feed.NAME, stream))
+            lines.append(f'shoal_feed_lag{{stream="{stream.name}"}} {lag}')
     lines += [
         "# HELP shoal_metric_points_bytes Metric points in Redis, which are in no file yet.",
         "# TYPE shoal_metric_points_bytes gauge",
