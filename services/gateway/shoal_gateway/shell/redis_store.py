@@ -25,7 +25,7 @@ from shoal_gateway.core.changes import (
     SetFields,
 )
 from shoal_gateway.core.rows import Row
-from shoal_gateway.shell.scripts import APPLY, CLEAR, MARK
+from shoal_gateway.shell.scripts import APPLY, CLEAR, MARK, READ
 
 
 class RedisStore:
@@ -43,6 +43,7 @@ class RedisStore:
         self._script = self.redis.register_script(APPLY)
         self._wipe = self.redis.register_script(CLEAR)
         self._mark = self.redis.register_script(MARK)
+        self._read = self.redis.register_script(READ)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -132,22 +133,22 @@ class RedisStore:
 
     async def rows(self, names: Sequence[str]) -> list[Row]:
         """The fields of several rows, in their order."""
-        async with self.redis.pipeline(transaction=False) as pipe:
-            for name in names:
-                pipe.hgetall(self.named(name))
-            found = await pipe.execute() if names else []
-        return [{name: _decode(text) for name, text in row.items()} for row in found]
+        rows = []
+        for row in await self._hashes(names):
+            each = iter(row)
+            rows.append({name: _decode(text) for name, text in zip(each, each, strict=True)})
+        return rows
 
     async def columns(self, names: Sequence[str], fields: Sequence[str]) -> list[Row]:
         """Some fields of several rows, in their order; those that are not there are left out."""
-        async with self.redis.pipeline(transaction=False) as pipe:
-            for name in names:
-                pipe.hmget(self.named(name), list(fields))
-            found = await pipe.execute() if names else []
         return [
             {f: _decode(text) for f, text in zip(fields, texts, strict=True) if text is not None}
-            for texts in found
+            for texts in await self._hashes(names, fields)
         ]
+
+    async def _hashes(self, names: Sequence[str], fields: Sequence[str] = ()) -> Any:
+        """What some hashes have: all, each field before its value, or some fields."""
+        return await self._read([*map(self.named, names)], list(fields)) if names else []
 
     async def field(self, key: str, name: str) -> Any:
         """One field of a row; None if it is not there."""

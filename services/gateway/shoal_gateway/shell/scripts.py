@@ -92,3 +92,13 @@ for _, name in ipairs(ARGV) do
   redis.call('ZADD', KEYS[1], 'NX', redis.call('ZCARD', KEYS[1]), name)
 end
 """
+READ = """
+-- KEYS: hashes. ARGV: fields; none: all, each before its value. Returns what each has. One command
+-- costs who asks much less than one for each hash.
+local found = {}
+for place, key in ipairs(KEYS) do
+  if #ARGV == 0 then found[place] = redis.call('HGETALL', key)
+  else found[place] = redis.call('HMGET', key, unpack(ARGV)) end
+end
+return found
+"""
