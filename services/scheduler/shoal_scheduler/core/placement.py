@@ -55,8 +55,12 @@ def place(
 
 def suits(resources: Resources, model: str) -> bool:
     """Whether slots of a model will do."""
-    wanted = resources.slot_type
-    return wanted is None or wanted == model or wanted.lower() in model.lower()
+    return resources.slot_type is None or is_of(resources.slot_type, model)
+
+
+def is_of(wanted: str, model: str) -> bool:
+    """Whether a model is what somebody calls `wanted`."""
+    return wanted == model or wanted.lower() in model.lower()
 
 
 def _of_model(

@@ -10,9 +10,9 @@ from shoal_contract.events import (
     QuotaChanged,
     ShareChanged,
     Waiting,
-    Want,
 )
 from shoal_contract.states import AllocationState
+from shoal_scheduler.core.demand import missing
 from shoal_scheduler.core.draft import Draft
 from shoal_scheduler.core.explain import classify, sentence
 from shoal_scheduler.core.policies import POLICIES
@@ -42,10 +42,7 @@ def schedule(draft: Draft, everywhere: bool) -> None:
             case ShareChanged():
                 _tell_again(draft, draft.state.index.queued(event.experiment_id))
     for pool in sorted(draft.pools):
-        wants = [
-            Want(slots=slots, slot_type=model or None, count=count)
-            for (slots, model), count in sorted(draft.state.index.wants.get(pool, {}).items())
-        ]
+        wants = missing(draft.state, pool)
         if wants != draft.state.demand.get(pool, []):
             draft.emit(DemandChanged(pool=pool, wants=wants))
 

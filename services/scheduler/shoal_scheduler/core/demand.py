@@ -1,0 +1,31 @@
+"""What a pool lacks: gangs that may start and find no place, for which machines may be started."""
+
+from shoal_contract.events import Want
+from shoal_scheduler.core.ahead import shares_of
+from shoal_scheduler.core.placement import is_of
+from shoal_scheduler.core.state import State
+
+
+def missing(state: State, pool: str) -> list[Want]:
+    """The gangs that a pool lacks slots for, by size and model.
+
+    Slots that are being left do not count as missing: who gets them needs no machine. Should others
+    get them, or their node go, that shows when they are free.
+    """
+    wanted = state.index.wants.get(pool)
+    if not wanted:
+        return []
+    left: dict[str, int] = {}
+    for entry in state.index.leaving.get(pool, ()):
+        for _, model, count in shares_of(state, state.allocations[entry.allocation_id]):
+            left[model] = left.get(model, 0) + count
+    lacking: list[Want] = []
+    for (slots, kind), count in sorted(wanted.items(), key=lambda want: (not want[0][1], want[0])):
+        for model in left:  # who wants a certain kind comes first
+            if not kind or is_of(kind, model):
+                served = min(count, left[model] // slots)
+                count -= served
+                left[model] -= served * slots
+        if count:
+            lacking.append(Want(slots=slots, slot_type=kind or None, count=count))
+    return sorted(lacking, key=lambda want: (want.slots, want.slot_type or ""))
