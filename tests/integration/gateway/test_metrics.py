@@ -11,8 +11,9 @@ import pytest
 
 from shoal_bus.bus import Bus
 from shoal_contract.events import Event, TrainingReported, TrialCreated, ValidationReported
-from shoal_contract.subjects import DEAD_LETTERS, TRAINING
+from shoal_contract.subjects import DEAD_LETTERS, TRACKED, TRAINING, Stream
 from shoal_gateway.settings import Settings
+from shoal_gateway.shell import history_reader
 from shoal_gateway.shell.history_files import Files
 from shoal_gateway.shell.history_reader import HistoryReader, Query
 from shoal_gateway.shell.history_writer import HistoryWriter
@@ -21,6 +22,7 @@ from shoal_gateway.shell.recent import Recent
 from shoal_gateway.shell.redis_store import RedisStore
 
 from .conftest import Gateway, serving
+from .test_mlflow_api import API, begun
 
 SOON = 0.3
 """Seconds after which points are put into files here."""
@@ -62,10 +64,10 @@ async def experiment(gateway: Gateway, trials: int = 1) -> str:
     return e
 
 
-async def in_files(gateway: Gateway, e: str, sequence: int) -> None:
-    """Wait until an experiment's training reports are in files up to a sequence."""
+async def in_files(gateway: Gateway, sequence: int, stream: Stream = TRAINING) -> None:
+    """Wait until the reports of a stream are in files up to a sequence."""
     for _ in range(200):
-        names = [f.name for f in (gateway.storage / "metrics" / TRAINING.name).rglob("*.parquet")]
+        names = [f.name for f in (gateway.storage / "metrics" / stream.name).rglob("*.parquet")]
         ends = [int(n[21:41]) for n in names]
         if ends and max(ends) >= sequence:
             return
@@ -112,7 +114,7 @@ async def test_points_are_the_same_in_redis_in_files_and_after_the_loss_of_redis
             await hasty.until(path, lambda found, wanted=wanted: told(found) == wanted)  # type: ignore[misc]
 
     await same()
-    await in_files(hasty, e, 10)
+    await in_files(hasty, 10)
     await same()
     await hasty.redis.flushall()
     await hasty.until(f"/v1/experiments/{e}/trials", lambda t: len(t["items"]) == 2)
@@ -145,6 +147,38 @@ async def test_many_points_are_drawn_with_few_or_exported_whole(hasty: Gateway) 
     assert pl.read_parquet(io.BytesIO(answer.content))["step"].to_list() == list(range(count))
     assert (await hasty.http.get(f"{base}&name=nothing")).json()["items"] == []
     assert (await hasty.http.get(f"{base}&trials={e}-7")).status_code == 404
+
+
+async def test_the_last_of_each_metric_is_told_however_many_points_there_are(
+    hasty: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those in files and those in Redis; a query for all of them is refused."""
+    run = await begun(hasty.http)
+    monkeypatch.setattr(history_reader, "LARGEST", 10)
+
+    async def log(**steps: list[int]) -> None:
+        points = [
+            {"key": name, "value": float(step), "timestamp": 1000 + step, "step": step}
+            for name, its in steps.items()
+            for step in its
+        ]
+        body = {"run_id": run, "metrics": points}
+        (await hasty.http.post(f"{API}/runs/log-batch", json=body)).raise_for_status()
+
+    async def told() -> dict[str, tuple[float, int, int]]:
+        shown = (await hasty.get(f"{API}/runs/get", run_id=run))["run"]["data"]["metrics"]
+        return {m["key"]: (m["value"], m["timestamp"], m["step"]) for m in shown}
+
+    await log(loss=[*range(2, 40), 1], acc=[7, 3])
+    wanted = {"loss": (39.0, 1039, 39), "acc": (7.0, 1007, 7)}
+    assert await told() == wanted
+    await in_files(hasty, 1, TRACKED)
+    assert await told() == wanted
+    await log(loss=[5, 4], acc=[9, 8], f1=[1])
+    assert await told() == wanted | {"acc": (9.0, 1009, 9), "f1": (1.0, 1001, 1)}
+    asked = {"run_id": run, "metric_key": "loss"}
+    refused = await hasty.http.get(f"{API}/metrics/get-history", params=asked)
+    assert (refused.status_code, "More than 10 points" in refused.text) == (422, True)
 
 
 async def test_what_is_no_report_is_a_dead_letter(gateway: Gateway) -> None:

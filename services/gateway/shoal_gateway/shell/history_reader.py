@@ -8,7 +8,15 @@ import polars as pl
 
 from shoal_contract.subjects import TRACKED, TRAINING, VALIDATION, Stream
 from shoal_gateway.core.history.files import File, cover, end
-from shoal_gateway.core.history.table import SCHEMA, downsample, newest, of_blocks, select
+from shoal_gateway.core.history.table import (
+    SCHEMA,
+    downsample,
+    last,
+    newest,
+    of_blocks,
+    ordered,
+    select,
+)
 from shoal_gateway.shell.history_files import Files
 from shoal_gateway.shell.recent import Recent
 
@@ -44,6 +52,8 @@ class Query:
     since_step: int | None = None
     points: int = 0
     superseded: bool = False
+    last: bool = False
+    """Only the last point of each series."""
 
 
 class HistoryReader:
@@ -82,11 +92,12 @@ class HistoryReader:
     ) -> pl.DataFrame:
         new = of_blocks(
             blocks, end(files), group=query.group, trials=set(query.trials), names=query.names
-        ).lazy()
+        )
         with self._files.here(stream, query.experiment_id) as path:
             parts = [_scan(path(file), file, after) for file, after in cover(files)]
-            wanted = pl.concat([_wanted(part, query) for part in (*parts, new)])
-            found = wanted.head(LARGEST + 1).collect()
+            parts.append((ordered(new) if query.last else new).lazy())
+            wanted = [_wanted(part, query) for part in parts]
+            found = pl.concat(wanted).head(LARGEST + 1).collect(engine="streaming")
         if len(found) > LARGEST:
             raise TooManyPointsError(
                 f"More than {LARGEST} points match. Ask for fewer trials, for some names, or for"
@@ -101,13 +112,14 @@ def _scan(path: str, file: File, after: int) -> pl.LazyFrame:
 
 
 def _wanted(points: pl.LazyFrame, query: Query) -> pl.LazyFrame:
-    return select(
+    found = select(
         points,
         group=query.group,
         trials=query.trials,
         names=query.names,
         since_step=query.since_step,
     )
+    return last(found) if query.last else found
 
 
 def _answer(found: list[pl.DataFrame], query: Query) -> pl.DataFrame:

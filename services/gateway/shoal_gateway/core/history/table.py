@@ -137,6 +137,11 @@ def newest(points: pl.DataFrame, *, keep_superseded: bool = False) -> pl.DataFra
     return marked if keep_superseded else marked.filter(~pl.col("superseded"))
 
 
+def last(points: pl.LazyFrame) -> pl.LazyFrame:
+    """The last point of each series, of points that are in order."""
+    return points.group_by(SERIES).agg(pl.all().last()).select(SCHEMA.names())
+
+
 def downsample(points: pl.DataFrame, wanted: int) -> pl.DataFrame:
     """About `wanted` points of each series (at least 4): its first and last, and the least and the
     greatest of each bucket; a shorter series stays whole. NaN counts as the greatest.

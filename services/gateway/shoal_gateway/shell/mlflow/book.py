@@ -117,7 +117,7 @@ class Book:
         rows = await store.rows([keys.tracked_run(i) for i in ids])
         params = await store.rows([keys.tracked_params(i) for i in ids])
         tags = await store.rows([keys.tracked_tags(i) for i in ids])
-        points = await self.points(experiment_id, ids)
+        points = await self.points(experiment_id, ids, last=True)
         last = points.group_by("trial", "name", maintain_order=True).last()
         metrics: dict[str, list[Row]] = {}
         for run_id, metric in zip(last["trial"], as_metrics(last), strict=True):
@@ -130,14 +130,16 @@ class Book:
         ]
 
     async def points(
-        self, experiment_id: str, ids: Sequence[str], names: Sequence[str] = ()
+        self, experiment_id: str, ids: Sequence[str], names: Sequence[str] = (), last: bool = False
     ) -> pl.DataFrame:
-        """All that was logged of some metrics of some runs, by step and time; what was logged
-        before one asks is among it, at whatever gateway."""
+        """What was logged of some metrics of some runs, by step and time: all, or at least the
+        `last` of each. What was logged before one asks is among it, at whatever gateway."""
         with contextlib.suppress(*AWAY):
-            _, last = await self._use.bus.extent(TRACKED)
-            await self._use.projector.wait_for(TRACKED, last, self._use.settings.apply_timeout)
-        return await read(self._use, Query(experiment_id, "tracked", ids, names, superseded=True))
+            _, newest = await self._use.bus.extent(TRACKED)
+            await self._use.projector.wait_for(TRACKED, newest, self._use.settings.apply_timeout)
+        return await read(
+            self._use, Query(experiment_id, "tracked", ids, names, superseded=True, last=last)
+        )
 
     async def log(
         self,
