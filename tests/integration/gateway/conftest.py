@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
+from shoal.cli.app import main as command
 from shoal_bus.bus import Bus
 from shoal_gateway.__main__ import main
 from shoal_gateway.settings import Settings
@@ -24,6 +25,8 @@ CONFIG: dict[str, Any] = {
     "hyperparameters": {"lr": {"type": "log", "minval": -4, "maxval": -1}},
     "searcher": {"name": "random", "metric": "loss", "max_time": 10, "max_trials": 4},
 }
+
+Shoal = Callable[..., Any]
 
 
 class Gateway:
@@ -151,3 +154,19 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def shoal(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Shoal:
+    """The command, as a person types it: its exit code, and what it prints."""
+    monkeypatch.setenv("SHOAL_URL", gateway.url)
+
+    async def run(*words: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as end:
+            await asyncio.to_thread(command, words)
+        said = capsys.readouterr()
+        return int(end.value.code or 0), said.out + said.err
+
+    return run

@@ -12,7 +12,6 @@ import pytest
 from unit.provisioner.spot import granted
 from unit.provisioner.yard import pool
 
-from shoal.cli.app import main as command
 from shoal_contract.base import Id
 from shoal_contract.events import DemandChanged, NodeJoined, Slot, Want
 from shoal_provisioner import __main__ as provisioner
@@ -21,11 +20,10 @@ from shoal_provisioner.shell.drivers.local import LocalDriver
 from shoal_scheduler.__main__ import main as scheduler
 from shoal_scheduler.settings import Settings as SchedulerSettings
 
-from .conftest import Gateway
+from .conftest import Gateway, Shoal
 from .test_gateway import PROBLEM, publish
 
 KIND = {"machine_type": "m", "slots": 2, "price": {"on_demand": 36.0}}
-Shoal = Callable[..., Any]
 
 
 @pytest.fixture
@@ -62,22 +60,6 @@ async def machines(
     found = driver(settings.state_dir, nats_url, {})
     for machine in await found.machines():
         await found.stop(machine.instance_id, "", 0)
-
-
-@pytest.fixture
-def shoal(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Shoal:
-    """The command, as a person types it: its exit code, and what it prints."""
-    monkeypatch.setenv("SHOAL_URL", gateway.url)
-
-    async def run(*words: str) -> tuple[int, str]:
-        with pytest.raises(SystemExit) as end:
-            await asyncio.to_thread(command, words)
-        said = capsys.readouterr()
-        return int(end.value.code or 0), said.out + said.err
-
-    return run
 
 
 def joined(node: Id, instance: Id | None = None) -> NodeJoined:

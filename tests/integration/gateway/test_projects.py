@@ -3,12 +3,9 @@
 import asyncio
 from typing import Any
 
-import pytest
-
-from shoal.cli.app import main as command
 from shoal.client import Client
 
-from .conftest import CONFIG, Gateway
+from .conftest import CONFIG, Gateway, Shoal
 from .test_access import person, workspaces
 
 RED = "/v1/workspaces/red"
@@ -110,24 +107,13 @@ async def test_editors_of_a_workspace_make_projects(gateway: Gateway) -> None:
     assert await ed.status("PATCH", f"{RED}/projects/none", json={"name": "x"}) == 404
 
 
-async def test_the_command(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("SHOAL_URL", gateway.url)
-
-    async def shoal(*words: str) -> str:
-        with pytest.raises(SystemExit) as end:
-            await asyncio.to_thread(command, words)
-        said = capsys.readouterr()
-        assert not end.value.code, said.err
-        return said.out
-
-    await shoal("project", "create", "cells", "--description", "HeLa")
+async def test_the_command(gateway: Gateway, shoal: Shoal) -> None:
+    assert (await shoal("project", "create", "cells", "--description", "HeLa"))[0] == 0
     with Client(gateway.url) as client:
         e = await asyncio.to_thread(client.submit, CONFIG)
-    await shoal("edit", e["experiment_id"], "--project", "cells")
-    assert e["experiment_id"] in await shoal("ls", "--project", "cells")
-    assert "cells" in await shoal("show", e["experiment_id"])
-    await shoal("project", "archive", "cells")
-    assert "HeLa" not in await shoal("project", "ls")
-    assert "HeLa" in await shoal("project", "ls", "--all")
+    assert (await shoal("edit", e["experiment_id"], "--project", "cells"))[0] == 0
+    assert e["experiment_id"] in (await shoal("ls", "--project", "cells"))[1]
+    assert "cells" in (await shoal("show", e["experiment_id"]))[1]
+    assert (await shoal("project", "archive", "cells"))[0] == 0
+    assert "HeLa" not in (await shoal("project", "ls"))[1]
+    assert "HeLa" in (await shoal("project", "ls", "--all"))[1]

@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 import pytest
 from unit.scheduler.desk import join, want
 
-from shoal_contract.events import Event, RunExited, TrialCreated
+from shoal_contract.events import Event, QuotaChanged, RunExited, TrialCreated
 from shoal_contract.ids import allocation_id, run_id
 from shoal_contract.states import Outcome
 from shoal_scheduler.__main__ import main
 from shoal_scheduler.settings import Settings
 
-from .conftest import Gateway
+from .conftest import Gateway, Shoal
 from .test_gateway import PROBLEM, publish
 
 
@@ -96,3 +96,19 @@ async def test_what_cannot_be_asked_of_the_queue_is_refused(gateway: Gateway) ->
             await gateway.http.post(f"{base}/trials/{e}-0/move", json={"ahead_of": f"{e}-1"})
         ).json()["detail"]
     )
+
+
+async def test_a_workspace_tells_that_its_quota_is_used_up(gateway: Gateway, shoal: Shoal) -> None:
+    path = "/v1/workspaces/default"
+    assert (await gateway.get(path))["quota"] is None
+    used = QuotaChanged(
+        workspace="default", month="2026-11", used_up="50 slot-hours", slot_hours=50.1, money=3.5
+    )
+    await publish(gateway, used)
+    found = (await gateway.until(path, lambda w: w["quota"]))["quota"]
+    assert found.pop("at") > 0
+    assert found == used.model_dump(exclude={"workspace"})
+    assert "2026-11 is used up: 50 slot-hours" in (await shoal("workspace", "show", "default"))[1]
+    await publish(gateway, used.model_copy(update={"month": "2026-12", "used_up": ""}))
+    await gateway.until(path, lambda w: w["quota"]["month"] == "2026-12")
+    assert "used up" not in (await shoal("workspace", "show", "default"))[1]

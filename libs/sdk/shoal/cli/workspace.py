@@ -44,6 +44,12 @@ def show(workspace: Workspace, json: Json = False) -> None:
         return
     rows = [[name, role] for name, role in sorted(found["members"].items())]
     table(["MEMBER", "ROLE"], rows, "It has no members.")
+    quota = found.get("quota")
+    if quota and quota["used_up"]:
+        say(
+            f"Its quota of {quota['month']} is used up: {quota['used_up']}. Trials that wait start"
+            " when the month ends (UTC), or with another quota."
+        )
 
 
 @group.command()

@@ -56,6 +56,11 @@ def trial(trial_id: str) -> str:
     return f"{PREFIX}trial:{trial_id}"
 
 
+def quota(workspace: str) -> str:
+    """What a workspace used of its month's quotas."""
+    return f"{PREFIX}workspace:{workspace}:quota"
+
+
 def at_rung(rung: int) -> str:
     """The field of a trial's row that holds its metric at a rung."""
     return f"rung_{rung}"

@@ -15,6 +15,7 @@ from shoal_gateway.core.projections import (
     nodes,
     pools,
     queue,
+    quotas,
     shares,
     tracking,
     trials,
@@ -23,7 +24,7 @@ from shoal_gateway.core.whose import experiment_in
 
 _OWN = (experiments, trials, checkpoints, shares, tracking)
 """What goes with its experiment."""
-_COMMON = (nodes, instances, pools, cost, queue)
+_COMMON = (nodes, instances, pools, cost, queue, quotas)
 
 
 def project(envelope: Envelope) -> list[Change | Of]:

@@ -79,10 +79,26 @@ class WorkspaceRow(Answer):
     """What the caller may do in it."""
 
 
+class Quota(Answer):
+    """What a workspace had used of a month's quotas when one was used up, or no more was."""
+
+    month: str
+    """As `2026-11`, in UTC."""
+    used_up: str
+    """The quota that is, in words; empty: none is."""
+    slot_hours: float
+    money: float
+    """Spent, as far as prices are known."""
+    at: float
+    """Unix seconds."""
+
+
 class WorkspaceMembers(WorkspaceRow):
     """A workspace with its members."""
 
     members: dict[str, Role]
+    quota: Quota | None
+    """Null: none was ever used up."""
 
 
 class Workspaces(Answer):

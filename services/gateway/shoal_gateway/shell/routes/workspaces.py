@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shoal_contract.base import Id
 from shoal_contract.roles import Role
+from shoal_gateway.core import keys
 from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.ledger.commands import AddWorkspace, SetMember
 from shoal_gateway.core.ledger.state import Workspace
@@ -73,7 +74,8 @@ async def workspace(
 ) -> dict[str, Any]:
     """One workspace, with its members."""
     found = use.ledger.state.workspaces[workspace]
-    return _row(found, who) | {"members": dict(found.members)}
+    quota = await use.store.row(keys.quota(workspace))
+    return _row(found, who) | {"members": dict(found.members), "quota": quota or None}
 
 
 @router.put("/{workspace}/members/{user}", status_code=204)
