@@ -26,7 +26,7 @@ CONTENDERS = (
 """Name, settings, view. Those in brackets are not to be had: they show what learning and moves
 cost."""
 FULL = ("fair_share, blind", "throughput")
-"""Those that also get all jobs of a trace."""
+"""Those that also get all jobs of a trace, where asked for."""
 
 
 def main() -> None:
@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("data", nargs="?", default=os.environ.get("SHOAL_DATA", "../shared/data"))
     parser.add_argument("--traces", nargs="+", default=["ee9e8c", "6c71a0"])
     parser.add_argument("--jobs", type=int, default=800, help="the first so many of each trace")
+    parser.add_argument("--full", action="store_true", help="also all jobs, for two policies: long")
     parser.add_argument("--policies", nargs="+", help="only those whose names contain one of these")
     options = parser.parse_args()
     contenders = [
@@ -56,10 +57,10 @@ def main() -> None:
         f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores",
     ]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        for what, count, chosen in (
-            (f"the first {options.jobs} jobs", options.jobs, contenders),
-            ("all {} jobs", 0, [one for one in contenders if one[0] in FULL]),
-        ):
+        parts = [(f"the first {options.jobs} jobs", options.jobs, contenders)]
+        if options.full:
+            parts.append(("all {} jobs", 0, [one for one in contenders if one[0] in FULL]))
+        for what, count, chosen in parts:
             for trace in options.traces:
                 jobs = read_jobs(Path(options.data), trace, count)
                 asked = {

@@ -45,10 +45,10 @@ def main() -> None:
             tables.Task(proposer, name, seed)
             for name in tables.TABLES
             for proposer in tables.PROPOSERS
-            for seed in range(options.seeds)
+            for seed in range(options.tables)
         ]
         finals = measure.play_all(tables.play, asked, options.processes, options.resume)
-        text += ["## Tables of final results", report.tables_table(finals)]
+        text += [f"## Tables of final results, {options.tables} seeds", report.tables_table(finals)]
     options.json.with_suffix(".md").write_text("\n\n".join(text) + "\n")
     raw = {"machine": report.machine(), "runs": runs, "tables": finals}
     options.json.write_text(json.dumps(raw, separators=(",", ":")) + "\n")
@@ -65,7 +65,7 @@ def parse() -> argparse.Namespace:
     add("--only", nargs="+", metavar="NAME", choices=list(CONTENDERS), help="these contenders")
     add("--processes", type=int, default=2, help="runs at a time")
     add("--slow", action="store_true", help="also those that think for minutes a seed")
-    add("--tables", action="store_true", help="also proposals on tables of final results")
+    add("--tables", type=int, default=0, metavar="SEEDS", help="also tables of final results")
     add("--resume", type=Path, metavar="FILE", help="keep each run here; go on where it ended")
     add("--table", type=Path, default=ROOT / "curves" / "digits-cnn.json.gz")
     add("--json", type=Path, default=ROOT / "results" / "search.json", help=".md, .png beside it")

@@ -112,7 +112,7 @@ def plot(groups: dict[str, list[dict[str, Any]]], table: Table, path: Path) -> N
     mpl.use("agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(9, 5.5), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(11, 6), layout="constrained")
     steps = sorted({int(10 ** (i / 40)) for i in range(40, int(40 * math.log10(table.units)) + 1)})
     styles = ("-", "--", ":")
     for number, (name, runs) in enumerate(groups.items()):
@@ -124,7 +124,7 @@ def plot(groups: dict[str, list[dict[str, Any]]], table: Table, path: Path) -> N
     axes.text(11, 100 * (table.best - table.target), "target", va="bottom", color="grey")
     axes.set(xscale="log", yscale="symlog", xlabel="epochs trained, all workers together")
     axes.set(ylabel="accuracy points below the best of all, median", ylim=(0, None))
-    axes.legend(fontsize=8, frameon=False)
+    axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=130)
     pyplot.close(figure)
