@@ -1,4 +1,4 @@
-"""What a workspace's experiments do: `python dashboard.py nats://127.0.0.1:4223 cells`."""
+"""What a workspace's experiments do: `python dashboard.py cells`."""
 
 import asyncio
 import json
@@ -10,8 +10,8 @@ from nats.js.api import ConsumerConfig
 
 import shoal
 
-(feed, workspace), token = sys.argv[1:], os.environ["SHOAL_TOKEN"]
-inbox = f"_INBOX_{shoal.Client().me()['token_id']}"  # nobody else may read what it is sent
+feed, token = shoal.Client().feed(), os.environ["SHOAL_TOKEN"]
+its = feed["workspaces"][sys.argv[1]]
 rows = {}
 
 
@@ -29,10 +29,10 @@ def show(message):
 async def main():
     start = 1
     while True:  # the server ends a connection after a while, to look at the token anew
-        line = await nats.connect(feed, token=token, inbox_prefix=inbox)
+        line = await nats.connect(feed["url"], token=token, inbox_prefix=feed["inbox"])
         config = ConsumerConfig(deliver_policy="by_start_sequence", opt_start_seq=start)
-        reader = await line.jetstream().subscribe(f"shoal.feed.{workspace}.>", config=config,
-            stream=f"SHOAL_FEED_{workspace}", ordered_consumer=True)  # fmt: skip
+        reader = await line.jetstream().subscribe(its["subjects"], config=config,
+            stream=its["stream"], ordered_consumer=True)  # fmt: skip
         async for message in reader.messages:
             show(message)
             start = message.metadata.sequence.stream + 1

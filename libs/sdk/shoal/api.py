@@ -37,6 +37,11 @@ class Api:
         """Who asks, and what that allows."""
         return row("GET", "/v1/me")
 
+    @question
+    def feed(self) -> Steps[Row]:
+        """Where programs that speak NATS subscribe to events; ShoalError (404) if nowhere."""
+        return row("GET", "/v1/feed")
+
     # Experiments
 
     @question
@@ -68,10 +73,11 @@ class Api:
         watch: Watch | None = None,
         template: str | None = None,
     ) -> Steps[Row]:
-        """Submit an experiment with the code in `folder`; returns its row."""
+        """Submit an experiment with the code in `folder`, or in a tar or zip; returns its row."""
         sha256 = None
         if folder is not None:
-            data = bundles.make(Path(folder))
+            code = Path(folder)
+            data = bundles.make(code) if code.is_dir() else code.read_bytes()
             stored = yield Request("POST", "/v1/bundles", content=data, watch=watch)
             sha256 = stored["sha256"]
         return (yield from _submit(config, sha256, None, template))
@@ -219,6 +225,16 @@ class Api:
         return items(f"{_experiment(experiment_id)}/trials")
 
     @question
+    def searcher(self, experiment_id: str) -> Steps[Row]:
+        """How an experiment's search stands: its brackets, and what reached each rung."""
+        return row("GET", f"{_experiment(experiment_id)}/searcher")
+
+    @question
+    def runs(self, experiment_id: str, *, trial: str | None = None) -> Steps[list[Row]]:
+        """The runs of an experiment's trials: each attempt, what it got and what ended it."""
+        return items(f"{_experiment(experiment_id)}/runs", trial=trial)
+
+    @question
     def trial(self, trial_id: str) -> Steps[Row]:
         """One trial. Its id begins with its experiment's."""
         return row("GET", _trial(trial_id))
@@ -322,22 +338,7 @@ class Api:
         """Ask that a checkpoint is kept only as its experiment's settings say."""
         return row("POST", f"{_checkpoint(checkpoint_id)}/unpin")
 
-    # The cluster
-
-    @question
-    def nodes(self) -> Steps[list[Row]]:
-        """Machines with slots."""
-        return items("/v1/nodes")
-
-    @question
-    def instances(self) -> Steps[list[Row]]:
-        """Machines that the platform asked clouds for."""
-        return items("/v1/instances")
-
-    @question
-    def queue(self, *, pool: str | None = None, limit: int = 1000) -> Steps[list[Row]]:
-        """What waits for slots, pool by pool, the first in line first."""
-        return items("/v1/queue", pool=pool, limit=limit)
+    # Places in the queue
 
     @question
     def share(

@@ -1,10 +1,25 @@
-"""The questions about resource pools, and what machines cost."""
+"""The questions about machines: those of a pool, what waits for them, and what they cost."""
 
 from shoal.asking import Row, Steps, given, items, part, question, row
 
 
 class Pools:
     """The questions, for both clients. Each raises ShoalError as those of `Api` do."""
+
+    @question
+    def nodes(self) -> Steps[list[Row]]:
+        """Machines with slots."""
+        return items("/v1/nodes")
+
+    @question
+    def instances(self) -> Steps[list[Row]]:
+        """Machines that the platform asked clouds for."""
+        return items("/v1/instances")
+
+    @question
+    def queue(self, *, pool: str | None = None, limit: int = 1000) -> Steps[list[Row]]:
+        """What waits for slots, pool by pool, the first in line first."""
+        return items("/v1/queue", pool=pool, limit=limit)
 
     @question
     def pools(self) -> Steps[list[Row]]:

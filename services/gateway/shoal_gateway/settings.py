@@ -21,6 +21,8 @@ class Settings(BaseSettings):
     feed_url: str = ""
     """A NATS server, with the gateway's user and password, for people who subscribe to events
     there; empty: there is none. It holds nothing else."""
+    feed_public_url: str = ""
+    """As those people reach it; empty: by the same address."""
     feed_key: SecretStr = SecretStr("")
     """The account key (`SA…`) whose public half that server has as the `issuer` of its auth
     callout: `shoal-gateway feed-key` draws one."""

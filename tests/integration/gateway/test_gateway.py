@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import tarfile
+import zipfile
 from typing import Any
 
 from shoal_contract.config import Resources
@@ -152,6 +153,13 @@ async def test_bundles(gateway: Gateway) -> None:
     for bad in (tar("/etc/x"), tar("a/../../x"), tar("l", tarfile.SYMTYPE), b"no tar"):
         response = await gateway.http.post("/v1/bundles", content=bad)
         assert response.status_code == 422
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        file.writestr("train.py", "print(1)")
+    other = (await gateway.http.post("/v1/bundles", content=packed.getvalue())).json()
+    assert other["url"].endswith(f"{other['sha256']}.zip")
+    body = {"config": CONFIG, "bundle": other["sha256"]}
+    assert (await gateway.http.post("/v1/experiments", json=body)).status_code == 201
     missing = {"config": CONFIG, "bundle": "0" * 64}
     assert (await gateway.http.post("/v1/experiments", json=missing)).status_code == 422
 

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from shoal.checkup import folder, machine, platform
+from shoal.asking import ShoalError
+from shoal.checkup import feed, folder, machine, platform
 from shoal.checkup.finding import Finding
 from shoal.cli.app import app
 
@@ -105,3 +107,41 @@ def test_without_a_platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert "shoal up" in found["Gateway"]["todo"]
     assert "entrypoint" in found["File"]["text"]
     assert found["Python"]["state"] == "ok"
+
+
+class Told:
+    """A client that is told where the feed is."""
+
+    def __init__(self, url: str | ShoalError) -> None:
+        self._url = url
+
+    def feed(self) -> Any:
+        if isinstance(self._url, ShoalError):
+            raise self._url
+        return {"url": self._url}
+
+
+@pytest.mark.parametrize("said", [b"SSH-2.0-x\r\n", b"", b"INFO no json\r\n"])
+def test_a_feed_that_is_no_nats_server(said: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            line, _ = server.accept()
+            with line:
+                line.sendall(said)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        url = f"nats://127.0.0.1:{server.getsockname()[1]}"
+        found = feed.feed(Told(url), "t")  # type: ignore[arg-type]
+        thread.join()
+    assert found.state == "fail"
+    assert f"does not answer at {url}" in found.text
+    assert "SHOAL_FEED_PUBLIC_URL" in found.todo
+
+
+def test_a_feed_that_is_not_there() -> None:
+    gone = ShoalError("There is none.", 404)
+    away = ShoalError("NATS does not answer.", 503)
+    found = [feed.feed(Told(what), "t") for what in (gone, away, "nats://127.0.0.1:1")]  # type: ignore[arg-type]
+    assert states(*found) == ["ok", "fail", "fail"]

@@ -32,7 +32,7 @@ TABLE: list[tuple[str, dict[str, Any], list[tuple[list[int], int, int]], int, in
     ("hyperband", {"max_time": 9, "divisor": 3},
      [([1, 3, 9], 9, 16), ([3, 9], 5, 16), ([9], 3, 16)],
      (9 + 3 * 2 + 1 * 6) + (5 * 3 + 1 * 6) + 3 * 9, 17 * 9),
-    ("custom", {"max_time": 9}, [([9], 0, 16)], 0, 0),
+    ("custom", {"max_time": 9}, [([], 0, 16)], 0, 0),
 ]  # fmt: skip
 
 

@@ -104,6 +104,7 @@ from shoal_contract.events.run import (
 )
 from shoal_contract.events.search import (
     BestTrial,
+    BracketPlan,
     PastResult,
     SearchAccepted,
     SearchCancelled,
@@ -154,6 +155,7 @@ __all__ = [
     "AllocationWaiting",
     "AllocationWidened",
     "BestTrial",
+    "BracketPlan",
     "Bundle",
     "Checkpoint",
     "CheckpointChangeRequested",

@@ -12,7 +12,7 @@ _KEY = ("experiment_id",)
 
 
 class Bundle(Frozen):
-    """The code of an experiment: a tar.gz in storage, named by its content."""
+    """The code of an experiment: a tar.gz, tar or zip in storage, named by its content."""
 
     url: str
     """An fsspec address."""

@@ -34,6 +34,16 @@ class PastResult(Frozen):
     metric: float
 
 
+class BracketPlan(Frozen):
+    """Trials that compete with one another, as the method means to run them."""
+
+    rungs: list[int]
+    """Where results are judged, in units of the time metric; the last is the full length."""
+    max_trials: int
+    max_concurrent_trials: int
+    """In the air at once, as long as other brackets have work too."""
+
+
 class SearchAccepted(Event, type="search.accepted", key=_EXPERIMENT):
     """The searcher took an experiment over and begins to propose trials."""
 
@@ -45,6 +55,8 @@ class SearchAccepted(Event, type="search.accepted", key=_EXPERIMENT):
     """Unix seconds."""
     units: int | None = None
     """Units of the time metric that its trials train in all, as expected; None: nobody can tell."""
+    brackets: list[BracketPlan] = Field(default_factory=list)
+    """Those of its method, the one that stops earliest first."""
 
 
 class SearchWarmed(Event, type="search.warmed", key=_EXPERIMENT):
@@ -74,7 +86,8 @@ class SearchChanged(Event, type="search.changed", key=_EXPERIMENT):
     max_trials: int | None = None
     max_concurrent_trials: int | None = None
     units: int | None = None
-    """As in `search.accepted`, from now on."""
+    brackets: list[BracketPlan] | None = None
+    """Both as in `search.accepted`, from now on."""
 
 
 class SearchClosing(Event, type="search.closing", key=_EXPERIMENT):

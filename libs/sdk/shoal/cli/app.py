@@ -26,6 +26,7 @@ from shoal.cli import (
     queue,
     read,
     run,
+    runs,
     search,
     template,
     token,
@@ -43,7 +44,9 @@ EXIT_CODES = (
 app = typer.Typer(
     name="shoal", epilog=EXIT_CODES, rich_markup_mode=None, pretty_exceptions_enable=False
 )
-for _part in (local, login, run, read, metrics, control, change, cost, plan, migrate, doctor, top):
+for _part in (
+    local, login, run, read, runs, metrics, control, change, cost, plan, migrate, doctor, top,
+):  # fmt: skip
     _part.add(app)
 for _name, _group in (
     ("checkpoint", checkpoint.group),

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from shoal import __version__, credentials
-from shoal.checkup import Finding, folder, machine, platform
+from shoal.checkup import Finding, feed, folder, machine, platform
 from shoal.checkup.finding import fail, ok
 from shoal.cli.base import Json, client, say_json
 from shoal.cli.run import load
@@ -56,6 +56,7 @@ def _findings(file: Path | None) -> Iterator[Finding]:
         nodes = line.nodes() if known else []
         if known:
             yield platform.slots(nodes)
+            yield feed.feed(line, credentials.find_token(line.url) or "")
         if file is None:
             return
         config, finding = _read(file)

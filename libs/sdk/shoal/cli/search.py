@@ -1,10 +1,56 @@
-"""`shoal search`: what a search would do, without training anything."""
+"""`shoal search`: how a search stands, and what one would do, without training anything."""
+
+from typing import Any
 
 import typer
 
-from shoal.cli.base import PASS_THROUGH, simulator
+from shoal.cli.base import PASS_THROUGH, Id, Json, client, fields, say, say_json, simulator, table
+from shoal.client import Row
 
-group = typer.Typer(help="See what a search would do, without training.")
+group = typer.Typer(help="See how a search stands, or what one would do, without training.")
+
+
+@group.command()
+def show(id: Id, json: Json = False) -> None:
+    """Show how far the search of an experiment is: its brackets and rungs."""
+    found = client().searcher(id)
+    if json:
+        say_json(found)
+        return
+    shown = ("experiment_id", "method", "metric", "state", "closing", "trials")
+    fields({name: found[name] for name in shown} | _progress(found))
+    say("")
+    rows = [
+        [number, *_planned(bracket), *_reached(rung)]
+        for number, bracket in enumerate(found["brackets"])
+        for rung in bracket["rungs"] or [None]
+    ]
+    columns = ["BRACKET", "PLANNED", "TRIALS", "RUNG-AT", "RESULTS", "PAUSED", "BEST", "OF"]
+    table(columns, rows, "No trial yet.")
+
+
+def _progress(found: Row) -> Row:
+    """What was trained so far, of what is expected, and what proposes."""
+    of = "" if found["expected_units"] is None else f" of about {found['expected_units']}"
+    unit = found["time_metric"]
+    sampler = found["sampler"] or {}
+    known = "" if not sampler.get("known") else f", which has learned from {sampler['known']}"
+    return {
+        "trained": f"{found['units']}{of} (in units of {unit})",
+        "sampler": sampler and f"{sampler['name']}{known}",
+    }
+
+
+def _planned(bracket: Row) -> list[Any]:
+    return [bracket["max_trials"], bracket["trials"]]
+
+
+def _reached(rung: Row | None) -> list[Any]:
+    if rung is None:
+        return [None] * 5
+    best = rung["best"] or {}
+    cells = [rung["target"], rung["results"], rung["paused"]]
+    return [*cells, best.get("metric"), best.get("trial_id")]
 
 
 @group.command(context_settings=PASS_THROUGH)

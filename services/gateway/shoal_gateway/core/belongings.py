@@ -40,7 +40,12 @@ EXPERIMENT = Belongings(
         *_LISTS,
     ),
     members=keys.trials(ANY),
-    each=(keys.trial(ANY), keys.checkpoints(ANY), keys.checkpoint_changes(ANY)),
+    each=(
+        keys.trial(ANY),
+        keys.runs(ANY),
+        keys.checkpoints(ANY),
+        keys.checkpoint_changes(ANY),
+    ),
 )
 TRACKED_EXPERIMENT = Belongings(
     listed=keys.TRACKED,

@@ -56,6 +56,11 @@ def trial(trial_id: str) -> str:
     return f"{PREFIX}trial:{trial_id}"
 
 
+def runs(trial_id: str) -> str:
+    """The runs of a trial: each of its attempts."""
+    return f"{PREFIX}trial:{trial_id}:runs"
+
+
 def quota(workspace: str) -> str:
     """What a workspace used of its month's quotas."""
     return f"{PREFIX}workspace:{workspace}:quota"

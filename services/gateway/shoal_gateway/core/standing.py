@@ -19,8 +19,8 @@ from shoal_contract.events import (
     TrialStarted,
 )
 from shoal_contract.ids import allocation_id
-from shoal_gateway.core import keys
 from shoal_gateway.core.rows import Row, smaller_is_better
+from shoal_gateway.core.search import reached
 
 HALVING = ("async_halving", "adaptive_asha")
 """Methods whose paused trials go on when they are among the best 1/divisor of their rung."""
@@ -84,7 +84,7 @@ def place_now(trial_id: str, experiment: Row, trials: Sequence[Row]) -> Place | 
     sign = 1 if smaller_is_better(experiment) else -1
     costs: dict[str, tuple[bool, float, int]] = {}
     for row in trials:
-        field = _reached(row, rung)
+        field = reached(row, rung)
         if row.get("bracket", 0) == me.get("bracket", 0) and field is not None:
             value = row[field]  # None: no finite number, which is worse than any
             costs[row["trial_id"]] = (value is None, sign * (value or 0.0), row["number"])
@@ -157,15 +157,6 @@ def _next(trial_id: str, life: _Life, experiment: Row, trials: Sequence[Row]) ->
         f" best {place.keep} go on"
     )
     return now + (", and it waits for a place" if place.rank <= place.keep else "")
-
-
-def _reached(row: Row, rung: int) -> str | None:
-    """The field with a trial's result at a rung: that of the next rung reported, if its reports
-    leapt over this one; None if it was not measured there."""
-    if rung <= row.get("passed", -1):
-        return None
-    reached = range(rung, row.get("rung", -1) + 1)
-    return next((f for f in map(keys.at_rung, reached) if f in row), None)
 
 
 def _clock(time: float) -> str:

@@ -1,20 +1,26 @@
-"""Code bundles: tar.gz files in storage, named by their content."""
+"""Code bundles: tar and zip files in storage, named by their content."""
 
 import asyncio
 import gzip
 import hashlib
 import secrets
+import stat
 import tarfile
 import tempfile
-from collections.abc import AsyncIterator
+import zipfile
+import zlib
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import IO
+from typing import IO, Literal
 
 import fsspec
 
 from shoal_contract.events import Bundle
 from shoal_gateway.shell.problems import ProblemError
 
+KINDS = ("tar.gz", "tar", "zip")
+"""How the names of bundles in storage end: workers go by that."""
 MAX_MEMBERS = 100_000
 MAX_UNPACKED = 2 * 1024**3
 """Bytes that a bundle may have once it is unpacked."""
@@ -48,49 +54,98 @@ class Bundles:
         """The bundle with this content, if it was stored."""
         return await asyncio.to_thread(self._find, sha256)
 
-    def _url(self, sha256: str) -> str:
-        return f"{self._folder}/{sha256}.tar.gz"
+    def _url(self, sha256: str, kind: str) -> str:
+        return f"{self._folder}/{sha256}.{kind}"
 
     def _find(self, sha256: str) -> Bundle | None:
-        fs, path = fsspec.core.url_to_fs(self._url(sha256))
-        try:
-            size = int(fs.size(path))
-        except FileNotFoundError:
-            return None
-        return Bundle(url=self._url(sha256), sha256=sha256, size=size)
+        for url in (self._url(sha256, kind) for kind in KINDS):
+            fs, path = fsspec.core.url_to_fs(url)
+            try:
+                return Bundle(url=url, sha256=sha256, size=int(fs.size(path)))
+            except FileNotFoundError:
+                continue
+        return None
 
     def _keep(self, file: IO[bytes], sha256: str, size: int) -> Bundle:
         if (found := self._find(sha256)) is not None and found.size == size:
             return found
+        url = self._url(sha256, check(file))
         file.seek(0)
-        check(file)
-        file.seek(0)
-        fs, path = fsspec.core.url_to_fs(self._url(sha256))
+        fs, path = fsspec.core.url_to_fs(url)
         fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
         draft = f"{path}.{secrets.token_hex(4)}"
         with fs.open(draft, "wb") as target:
             while chunk := file.read(2**20):
                 target.write(chunk)
         fs.mv(draft, path)
-        return Bundle(url=self._url(sha256), sha256=sha256, size=size)
+        return Bundle(url=url, sha256=sha256, size=size)
 
 
-def check(file: IO[bytes]) -> None:
-    """Look at every member. Raises ProblemError (422) for one that could do harm."""
+def check(file: IO[bytes]) -> Literal["tar.gz", "tar", "zip"]:
+    """What kind of archive a file is, once every member was looked at. Raises ProblemError (422)
+    for one that could do harm."""
+    file.seek(0)
+    start = file.read(4)
+    file.seek(0)
+    kind: Literal["tar.gz", "tar", "zip"] = "tar.gz" if start[:2] == b"\x1f\x8b" else "tar"
+    if start in (b"PK\x03\x04", b"PK\x05\x06"):  # the latter: an empty one
+        kind = "zip"
     members = unpacked = 0
     try:
-        with tarfile.open(fileobj=file, mode="r:gz") as tar:
-            for member in tar:
-                members, unpacked = members + 1, unpacked + member.size
-                path = PurePosixPath(member.name)
-                if path.is_absolute() or ".." in path.parts or "\\" in member.name:
-                    raise _bad(f"its member {member.name!r} leads out of the folder")
-                if not (member.isfile() or member.isdir()):
-                    raise _bad(f"its member {member.name!r} is neither a file nor a folder")
-                if members > MAX_MEMBERS or unpacked > MAX_UNPACKED:
-                    raise _bad("it would unpack to too much")
-    except (tarfile.TarError, gzip.BadGzipFile, EOFError, OSError, ValueError) as error:
-        raise _bad(f"it cannot be read as a tar.gz ({error})") from error
+        for member in _zipped(file) if kind == "zip" else _tarred(file, kind):
+            members, unpacked = members + 1, unpacked + member.size
+            path = PurePosixPath(member.name)
+            if path.is_absolute() or ".." in path.parts or "\\" in member.name:
+                raise _bad(f"its member {member.name!r} leads out of the folder")
+            if not member.plain:
+                raise _bad(f"its member {member.name!r} is neither a file nor a folder")
+            if members > MAX_MEMBERS or unpacked > MAX_UNPACKED:
+                raise _bad("it would unpack to too much")
+    except _BROKEN as error:
+        raise _bad(f"it cannot be read as a {kind} ({error})") from error
+    return kind
+
+
+_BROKEN = (
+    tarfile.TarError, gzip.BadGzipFile, zlib.error, zipfile.BadZipFile, EOFError, OSError,
+    ValueError, NotImplementedError,
+)  # fmt: skip
+"""What reading an archive that is none, or was cut short, ends with."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    name: str
+    size: int
+    """Bytes, unpacked."""
+    plain: bool
+    """Whether it is a file or a folder, and can be read without a password."""
+
+
+def _tarred(file: IO[bytes], kind: str) -> Iterator[_Member]:
+    with tarfile.open(fileobj=file, mode="r:gz" if kind == "tar.gz" else "r:") as tar:
+        for member in tar:
+            yield _Member(member.name, member.size, member.isfile() or member.isdir())
+
+
+def _zipped(file: IO[bytes]) -> Iterator[_Member]:
+    if _entries(file) > MAX_MEMBERS:  # all of them are read at once
+        raise _bad("it would unpack to too much")
+    with zipfile.ZipFile(file) as archive:
+        for member in archive.infolist():
+            mode = stat.S_IFMT(member.external_attr >> 16)
+            plain = mode in (0, stat.S_IFREG, stat.S_IFDIR) and not member.flag_bits & 1
+            yield _Member(member.filename, member.file_size, plain)
+
+
+def _entries(file: IO[bytes]) -> int:
+    """At least as many as a zip's table of contents has: each begins with this."""
+    mark, found, rest = b"PK\x01\x02", 0, b""
+    while chunk := file.read(2**20):
+        found += (rest + chunk).count(mark)
+        rest = chunk[-3:]
+    file.seek(0)
+    return found
 
 
 def _bad(why: str) -> ProblemError:

@@ -20,7 +20,7 @@ from shoal_decider import Message, Tick
 from shoal_searcher.core import requests, space, stopping
 from shoal_searcher.core.draft import CHUNK, Draft
 from shoal_searcher.core.evolve import begin
-from shoal_searcher.core.expected import units_of
+from shoal_searcher.core.expected import plans_of, units_of
 from shoal_searcher.core.messages import Found, Proposals
 from shoal_searcher.core.sampling import sampler_of
 from shoal_searcher.core.state import Experiment, State
@@ -75,7 +75,9 @@ def _submitted(state: State, body: ExperimentSubmitted, now: float) -> Sequence[
     why = space.problem(config.hyperparameters, config.seed, config.constraints, grid=grid)
     if why is not None:
         return [accepted, SearchFailed(experiment_id=body.experiment_id, reason=why)]
-    accepted = accepted.model_copy(update={"units": units_of(begin(accepted))})
+    begun = begin(accepted)
+    told = {"units": units_of(begun), "brackets": plans_of(begun)}
+    accepted = accepted.model_copy(update=told)
     draft = Draft(begin(accepted), [accepted])
     draft.fill()
     return draft.events

@@ -1,10 +1,27 @@
-"""How much a search will train, as far as it can be told before."""
+"""What a search will do, as far as it can be told before."""
 
 from shoal_contract.config import ExperimentConfig
+from shoal_contract.events import BracketPlan
 from shoal_contract.searchers import CustomSearcher, Halving, HyperbandSearcher
 from shoal_searcher.core.methods import METHODS, Bracket
 from shoal_searcher.core.methods.async_halving import cut, exact
 from shoal_searcher.core.state import Experiment
+
+
+def plans_of(experiment: Experiment) -> list[BracketPlan]:
+    """The brackets of its method, the one that stops earliest first. Where a program decides there
+    are no rungs; a limit that no number of trials reaches is that number."""
+    searcher = experiment.config.searcher
+    return [
+        BracketPlan(
+            rungs=[] if isinstance(searcher, CustomSearcher) else list(plan.targets),
+            max_trials=plan.max_trials,
+            max_concurrent_trials=min(plan.max_concurrent, max(1, plan.max_trials))
+            if plan.max_concurrent > 10**9
+            else plan.max_concurrent,
+        )
+        for plan in METHODS[searcher.name].brackets(experiment)
+    ]
 
 
 def units_of(experiment: Experiment) -> int | None:

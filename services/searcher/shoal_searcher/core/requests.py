@@ -25,7 +25,7 @@ from shoal_contract.events import (
 )
 from shoal_contract.states import ExperimentState, TrialState
 from shoal_searcher.core.draft import CHUNK, Draft, best_of, front_of
-from shoal_searcher.core.expected import units_of
+from shoal_searcher.core.expected import plans_of, units_of
 from shoal_searcher.core.propose import Proposal, origin
 from shoal_searcher.core.state import State, Trial
 
@@ -148,8 +148,15 @@ def _change(draft: Draft, body: ExperimentChangeRequested) -> str | None:
         if value != (getattr(searcher, name) if changed is None else changed):
             news[name] = value
     if news:
-        units = units_of(experiment.model_copy(update=news))
-        draft.emit(SearchChanged(experiment_id=experiment.experiment_id, **news, units=units))
+        then = experiment.model_copy(update=news)
+        draft.emit(
+            SearchChanged(
+                experiment_id=experiment.experiment_id,
+                **news,
+                units=units_of(then),
+                brackets=plans_of(then),
+            )
+        )
         draft.fill()
     return None
 

@@ -4,6 +4,7 @@ import hashlib
 import shutil
 import tarfile
 import threading
+import zipfile
 from pathlib import Path
 
 import fsspec
@@ -38,7 +39,7 @@ def _fetched(state_dir: Path, bundle: Bundle) -> Path:
     target = state_dir / "bundles" / bundle.sha256
     if target.exists():
         return target
-    archive = target.with_suffix(".tar.gz")
+    archive = target.with_suffix(".zip" if bundle.url.endswith(".zip") else ".tar")
     archive.parent.mkdir(parents=True, exist_ok=True)
     with fsspec.open(bundle.url, "rb") as source, archive.open("wb") as copy:
         shutil.copyfileobj(source, copy)
@@ -47,8 +48,21 @@ def _fetched(state_dir: Path, bundle: Bundle) -> Path:
         raise ValueError(f"the bundle {bundle.url} has the checksum {digest}, not {bundle.sha256}")
     draft = target.with_suffix(".draft")
     shutil.rmtree(draft, ignore_errors=True)
-    with tarfile.open(archive) as tar:
-        tar.extractall(draft, filter="data")
+    _unpack(archive, draft)
     draft.rename(target)
     archive.unlink()
     return target
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    """Of a tar, packed or not, or a zip: files and folders alone, and these below `folder`."""
+    if archive.suffix == ".tar":
+        with tarfile.open(archive) as tar:
+            tar.extractall(folder, filter="data")
+        return
+    folder.mkdir()
+    with zipfile.ZipFile(archive) as packed:
+        for member in packed.infolist():
+            path = packed.extract(member, folder)  # which keeps names below the folder
+            if member.external_attr >> 16 & 0o100:
+                Path(path).chmod(0o755)

@@ -10,6 +10,9 @@ from pathlib import Path
 import nats
 import pytest
 
+from shoal.checkup.feed import feed
+from shoal.checkup.finding import Finding
+from shoal.client import Client
 from shoal_contract.events import NodeLeft, SearchPaused, StopOrdered, TrialMeasured
 from shoal_contract.states import StopReason
 from shoal_contract.subjects import feed_stream
@@ -149,7 +152,7 @@ async def test_the_dashboard_of_the_documentation_shows_what_happens(
     e = await submitted(platform, "cells")
     viewer = await bob(platform)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, os.fspath(script), f"nats://127.0.0.1:{place.feed.port}", "cells",
+        sys.executable, os.fspath(script), "cells",
         env={
             **os.environ, "SHOAL_URL": platform.url, "SHOAL_TOKEN": viewer.token,
         },
@@ -170,3 +173,39 @@ async def test_the_dashboard_of_the_documentation_shows_what_happens(
     finally:
         process.kill()
         await process.wait()
+
+
+async def test_the_gateway_tells_where_the_feed_is(platform: Gateway, place: Place) -> None:
+    viewer = await bob(platform)
+    response = await viewer.ask("GET", "/v1/feed")
+    assert response.status_code == 200
+    url = f"nats://127.0.0.1:{place.feed.port}"
+    me = (await viewer.ask("GET", "/v1/me")).json()
+    part = {"stream": "SHOAL_FEED_cells", "subjects": "shoal.feed.cells.>"}
+    assert response.json() == {
+        "url": url, "inbox": f"_INBOX_{me['token_id']}", "workspaces": {"cells": part},
+    }  # fmt: skip
+    every = await platform.get("/v1/feed")
+    assert set(every["workspaces"]) == {"ants", "cells", "default"}
+
+    def checked(token: str) -> Finding:
+        with Client(platform.url, token=viewer.token) as line:
+            return feed(line, token)
+
+    found = await asyncio.to_thread(checked, viewer.token)
+    assert (found.state, found.text) == ("ok", f"answers at {url}, and knows the token")
+    found = await asyncio.to_thread(checked, "wrong")
+    assert found.state == "fail"
+    assert "Authorization Violation" in found.text
+
+
+async def test_a_platform_may_have_no_feed(gateway: Gateway) -> None:
+    response = await gateway.http.get("/v1/feed")
+    assert response.status_code == 404
+    assert "/v1/events" in response.json()["detail"]
+
+    def checked() -> Finding:
+        with Client(gateway.url) as line:
+            return feed(line, "any")
+
+    assert (await asyncio.to_thread(checked)).state == "ok"

@@ -16,13 +16,14 @@ from shoal_gateway.core.projections import (
     pools,
     queue,
     quotas,
+    runs,
     shares,
     tracking,
     trials,
 )
 from shoal_gateway.core.whose import experiment_in
 
-_OWN = (experiments, trials, checkpoints, shares, tracking)
+_OWN = (experiments, trials, runs, checkpoints, shares, tracking)
 """What goes with its experiment."""
 _COMMON = (nodes, instances, pools, cost, queue, quotas)
 

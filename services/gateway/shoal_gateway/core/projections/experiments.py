@@ -14,6 +14,7 @@ from shoal_contract.events import (
     SearchCompleted,
     SearchFailed,
     SearchPaused,
+    SearchProposed,
     SearchResumed,
     TrialMeasured,
 )
@@ -57,13 +58,22 @@ def project(envelope: Envelope) -> list[Change]:
             return [SetFields(key, {"archived": event.archived}), Increment(key, "revision")]
         case ExperimentDeleted():
             return [Delete(event.experiment_id, tuple(event.trial_ids))]
-        case SearchAccepted() | SearchResumed():
+        case SearchAccepted():
+            plan = event.model_dump(include={"units", "brackets"})
+            return [
+                _state(event.experiment_id, ExperimentState.ACTIVE),
+                SetFields(keys.experiment(event.experiment_id), plan),
+            ]
+        case SearchResumed():
             return [_state(event.experiment_id, ExperimentState.ACTIVE)]
         case SearchPaused():
             return [_state(event.experiment_id, ExperimentState.PAUSED)]
         case SearchChanged():
             numbers = event.model_dump(exclude={"experiment_id"}, exclude_none=True)
             return [SetFields(keys.experiment(event.experiment_id), numbers)] if numbers else []
+        case SearchProposed():
+            told = {"known": event.known, "at": time}
+            return [SetFields(keys.experiment(event.experiment_id), {"proposed": told})]
         case SearchClosing():
             return [SetFields(keys.experiment(event.experiment_id), {"closing": event.reason})]
         case SearchCompleted() | SearchCancelled() | SearchFailed():

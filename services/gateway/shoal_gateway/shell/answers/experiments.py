@@ -8,7 +8,7 @@ from shoal_gateway.shell.answers.trials import SavedCheckpoint
 
 
 class StoredBundle(Answer):
-    """The code of an experiment: a tar.gz in storage."""
+    """The code of an experiment: a tar.gz, tar or zip in storage."""
 
     url: str
     """An fsspec address."""
@@ -85,6 +85,70 @@ class Experiments(Answer):
     items: list[Experiment]
     next: str | None
     """The next page's `cursor`; null: this is the last."""
+
+
+class RungBest(Answer):
+    """The best result of a rung."""
+
+    trial_id: str
+    metric: float
+
+
+class Rung(Answer):
+    """Where a bracket's trials are compared."""
+
+    target: int
+    """In units of the time metric."""
+    results: int
+    """Trials that were measured here."""
+    paused: int
+    """Trials that are paused here, and may be promoted."""
+    best: RungBest | None
+
+
+class Bracket(Answer):
+    """Trials that compete with one another."""
+
+    max_trials: int | None
+    """As planned; 0: a program decides. Copies that population based training makes come on top."""
+    max_concurrent_trials: int | None
+    """In the air at once, as long as other brackets have work too."""
+    trials: dict[TrialState, int]
+    """How many are in each state."""
+    rungs: list[Rung]
+    """None where a program decides."""
+
+
+class SamplerState(Answer):
+    """What proposes configurations."""
+
+    name: str
+    known: int | None
+    """Results that its newest proposals have learned from."""
+    asked_at: float | None
+
+
+class Search(Answer):
+    """How a search stands."""
+
+    experiment_id: str
+    state: ExperimentState
+    closing: str | None
+    """Why no more trials are proposed."""
+    method: str
+    metric: str
+    smaller_is_better: bool
+    time_metric: str
+    max_time: int
+    """Length of a trial trained in full, in units of the time metric."""
+    units: int
+    """Units that all trials have trained, up to their last validation results."""
+    expected_units: int | None
+    """Those that the whole search is expected to take."""
+    trials: int
+    sampler: SamplerState | None
+    brackets: list[Bracket]
+    """The one that stops earliest first."""
 
 
 class Submitted(Answer):

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from shoal_contract.states import TrialState
+from shoal_contract.states import Outcome, StopReason, TrialState
 from shoal_gateway.shell.answers.base import Answer, Number, Row
 
 
@@ -87,6 +87,58 @@ class Trials(Answer):
     """All trials of an experiment."""
 
     items: list[Trial]
+
+
+class Exit(Answer):
+    """How the processes of a run ended on one of its nodes."""
+
+    node_id: str
+    outcome: Outcome
+    reason: str
+    exit_code: int | None
+    """Of the first rank that failed; negative: the signal."""
+    last_step: int | None
+    """Of the last validation result that they reported."""
+    at: float
+
+
+class Run(Answer):
+    """One attempt of a trial, from the request for slots to its end."""
+
+    trial_id: str
+    attempt: int
+    """From 1."""
+    state: Literal["waiting", "running", "leaving", "ended"]
+    asked_for: str | None
+    """Why slots were asked for again."""
+    target: int | None
+    """How far it was to train, in units of the time metric, when it was asked for."""
+    from_step: int | None
+    """Of the checkpoint that it went on from."""
+    requested_at: float | None
+    granted_at: float | None
+    ended_at: float | None
+    slots: int
+    node_ids: list[str]
+    price: float
+    """USD an hour for all its slots, as its pool's settings say; 0: they say nothing."""
+    told_to_leave: StopReason | None
+    outcome: Outcome | None
+    """What ended it."""
+    reason: str | None
+    """The same in a sentence."""
+    slot_seconds: float
+    """Slots times the seconds for which they were held, once it has ended."""
+    last_time: int | None
+    """Where its last validation result is, in units of the time metric."""
+    exits: list[Exit]
+    """One for each of its nodes that is done."""
+
+
+class Runs(Answer):
+    """Runs, trial by trial, oldest first."""
+
+    items: list[Run]
 
 
 class Told(Answer):

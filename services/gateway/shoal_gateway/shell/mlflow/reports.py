@@ -12,6 +12,8 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from shoal_gateway.core.history.blocks import Point
+from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.tracking import MlflowNothing
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.mlflow.book import Book, Its
 from shoal_gateway.shell.mlflow.errors import Handler, MlflowRoute
@@ -127,28 +129,28 @@ async def log(said: Said, its: Book) -> None:
     await its.log(said.run_id, said.points, said.params, said.tags)
 
 
-@router.post("/runs/log-metric")
+@router.post("/runs/log-metric", responses=told(MlflowNothing))
 async def log_metric(body: LogMetric, its: Its) -> Answer:
     """One number."""
     await log(Said(body.run_id, [body.point]), its)
     return {}
 
 
-@router.post("/runs/log-parameter")
+@router.post("/runs/log-parameter", responses=told(MlflowNothing))
 async def log_parameter(body: LogPair, its: Its) -> Answer:
     """One parameter; it cannot change."""
     await log(Said(body.run_id, params={body.key: body.value}), its)
     return {}
 
 
-@router.post("/runs/set-tag")
+@router.post("/runs/set-tag", responses=told(MlflowNothing))
 async def set_tag(body: LogPair, its: Its) -> Answer:
     """One tag."""
     await log(Said(body.run_id, tags={body.key: body.value}), its)
     return {}
 
 
-@router.post("/runs/log-batch")
+@router.post("/runs/log-batch", responses=told(MlflowNothing))
 async def log_batch(body: LogBatch, its: Its) -> Answer:
     """Numbers, parameters and tags together."""
     params, tags = ({p.key: p.value for p in pairs} for pairs in (body.params, body.tags))

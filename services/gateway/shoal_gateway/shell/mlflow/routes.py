@@ -12,7 +12,8 @@ from shoal_gateway.core import run_filter
 from shoal_gateway.core.changes import finite
 from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.rows import Row
-from shoal_gateway.shell.answers.base import written
+from shoal_gateway.shell.answers import tracking as answers
+from shoal_gateway.shell.answers.base import told, written
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.mlflow.book import Book, Its, as_metrics
 from shoal_gateway.shell.mlflow.errors import MlflowRoute
@@ -35,25 +36,25 @@ HISTORY = 25_000
 """Points of a history in one answer, unless fewer are asked for."""
 
 
-@router.post("/experiments/create")
+@router.post("/experiments/create", responses=told(answers.MlflowExperimentCreated))
 async def create_experiment(body: CreateExperiment, its: Its) -> Answer:
     """Make an experiment. With the tag `shoal.workspace`, in that workspace."""
     return {"experiment_id": await its.create(body.name, body.tags)}
 
 
-@router.get("/experiments/get")
+@router.get("/experiments/get", responses=told(answers.MlflowExperimentFound))
 async def get_experiment(experiment_id: str, its: Its) -> Answer:
     """An experiment by its id."""
     return {"experiment": _experiment(await its.experiment(experiment_id))}
 
 
-@router.get("/experiments/get-by-name")
+@router.get("/experiments/get-by-name", responses=told(answers.MlflowExperimentFound))
 async def get_experiment_by_name(experiment_name: str, its: Its) -> Answer:
     """An experiment by its name."""
     return {"experiment": _experiment(await its.named(experiment_name))}
 
 
-@router.post("/experiments/search")
+@router.post("/experiments/search", responses=told(answers.MlflowExperimentsFound))
 async def search_experiments(body: Search, its: Its) -> Answer:
     """Experiments that the caller may see. `filter` compares `name` and tags."""
     wanted = run_filter.parse(body.filter)
@@ -63,7 +64,7 @@ async def search_experiments(body: Search, its: Its) -> Answer:
     return _page("experiments", kept, body)
 
 
-@router.post("/runs/create")
+@router.post("/runs/create", responses=told(answers.MlflowRunFound))
 async def create_run(body: CreateRun, its: Its, who: Annotated[Caller, Depends(caller)]) -> Answer:
     """Begin a run."""
     experiment = await its.experiment(body.experiment_id, Role.EDITOR)
@@ -82,13 +83,13 @@ async def create_run(body: CreateRun, its: Its, who: Annotated[Caller, Depends(c
     return {"run": await _whole(its, run_id)}
 
 
-@router.get("/runs/get")
+@router.get("/runs/get", responses=told(answers.MlflowRunFound))
 async def get_run(run_id: str, its: Its) -> Answer:
     """A run with all that was logged."""
     return {"run": await _whole(its, run_id)}
 
 
-@router.post("/runs/update")
+@router.post("/runs/update", responses=told(answers.MlflowRunUpdated))
 async def update_run(body: UpdateRun, its: Its) -> Answer:
     """Say that a run ended, or call it something else."""
     run = await its.run(body.run_id, Role.EDITOR)
@@ -103,19 +104,19 @@ async def update_run(body: UpdateRun, its: Its) -> Answer:
     return {"run_info": (await _whole(its, body.run_id))["info"]}
 
 
-@router.post("/runs/delete")
+@router.post("/runs/delete", responses=told(answers.MlflowNothing))
 async def delete_run(body: OfRun, its: Its) -> Answer:
     """Put a run out of the way; its numbers stay."""
     return await _delete(body.run_id, its, deleted=True)
 
 
-@router.post("/runs/restore")
+@router.post("/runs/restore", responses=told(answers.MlflowNothing))
 async def restore_run(body: OfRun, its: Its) -> Answer:
     """Bring a deleted run back."""
     return await _delete(body.run_id, its, deleted=False)
 
 
-@router.post("/runs/search")
+@router.post("/runs/search", responses=told(answers.MlflowRunsFound))
 async def search_runs(body: SearchRuns, its: Its) -> Answer:
     """Runs of some experiments, the newest first; see `core.run_filter` for `filter`."""
     wanted = run_filter.parse(body.filter)
@@ -127,7 +128,7 @@ async def search_runs(body: SearchRuns, its: Its) -> Answer:
     return _page("runs", kept, body)
 
 
-@router.get("/metrics/get-history", response_model=Answer)
+@router.get("/metrics/get-history", responses=told(answers.MlflowHistory))
 async def get_history(
     run_id: str,
     metric_key: str,

@@ -13,6 +13,6 @@ router = APIRouter(prefix="/v1")
 
 @router.post("/bundles", status_code=201, responses=told(StoredBundle, 201))
 async def store(request: Request, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
-    """Store a tar.gz; the body is the file. Safe to repeat."""
+    """Store a tar.gz, tar or zip; the body is the file. Safe to repeat."""
     bundle = await use.bundles.store(request.stream())
     return bundle.model_dump()

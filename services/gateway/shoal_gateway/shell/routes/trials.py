@@ -9,10 +9,13 @@ from fastapi import APIRouter, Depends, Response
 from shoal_bus.history import read_all
 from shoal_contract.subjects import SCHEDULE, SEARCH
 from shoal_gateway.core import keys, rows
+from shoal_gateway.core.runs import runs as runs_of
+from shoal_gateway.core.search import search
 from shoal_gateway.core.standing import standing
 from shoal_gateway.core.story import answers_of, decisions_of, tell
 from shoal_gateway.shell.answers.base import told, written
-from shoal_gateway.shell.answers.trials import Explanation, Trial, Trials
+from shoal_gateway.shell.answers.experiments import Search
+from shoal_gateway.shell.answers.trials import Explanation, Runs, Trial, Trials
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import unknown
 
@@ -36,6 +39,24 @@ async def trial(
     if row.get("experiment_id") != experiment_id:
         raise unknown("trial", trial_id)
     return rows.trial(row, smaller)
+
+
+@router.get("/runs", responses=told(Runs))
+async def runs(
+    experiment_id: str, use: Annotated[Parts, Depends(parts)], trial: str | None = None
+) -> Response:
+    """Runs, trial by trial, oldest first: each attempt, what it got and what ended it."""
+    ids = await ids_of(use, experiment_id, trial)
+    found = await use.store.rows([keys.runs(i) for i in ids])
+    items = [run for i, its in zip(ids, found, strict=True) for run in runs_of(i, its)]
+    return written({"items": items})
+
+
+@router.get("/searcher", responses=told(Search))
+async def searcher(experiment_id: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
+    """How the search stands: its brackets, and how many trials reached each of their rungs."""
+    row = await _experiment(use, experiment_id)
+    return search(row, await _rows(use, experiment_id))
 
 
 @router.get("/trials/{trial_id}/explain", responses=told(Explanation))
@@ -78,7 +99,11 @@ async def ids_of(use: Parts, experiment_id: str, trial_id: str | None) -> list[s
 
 
 async def _smaller(use: Parts, experiment_id: str) -> bool:
+    return rows.smaller_is_better(await _experiment(use, experiment_id))
+
+
+async def _experiment(use: Parts, experiment_id: str) -> rows.Row:
     row = await use.store.row(keys.experiment(experiment_id))
     if "config" not in row:
         raise unknown("experiment", experiment_id)
-    return rows.smaller_is_better(row)
+    return row
