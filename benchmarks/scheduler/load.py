@@ -17,7 +17,7 @@ from shoal_contract.events import (
 from shoal_contract.ids import run_id
 from shoal_contract.resources import Resources
 from shoal_contract.states import Outcome
-from shoal_decider import Message, Tick, Told
+from shoal_decider import Message, Tick, Told, settle
 from shoal_scheduler.core.decider import SchedulerDecider
 from shoal_scheduler.core.pools import PoolConfig, Pools
 from shoal_scheduler.core.state import State
@@ -52,8 +52,7 @@ class Load:
         message = Message(f"m{self._told}", self.now, body)
         began = time.thread_time() if self.clocked else 0.0
         events = self.decider.decide(self.state, message)
-        for event in events:
-            self.state = self.decider.evolve(self.state, event)
+        self.state = settle(self.decider, self.state, events)
         if self.clocked:
             self.seconds.append(time.thread_time() - began)
         self.granted.extend(e for e in events if isinstance(e, AllocationGranted))

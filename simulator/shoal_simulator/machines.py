@@ -27,7 +27,7 @@ from shoal_contract.events import (
     ValidationReported,
 )
 from shoal_contract.states import StopReason
-from shoal_decider import Message
+from shoal_decider import Message, settle
 from shoal_simulator.world import Network
 from shoal_worker.core.decider import WorkerDecider
 from shoal_worker.core.messages import DrainRequested, RankEnded, RanksStarted
@@ -259,9 +259,8 @@ class Node:
     def _decide(self, body: BaseModel) -> None:
         self._count += 1
         message = Message(f"m{self._count}", self.training.network.clock.now, body)
-        events = list(self._decider.decide(self._state, message))
-        for event in events:
-            self._state = self._decider.evolve(self._state, event)
+        events = self._decider.decide(self._state, message)
+        self._state = settle(self._decider, self._state, events)
         if events:
             self.training.network.publish(events)
         for event in events:

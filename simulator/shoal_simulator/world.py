@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shoal_contract.events import Event, Refused
 from shoal_contract.ids import event_id
-from shoal_decider import Decider, Message, Tick, fold
+from shoal_decider import Decider, Message, Tick, fold, settle
 
 S = TypeVar("S")
 Wants = Callable[[Event], bool]
@@ -140,10 +140,9 @@ class Service(Generic[S]):
             return
         clock = self.network.clock
         self.decisions += 1
-        events = list(self.decider.decide(self.state, Message(id, clock.now, body)))
+        events = self.decider.decide(self.state, Message(id, clock.now, body))
         kept = [event for event in events if not isinstance(event, Refused)]
-        for event in kept:
-            self.state = self.decider.evolve(self.state, event)
+        self.state = settle(self.decider, self.state, events)
         if not kept:
             return
         self._causes.add(id)

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from shoal_contract.events import Event, Refused
 from shoal_contract.ids import event_id
-from shoal_decider import Decider, Message, fold
+from shoal_decider import Decider, Message, fold, settle
 
 RELAXED = {
     "deadline": None,
@@ -41,10 +41,10 @@ def as_messages(bodies: Sequence[Any], gaps: Sequence[float] = ()) -> list[Messa
 
 def tell(decider: Decider[Any], state: Any, message: Message, log: Log) -> tuple[Any, list[Event]]:
     """Decide as a host does: refusals change nothing, all else evolves the state."""
-    events = list(decider.decide(state, message))
+    events = decider.decide(state, message)
     for index, event in enumerate(events):
         log.append((event_id(decider.name, message.id, index), event))
-    return fold(decider, state, (e for e in events if not isinstance(e, Refused))), events
+    return settle(decider, state, events), list(events)
 
 
 def run(decider: Decider[Any], messages: Sequence[Message]) -> tuple[Any, Log]:

@@ -13,7 +13,7 @@ from shoal_contract.envelope import Envelope
 from shoal_contract.events import Event, Refused
 from shoal_contract.ids import event_id
 from shoal_contract.subjects import Stream, stream_of
-from shoal_decider import Decider, Message, Told
+from shoal_decider import Decider, Message, Told, settle
 
 S = TypeVar("S")
 MOST = 1000
@@ -68,9 +68,8 @@ class Mind(Generic[S]):
         parent = item.delivery.envelope.traceparent if item.delivery is not None else None
         with tracing.span(f"{self.decider.name}.decide", parent) as traceparent:
             try:
-                events = list(
-                    self.decider.decide(self.state, Message(item.id, self.now, item.body))
-                )
+                message = Message(item.id, self.now, item.body)
+                events = self.decider.decide(self.state, message)
                 self._check(events)
             except Exception as error:
                 raise DecideError(
@@ -90,8 +89,7 @@ class Mind(Generic[S]):
         ]
         self.ahead += len(item.kept)
         try:
-            for envelope in item.kept:
-                self.state = self.decider.evolve(self.state, envelope.event)
+            self.state = settle(self.decider, self.state, events)
         except Exception as error:
             raise DecideError(
                 f"{self.decider.name} could not evolve by what it decided on {item.id}: {error!r}"

@@ -5,13 +5,13 @@ Three pure functions: `initial() -> State`, `decide(state, message) -> [Event]`,
 (`shoal_bus.host`), in the simulator and in property tests.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from shoal_contract.events import Event
+from shoal_contract.events import Event, Refused
 
 S = TypeVar("S")
 M = TypeVar("M", bound=BaseModel)
@@ -30,6 +30,16 @@ class Message:
     id: str
     now: float
     body: Told
+
+
+class Decided(list[Event], Generic[S]):
+    """Events whose effect their decider worked out already, on a copy of the state."""
+
+    def __init__(self, events: Iterable[Event], settle: Callable[[], S]) -> None:
+        super().__init__(events)
+        self.settle = settle
+        """The state after all of them. It may change the state that was decided on, which must be
+        as it was then."""
 
 
 class Decider(Protocol[S]):
@@ -84,6 +94,14 @@ def fold(decider: Decider[S], state: S, events: Iterable[Event]) -> S:
     return state
 
 
+def settle(decider: Decider[S], state: S, events: Sequence[Event]) -> S:
+    """The state after all that a decider has just decided on it; refusals change nothing."""
+    if isinstance(events, Decided):
+        after: S = events.settle()
+        return after
+    return fold(decider, state, (e for e in events if not isinstance(e, Refused)))
+
+
 @dataclass(slots=True)
 class Runner(Generic[S]):
     """A decider and its state, with nothing else: for tests and the simulator."""
@@ -98,6 +116,6 @@ class Runner(Generic[S]):
 
     def tell(self, message: Message) -> list[Event]:
         """Decide on a message, change the state, and return what was decided."""
-        events = list(self.decider.decide(self.state, message))
-        self.state = fold(self.decider, self.state, events)
-        return events
+        events = self.decider.decide(self.state, message)
+        self.state = settle(self.decider, self.state, events)
+        return list(events)

@@ -3,6 +3,7 @@
 from unit.scheduler.desk import Desk, close, exited, join, notice, of, want
 
 from shoal_contract.events import DemandChanged, TrialCompleted, Want
+from shoal_decider import Tick
 
 
 def test_who_gets_slots_that_are_being_left_needs_no_machine():
@@ -39,3 +40,15 @@ def test_it_shows_when_others_got_them():
     assert desk.state.demand.get("default", []) == []
     desk.tell(notice("n"))
     assert desk.state.demand == {"default": [Want(slots=2, count=1)]}
+
+
+def test_slots_of_a_gang_that_may_take_its_time_to_finish_are_no_help_yet():
+    desk = Desk(join("n"), join("m"), want("gang", 4))
+    desk.tell(exited("gang", 0, "n"))
+    desk.tell(want("b", 2))
+    desk.tell(want("c", 2))
+    assert desk.where("b") == {"n": [0, 1]}
+    assert desk.state.demand == {"default": [Want(slots=2, count=1)]}
+    desk.tell(close(TrialCompleted, "gang"))
+    desk.tell(Tick())
+    assert desk.state.demand.get("default", []) == []

@@ -23,6 +23,8 @@ def test_a_fork_is_a_dict_that_leaves_its_base_alone(base, steps):
     assert len(fork) == len(plain)
     assert bool(fork) == bool(plain)
     assert base == before
+    fork.settle()
+    assert list(base.items()) == list(plain.items()), "in the same order"
 
 
 def test_a_value_is_copied_before_it_is_changed():

@@ -6,7 +6,7 @@ from shoal_contract.events import AllocationGranted, AllocationReleasing, Checkp
 from shoal_contract.states import Outcome
 from shoal_decider import Tick
 from shoal_scheduler.core.pools import PoolConfig, Pools
-from shoal_scheduler.core.speeds import Speeds, program
+from shoal_scheduler.core.speeds import Speeds
 
 POOLS = Pools(pools={"default": PoolConfig(policy="throughput", round=100)})
 
@@ -86,7 +86,7 @@ def test_what_was_not_measured_is_guessed_from_others():
     assert gains["V100"] > 5 * gains["K80"]
     assert speeds.gains("nobody knows") == {"K80": 1.0, "V100": 1.0}
     desk.tell(want("t", 1))
-    assert program(desk.state.of_trial("t")) == "1 true"
+    assert desk.state.of_trial("t").program == "1 true"
 
 
 def waiting(desk, *trials):

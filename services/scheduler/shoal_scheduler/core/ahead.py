@@ -40,9 +40,7 @@ class Ahead:
         self._until = 0.0
         """When that place is needed."""
         self.now = turn.room.fork()
-        self.later = turn.room.fork()
-        for allocation in turn.leaving():
-            self.later.give(shares_of(turn.state, allocation))
+        self.later = turn.state.index.later.fork()
 
     def start(self, allocation: Allocation, shares: list[Share]) -> None:
         """Grant what was found in `now`."""

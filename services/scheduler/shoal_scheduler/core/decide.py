@@ -1,12 +1,9 @@
 """What follows from each message."""
 
-from collections.abc import Sequence
-
 from shoal_contract.events import (
     AllocationQueued,
     AllocationWidened,
     CheckpointSaved,
-    Event,
     ExtendOrdered,
     NodeAdmitted,
     NodeDraining,
@@ -29,7 +26,7 @@ from shoal_contract.events import (
 )
 from shoal_contract.ids import allocation_id
 from shoal_contract.states import AllocationState, NodeState, Outcome, StopReason
-from shoal_decider import Message, Tick
+from shoal_decider import Decided, Message, Tick
 from shoal_scheduler.core import people, progress, quotas
 from shoal_scheduler.core.draft import GRACE, Draft
 from shoal_scheduler.core.messages import NodeSilent
@@ -42,7 +39,7 @@ MOST_WIDENED = 100
 Ended = TrialPaused | TrialCompleted | TrialStopped | TrialCancelled | TrialFailed
 
 
-def decide(state: State, message: Message) -> Sequence[Event]:
+def decide(state: State, message: Message) -> Decided[State]:
     """What follows from one message. What is unknown, over or old has no effect.
 
     What is freed comes first, then what is granted, then what is missing.
@@ -100,7 +97,7 @@ def decide(state: State, message: Message) -> Sequence[Event]:
     everywhere = isinstance(message.body, Tick | ShareChangeRequested)
     if draft.events or everywhere:
         schedule(draft, everywhere)
-    return draft.events
+    return Decided(draft.events, lambda: draft.state.settle(state))
 
 
 def _requested(draft: Draft, body: TrialRequested) -> None:

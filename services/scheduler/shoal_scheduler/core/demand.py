@@ -2,6 +2,7 @@
 
 from shoal_contract.events import Want
 from shoal_scheduler.core.ahead import shares_of
+from shoal_scheduler.core.draft import GRACE
 from shoal_scheduler.core.placement import is_of
 from shoal_scheduler.core.state import State
 
@@ -10,15 +11,22 @@ def missing(state: State, pool: str) -> list[Want]:
     """The gangs that a pool lacks slots for, by size and model.
 
     Slots that are being left do not count as missing: who gets them needs no machine. Should others
-    get them, or their node go, that shows when they are free.
+    get them, or their node go, that shows when they are free. But those of a gang that may take its
+    time to finish do.
     """
-    wanted = state.index.wants.get(pool)
+    index = state.index
+    wanted = index.wants.get(pool)
     if not wanted:
         return []
-    left: dict[str, int] = {}
-    for entry in state.index.leaving.get(pool, ()):
-        for _, model, count in shares_of(state, state.allocations[entry.allocation_id]):
-            left[model] = left.get(model, 0) + count
+    left = {
+        model: index.later.free(pool, model) - index.room.free(pool, model)
+        for model in index.later.models(pool)
+    }
+    for entry in index.leaving.get(pool, ()):
+        allocation = state.allocations[entry.allocation_id]
+        if allocation.grace > GRACE:
+            for _, model, count in shares_of(state, allocation):
+                left[model] -= count
     lacking: list[Want] = []
     for (slots, kind), count in sorted(wanted.items(), key=lambda want: (not want[0][1], want[0])):
         for model in left:  # who wants a certain kind comes first

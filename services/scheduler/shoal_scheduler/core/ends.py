@@ -1,7 +1,7 @@
 """When allocations end, as far as that can be told."""
 
 from shoal_scheduler.core.models import Allocation
-from shoal_scheduler.core.speeds import Speeds, program
+from shoal_scheduler.core.speeds import Speeds
 from shoal_scheduler.core.turn import Turn
 
 
@@ -26,7 +26,7 @@ class Ends:
         """How long an allocation would take up to its target on so many slots of each model;
         None: nobody can tell."""
         state = self._turn.state
-        name = program(allocation)
+        name = allocation.program
         if name not in state.speeds:
             return None
         if self._speeds is None:

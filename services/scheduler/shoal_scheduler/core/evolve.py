@@ -53,6 +53,9 @@ def evolve(state: State, event: Event) -> State:
             allocation = change(state.allocations, event.allocation_id)
             allocation.state, allocation.stop_reason = AllocationState.RELEASING, event.reason
             state.index.leave(allocation)
+            for run in allocation.open_runs().values():
+                if (node := state.nodes.get(run.placement.node_id)) is not None:
+                    state.index.see(node)
         case RunSettled():
             _settle(state, event)
         case AllocationEnded():
@@ -127,6 +130,7 @@ def _queue(state: State, event: AllocationQueued) -> None:
         trial_id=event.trial_id,
         task=event.task,
         resources=event.resources,
+        program=program(event.resources, event.task),
         number=past.number if past is not None and kept else state.counter,
         since=past.since if past is not None and kept else event.at,
         queued_at=event.at,
@@ -189,7 +193,7 @@ def _end(state: State, event: AllocationEnded) -> None:
     gain = 1.0
     if allocation.runs:
         speeds = Speeds(state.speeds, state.ratios, state.index.room, allocation.pool)
-        gain = speeds.gains(program(allocation)).get(allocation.model, 1.0)
+        gain = speeds.gains(allocation.program).get(allocation.model, 1.0)
     if past is None or past.attempt <= event.attempt:
         ended = Past(
             attempt=event.attempt,
@@ -237,11 +241,11 @@ def _progress(state: State, event: AllocationProgressed) -> None:
         saved_at=event.saved_at,
     )
     if event.step > 0 and event.time > 0:
-        _remember(state.strides, program(allocation), event.time / event.step)
+        _remember(state.strides, allocation.program, event.time / event.step)
     if event.speed is not None and allocation.slots:
-        known = dict(state.speeds.get(program(allocation), {}))
+        known = dict(state.speeds.get(allocation.program, {}))
         known[allocation.model] = event.speed / allocation.slots
-        _remember(state.speeds, program(allocation), known)
+        _remember(state.speeds, allocation.program, known)
         learn(state.ratios, known, allocation.model)
 
 

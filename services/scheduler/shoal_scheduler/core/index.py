@@ -4,16 +4,21 @@ from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from shoal_contract.states import AllocationState, NodeState
+from shoal_scheduler.core.asks import Asks
 from shoal_scheduler.core.batches import Batch, Entry, Head, batch_of, by_age, due, owners
 from shoal_scheduler.core.models import Allocation, Month, Node, Share
 from shoal_scheduler.core.pools import Pools
 from shoal_scheduler.core.room import Room, Spot
-from shoal_scheduler.core.tables import Fork, Line, change
+from shoal_scheduler.core.tables import Fork, Line, change, settle
 
 K = TypeVar("K")
 E = TypeVar("E", bound=tuple[Any, ...])
 
-
+_TABLES = (
+    "held", "used", "busy", "ports", "queues", "heads", "running", "members", "holders", "staying",
+    "leaving", "going", "elastic", "wants", "bursts", "_batches", "_shown",
+)  # fmt: skip
+"""All that an index has besides its rooms and what is the state's."""
 Wants = dict[tuple[int, str], int]
 """Slots and their model to the number of gangs."""
 
@@ -31,6 +36,10 @@ class Index:
         self.shares = {} if shares is None else shares
         self.months = {} if months is None else months
         self.room = Room()
+        self.later = Room()
+        """The room once all that was told to leave has left."""
+        self.going: dict[str, None] = {}
+        """The allocations that were told to leave."""
         self.held: dict[str, int] = {}
         """Experiment to the slots that it holds."""
         self.used: dict[str, int] = {}
@@ -50,6 +59,8 @@ class Index:
         """Pool to those who have such allocations."""
         self.staying: dict[tuple[str, str], int] = {}
         """Pool and who has a share in it to the slots held, less those being left."""
+        self.asks = Asks()
+        """What who has a share asks for, in pools of `fair_share`."""
         self.leaving: dict[str, Line[Entry]] = {}
         """Pool to the allocations that were told to leave."""
         self.elastic: dict[str, Line[Entry]] = {}
@@ -67,7 +78,8 @@ class Index:
         """An index that begins as this one is. This one must not change meanwhile."""
         index = Index.__new__(Index)
         index.pools, index.shares, index.months = self.pools, shares, months
-        index.room = self.room.fork()
+        index.room, index.later = self.room.fork(), self.later.fork()
+        index.going = Fork(self.going)
         index.held, index.used, index.busy = Fork(self.held), Fork(self.used), Fork(self.busy)
         index.ports = Fork(self.ports)
         index.queues, index.heads = Fork(self.queues, Line.fork), Fork(self.heads, Line.fork)
@@ -75,6 +87,7 @@ class Index:
         index.members = Fork(self.members, Line.fork)
         index.holders = Fork(self.holders, Line.fork)
         index.staying = Fork(self.staying)
+        index.asks = self.asks.fork()
         index.leaving = Fork(self.leaving, Line.fork)
         index.elastic = Fork(self.elastic, Line.fork)
         index.wants = Fork(self.wants, dict)
@@ -83,22 +96,34 @@ class Index:
         index._shown = Fork(self._shown)
         return index
 
+    def settle(self, base: "Index") -> None:
+        """Change the index that this is a fork of as this was."""
+        self.room.settle(base.room)
+        self.later.settle(base.later)
+        self.asks.settle(base.asks)
+        settle(self, base, _TABLES)
+
     def see(self, node: Node) -> None:
         """A node is new or other than it was."""
         models = dict.fromkeys(slot.model for slot in node.slots)
         for model in models:
             if node.state is not NodeState.READY:
                 self.room.drop(node.node_id, model)
+                self.later.drop(node.node_id, model)
                 continue
-            usable = sum(s.model == model and s.number not in node.aside for s in node.slots)
-            free = len(node.free(model))
-            spot = Spot(free, usable - free, node.number, node.node_id)
-            self.room.set(node.pool, model, spot)
+            numbers = [s.number for s in node.slots if s.model == model]
+            usable = [number for number in numbers if number not in node.aside]
+            free = sum(number not in node.held for number in usable)
+            coming = sum(node.held.get(number) in self.going for number in usable)
+            for room, some in ((self.room, free), (self.later, free + coming)):
+                spot = Spot(some, len(usable) - some, node.number, node.node_id)
+                room.set(node.pool, model, spot)
 
     def forget(self, node: Node) -> None:
         """A node is gone."""
         for model in dict.fromkeys(slot.model for slot in node.slots):
             self.room.drop(node.node_id, model)
+            self.later.drop(node.node_id, model)
 
     def enqueue(self, allocation: Allocation) -> None:
         """It waits, in the pools that may serve it; not while its previous attempt has slots."""
@@ -150,11 +175,13 @@ class Index:
         self._stay(allocation, allocation.slots)
         self._count(allocation, allocation.slots)
         if allocation.state is AllocationState.RELEASING:
+            self.going[allocation.allocation_id] = None
             self._stay(allocation, -allocation.slots)
             self._refresh(allocation)
 
     def leave(self, allocation: Allocation) -> None:
-        """It was told to leave."""
+        """It was told to leave. Its nodes are to be seen anew."""
+        self.going[allocation.allocation_id] = None
         _add(self.leaving, allocation.pool, self._running(allocation))
         self._stay(allocation, -allocation.slots)
         self._refresh(allocation)
@@ -170,17 +197,20 @@ class Index:
             del self.members[owner]
             change(self.holders, allocation.pool).remove((owner[1],))
         self.unrank(allocation)
+        self.going.pop(allocation.allocation_id, None)
         if allocation.state is not AllocationState.RELEASING:
             self._stay(allocation, -allocation.slots)
         self._count(allocation, -allocation.slots)
 
     def unrank(self, allocation: Allocation) -> None:
         """Take it out of the lines of those that hold slots."""
+        self._mark(allocation.pool, self.owner(allocation))
         for lines in self._lines_of(allocation):
             change(lines, allocation.pool).remove(self._running(allocation))
 
     def rank(self, allocation: Allocation) -> None:
         """Put it in its place in the lines of those that hold slots."""
+        self._mark(allocation.pool, self.owner(allocation))
         for lines in self._lines_of(allocation):
             _add(lines, allocation.pool, self._running(allocation))
 
@@ -196,21 +226,33 @@ class Index:
         by_experiment = self.pools.of(allocation.pool).share_by == "experiment"
         return allocation.experiment_id if by_experiment else allocation.resources.workspace
 
-    def weight(self, batch: "Batch") -> float:
+    def heads_of(self, pool: str, owner: str) -> Iterator[Head]:
+        """Those in a pool's `heads` that are of who has a share there."""
+        kind = "e" if self.pools.of(pool).share_by == "experiment" else "w"
+        shown = map(self._shown.get, self._batches.get((kind, owner), ()))
+        return (head for head in shown if head is not None and head.batch.pool == pool)
+
+    def owner_of(self, batch: Batch) -> str:
+        """Who has a share in a batch's pool."""
+        by_experiment = self.pools.of(batch.pool).share_by == "experiment"
+        return batch.experiment_id if by_experiment else batch.workspace
+
+    def _mark(self, pool: str, owner: str) -> None:
+        """What an owner asks for in a pool is other than it was."""
+        if self.pools.of(pool).policy == "fair_share":
+            self.asks.mark(pool, owner)
+
+    def weight(self, batch: Batch) -> float:
         """The weight of who has a share in a batch's pool: as changed, or as its file says."""
-        return self._weight(batch.pool, batch.experiment_id, batch.workspace, batch.weight)
+        if self.pools.of(batch.pool).share_by == "workspace":
+            found = self.pools.workspaces.get(batch.workspace)
+            return found.weight if found else 1.0
+        changed = self.share(batch.experiment_id).weight
+        return batch.weight if changed is None else changed
 
     def weight_of(self, allocation: Allocation, pool: str) -> float:
-        """The weight of who has a share in a pool: as changed, or as its file says."""
-        resources = allocation.resources
-        return self._weight(pool, allocation.experiment_id, resources.workspace, resources.weight)
-
-    def _weight(self, pool: str, experiment_id: str, workspace: str, filed: float) -> float:
-        if self.pools.of(pool).share_by == "workspace":
-            found = self.pools.workspaces.get(workspace)
-            return found.weight if found else 1.0
-        changed = self.share(experiment_id).weight
-        return filed if changed is None else changed
+        """The weight of who has a share in a pool, for an allocation."""
+        return self.weight(batch_of(allocation, pool))
 
     def priority(self, allocation: Allocation) -> int:
         """An allocation's priority, as changed or as its file says."""
@@ -224,13 +266,14 @@ class Index:
 
     def queued(self, experiment_id: str) -> Iterator[str]:
         """The allocations of an experiment that wait; one may come up once for each pool."""
-        for batch in list(self._batches.get(("e", experiment_id), ())):
-            for entry in list(self.queues[batch]):
-                yield entry.allocation_id
+        return self._waiting(("e", experiment_id))
 
     def waiting_of(self, workspace: str) -> Iterator[str]:
         """The allocations of a workspace that wait; one may come up once for each pool."""
-        for batch in list(self._batches.get(("w", workspace), ())):
+        return self._waiting(("w", workspace))
+
+    def _waiting(self, owner: tuple[str, str]) -> Iterator[str]:
+        for batch in list(self._batches.get(owner, ())):
             for entry in list(self.queues[batch]):
                 yield entry.allocation_id
 
@@ -256,8 +299,7 @@ class Index:
 
     def used_up(self, workspace: str) -> str:
         """The month's quota that a workspace has used up, in words; empty: none."""
-        month = self.months.get(workspace)
-        return month.used_up if month is not None else ""
+        return self.months[workspace].used_up if workspace in self.months else ""
 
     def reshow_all_of(self, workspace: str) -> None:
         """What changed about a workspace takes effect on who may start."""
@@ -269,8 +311,7 @@ class Index:
         config = self.pools.of(batch.pool)
         if config.policy != "fair_share":
             return entry
-        owner = batch.experiment_id if config.share_by == "experiment" else batch.workspace
-        held = self.staying.get((batch.pool, owner), 0) + more
+        held = self.staying.get((batch.pool, self.owner_of(batch)), 0) + more
         return Entry(held / self.weight(batch), entry.number, entry.allocation_id)
 
     def head(self, batch: Batch) -> Head | None:
@@ -308,6 +349,7 @@ class Index:
         self.staying[owner] = self.staying.get(owner, 0) + slots
         if not self.staying[owner]:
             del self.staying[owner]
+        self._mark(*owner)
 
     def _refresh(self, allocation: Allocation) -> None:
         """What the allocation's experiment and workspace hold is other than it was."""
@@ -327,6 +369,7 @@ class Index:
             new = Head(*self.ranked(batch, first), batch, count)
         if new == old:
             return
+        self._mark(batch.pool, self.owner_of(batch))
         if batch.last:
             self._want(batch, (new.ready if new else 0) - (old.ready if old else 0))
         if old is not None:

@@ -96,6 +96,8 @@ class Allocation:
     trial_id: str
     task: Task
     resources: Resources
+    program: str
+    """What its speed is a property of; see `speeds.py`."""
     number: float = 0
     """Its place by age: smaller is served first."""
     since: float = 0

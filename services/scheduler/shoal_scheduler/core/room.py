@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from shoal_scheduler.core.tables import Fork, Line, change
+from shoal_scheduler.core.tables import Fork, Line, change, settle
 
 
 class Spot(NamedTuple):
@@ -42,6 +42,10 @@ class Room:
         room._lines = Fork(self._lines, Line.fork)
         room._free, room._sizes = dict(self._free), dict(self._sizes)
         return room
+
+    def settle(self, base: "Room") -> None:
+        """Change the room that this is a fork of as this was."""
+        settle(self, base, ("_spots", "_lines", "_free", "_sizes"))
 
     def set(self, pool: str, model: str, spot: Spot) -> None:
         """What is known of a node's slots of a model from now on; of none, nothing is kept."""

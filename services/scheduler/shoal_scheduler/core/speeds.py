@@ -6,6 +6,8 @@ is taken to be faster or slower than on one that it did by as much as other prog
 
 from math import exp, log
 
+from shoal_contract.events import Task
+from shoal_contract.resources import Resources
 from shoal_scheduler.core.models import Allocation
 from shoal_scheduler.core.room import Room
 
@@ -15,9 +17,9 @@ LEAST = 1e-9
 """Steps a second that count as standing still."""
 
 
-def program(allocation: Allocation) -> str:
-    """What an allocation's speed is a property of."""
-    return f"{allocation.least} {' '.join(allocation.task.entrypoint)}"
+def program(resources: Resources, task: Task) -> str:
+    """What the speed of a task is a property of."""
+    return f"{resources.least} {' '.join(task.entrypoint)}"
 
 
 class Speeds:

@@ -1,12 +1,12 @@
 """What the scheduler knows. Plain models and dicts; only `evolve` changes them."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 from shoal_contract.events import Want
 from shoal_scheduler.core.index import Index
 from shoal_scheduler.core.models import Allocation, Month, Node, Past, Run, Share
 from shoal_scheduler.core.pools import Pools
-from shoal_scheduler.core.tables import Fork
+from shoal_scheduler.core.tables import Fork, settle
 
 REMEMBERED = 20_000
 """Trials, nodes and experiments that are remembered after their end: more than messages about them
@@ -48,11 +48,11 @@ class State:
     def reindex(self, pools: Pools) -> None:
         """Build the index anew, under other settings."""
         self.index = index = Index(pools, self.shares, self.months)
-        for node in self.nodes.values():
-            index.see(node)
         for allocation in self.allocations.values():
             if allocation.runs:
                 index.hold(allocation)
+        for node in self.nodes.values():
+            index.see(node)
         for allocation in self.allocations.values():
             if not allocation.runs:
                 index.enqueue(allocation)
@@ -71,6 +71,12 @@ class State:
         fork.index = self.index.fork(fork.shares, fork.months)
         return fork
 
+    def settle(self, base: "State") -> "State":
+        """The state that this is a fork of, changed as this was."""
+        self.index.settle(base.index)
+        settle(self, base, _PARTS)
+        return base
+
     def of_trial(self, trial_id: str) -> Allocation | None:
         """The trial's allocation, if it has one that has not ended."""
         return self.allocations.get(self.current.get(trial_id, ""))
@@ -84,3 +90,6 @@ class State:
     def held_by(self, experiment_id: str) -> int:
         """Slots that an experiment holds."""
         return self.index.held.get(experiment_id, 0)
+
+
+_PARTS = tuple(part.name for part in fields(State))

@@ -1,7 +1,7 @@
 """Tables and sorted lines that fork cheaply: a draft plans on forks, the state is only read."""
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 K = TypeVar("K")
@@ -23,7 +23,7 @@ class Fork(dict[K, V]):
     def __init__(self, base: dict[K, V], copy: Callable[[V], V] | None = None) -> None:
         self._base, self._copy = base, copy
         self._gone: dict[K, None] | None = None
-        """Keys of the base that are no more."""
+        """Keys of the base that are no more, or were set anew after that."""
 
     def __missing__(self, key: K) -> V:
         if self._gone is not None and key in self._gone:
@@ -43,11 +43,6 @@ class Fork(dict[K, V]):
         if self._gone is not None and key in self._gone:
             return default
         return self._base.get(key, default)
-
-    def __setitem__(self, key: K, value: V) -> None:
-        if self._gone is not None:
-            self._gone.pop(key, None)
-        dict.__setitem__(self, key, value)
 
     def __delitem__(self, key: K) -> None:
         if key not in self:
@@ -82,6 +77,13 @@ class Fork(dict[K, V]):
         """Whether nothing is other here than in the base."""
         return dict.__len__(self) == 0 and not self._gone
 
+    def settle(self) -> None:
+        """Change the base as this was changed, which is of no use after that. Every key comes to
+        the place where the same changes would have put it."""
+        for key in self._gone or ():
+            del self._base[key]
+        self._base.update(dict.items(self))
+
     def own(self, key: K) -> V:
         """The fork's own copy of a value, to be changed in place."""
         if not dict.__contains__(self, key):
@@ -96,12 +98,13 @@ class Fork(dict[K, V]):
             if key not in gone:
                 yield key
         for key in dict.__iter__(self):
-            if key not in self._base:
+            if key not in self._base or key in gone:
                 yield key
 
     def __len__(self) -> int:
-        new = sum(key not in self._base for key in dict.__iter__(self))
-        return len(self._base) - len(self._gone or ()) + new
+        gone = self._gone or ()
+        new = sum(key not in self._base or key in gone for key in dict.__iter__(self))
+        return len(self._base) - len(gone) + new
 
     def __bool__(self) -> bool:
         return next(iter(self), _ABSENT) is not _ABSENT
@@ -117,6 +120,16 @@ class Fork(dict[K, V]):
     def items(self) -> Any:
         """As an iterator."""
         return ((key, self[key]) for key in self)
+
+
+def settle(fork: Any, base: Any, tables: Iterable[str]) -> None:
+    """Change the tables of a thing, by name, as those of its fork were."""
+    for name in tables:
+        table = getattr(fork, name)
+        if not isinstance(table, Fork):  # it was copied, or is a line
+            setattr(base, name, table)
+        elif not table.untouched:
+            table.settle()
 
 
 def change(table: dict[K, V], key: K) -> V:

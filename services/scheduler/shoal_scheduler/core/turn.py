@@ -137,7 +137,7 @@ class Turn:
 
     def _follower(self, batch: Batch, entry: Entry) -> Entry | None:
         """Who is next in a batch behind an entry, in its place among others, if it may start."""
-        index, more = self.state.index, self.promised(self.owner_of(batch))
+        index, more = self.state.index, self.promised(self.state.index.owner_of(batch))
         if index.allowance(batch) < batch.slots + more:
             return None
         follower = next((e for e in index.queues[batch].since(entry) if e > entry), None)
@@ -179,11 +179,6 @@ class Turn:
         """Who has a share in the pool: an allocation's experiment or workspace."""
         by_experiment = self.config.share_by == "experiment"
         return allocation.experiment_id if by_experiment else allocation.resources.workspace
-
-    def owner_of(self, batch: Batch) -> str:
-        """Who has a share in the pool: a batch's experiment or workspace."""
-        by_experiment = self.config.share_by == "experiment"
-        return batch.experiment_id if by_experiment else batch.workspace
 
     def find(
         self, allocation: Allocation, room: Room, slots: int = 0, model: str = ""

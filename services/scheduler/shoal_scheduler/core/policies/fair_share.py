@@ -8,15 +8,15 @@ share starts when slots lie idle, and keeps its place reserved, but nobody yield
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from shoal_scheduler.core.ahead import loss, may_yield
+from shoal_scheduler.core.asks import Ask
 from shoal_scheduler.core.models import Allocation
 from shoal_scheduler.core.serve import serve
 from shoal_scheduler.core.tables import reader
 from shoal_scheduler.core.turn import Turn
 
-LOOK = 512
+LOOK = 256
 """How many that may yield, who got their slots last, are compared by what they lose."""
 _LAST = float("inf")
 
@@ -96,37 +96,27 @@ class _Rules:
         return held + allocation.least <= self.shares.get(self.turn.owner(allocation), 0)
 
 
-@dataclass(slots=True)
-class _Ask:
-    """What an owner holds and could use besides."""
-
-    name: str
-    age: float
-    """The number of its oldest."""
-    slots: int
-    weight: float
-
-
 def shares(turn: Turn) -> dict[str, int]:
     """Owner to the slots of the pool that it is owed: by weight, never more than it asks for.
 
     Whole slots: what rounding leaves goes to the first in line.
     """
-    asks, room = _asks(turn), turn.room
+    room = turn.room
+    asks = list(turn.state.index.asks.line(turn.pool, lambda owner: _ask(turn, owner)))
     capacity = float(sum(room.size(turn.pool, model) for model in room.models(turn.pool)))
-    fair = {ask.name: 0.0 for ask in asks}
+    fair = {ask.owner: 0.0 for ask in asks}
     hungry = asks
     while hungry and capacity > 0:
         total = sum([ask.weight for ask in hungry])
-        sated: list[_Ask] = []
-        more: list[_Ask] = []
+        sated: list[Ask] = []
+        more: list[Ask] = []
         for ask in hungry:
             enough = ask.slots <= capacity * ask.weight / total + 1e-9
             (sated if enough else more).append(ask)
         if not sated:
-            fair.update([(ask.name, capacity * ask.weight / total) for ask in hungry])
+            fair.update([(ask.owner, capacity * ask.weight / total) for ask in hungry])
             break
-        fair.update([(ask.name, ask.slots) for ask in sated])
+        fair.update([(ask.owner, ask.slots) for ask in sated])
         capacity -= sum([ask.slots for ask in sated])
         hungry = more
     whole = {name: int(value + 1e-9) for name, value in fair.items()}
@@ -134,39 +124,23 @@ def shares(turn: Turn) -> dict[str, int]:
     for ask in asks:
         if spare <= 0:
             break
-        if whole[ask.name] < ask.slots:
-            whole[ask.name] += 1
+        if whole[ask.owner] < ask.slots:
+            whole[ask.owner] += 1
             spare -= 1
     return whole
 
 
-def _asks(turn: Turn) -> list[_Ask]:
-    """What each owner asks for; the oldest first."""
-    index, state, pool = turn.state.index, turn.state, turn.pool
-    asks: dict[str, _Ask] = {}
-    by_experiment = turn.config.share_by == "experiment"
-    as_filed = by_experiment and not index.shares
-    for _, number, _, batch, ready in index.heads.get(pool, ()):
-        name = batch.experiment_id if by_experiment else batch.workspace
-        ask = asks.get(name)
-        if ask is None:
-            weight = batch.weight if as_filed else index.weight(batch)
-            asks[name] = _Ask(name, number, ready * batch.slots, weight)
-            continue
-        ask.slots += ready * batch.slots
-        if number < ask.age:
-            ask.age = number
-    members, staying = reader(index.members), reader(index.staying)
-    for (name,) in index.holders.get(pool, ()):
-        line = members((pool, name))
-        oldest = line.first() if line is not None else None
-        if oldest is None:
-            continue
-        ask = asks.get(name)
-        if ask is None:
-            weight = index.weight_of(state.allocations[oldest.allocation_id], pool)
-            ask = asks[name] = _Ask(name, oldest.number, 0, weight)
-        ask.slots += staying((pool, name)) or 0
-        if oldest.number < ask.age:
-            ask.age = oldest.number
-    return sorted(asks.values(), key=lambda ask: (ask.age, ask.name))
+def _ask(turn: Turn, owner: str) -> Ask | None:
+    """What an owner asks for; None: it holds nothing, and nothing of it may start."""
+    index, pool = turn.state.index, turn.pool
+    age, weight, slots = float("inf"), 0.0, index.staying.get((pool, owner), 0)
+    for head in index.heads_of(pool, owner):
+        slots += head.ready * head.batch.slots
+        if head.number < age:
+            age, weight = head.number, index.weight(head.batch)
+    members = index.members.get((pool, owner))
+    oldest = members.first() if members is not None else None
+    if oldest is not None and oldest.number < age:
+        age = oldest.number
+        weight = index.weight_of(turn.state.allocations[oldest.allocation_id], pool)
+    return Ask(age, owner, slots, weight) if weight else None

@@ -16,7 +16,7 @@ from shoal_scheduler.core.ahead import Ahead, loss, may_yield
 from shoal_scheduler.core.batches import batch_of
 from shoal_scheduler.core.models import Allocation
 from shoal_scheduler.core.room import Room, Share
-from shoal_scheduler.core.speeds import LEAST, Speeds, program
+from shoal_scheduler.core.speeds import LEAST, Speeds
 from shoal_scheduler.core.tables import reader
 from shoal_scheduler.core.turn import Turn
 
@@ -50,8 +50,11 @@ class _Pass:
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
         self.speeds = Speeds(turn.state.speeds, turn.state.ratios, turn.room, turn.pool)
+        self._now = turn.now
         self._past = reader(turn.state.past)
         self._strides = reader(turn.state.strides)
+        self._as_filed = turn.config.share_by == "experiment" and not turn.state.index.shares
+        """Whether weights are those of the files."""
         self._ahead: Ahead | None = None
         self.line = sorted(self._place(a) for a in turn.heads(*self.some(turn.waiters)))
         self._running: list[str] | None = None
@@ -134,7 +137,7 @@ class _Pass:
         """The models that it might get, each in its place by what it gains."""
         name = allocation.allocation_id
         if name not in self._ways:
-            gains = self.speeds.gains(program(allocation))
+            gains = self.speeds.gains(allocation.program)
             self._ways[name] = [(-g, allocation.number, model, name) for model, g in gains.items()]
         return self._ways[name]
 
@@ -155,7 +158,7 @@ class _Pass:
     def victims(self, allocation: Allocation, level: int) -> Iterator[Allocation]:
         """Those of a higher level that may yield for it, in order; looked for once for all that
         gain alike."""
-        turn, gains = self.turn, self.speeds.gains(program(allocation))
+        turn, gains = self.turn, self.speeds.gains(allocation.program)
         key = (level, *gains.items())
         if key not in self._victims:
             found = [
@@ -201,7 +204,7 @@ class _Pass:
         if next(turn.leaving(), None) is not None or not turn.config.preemption:
             return
         for allocation in self.able():
-            for model in self.speeds.gains(program(allocation)):
+            for model in self.speeds.gains(allocation.program):
                 times = self._times(allocation, model)
                 if times < WORTH or (best is not None and times <= best[0]):
                     continue
@@ -214,6 +217,8 @@ class _Pass:
         """The two of one size, on unlike slots, that would gain most by each other's yield."""
         turn = self.turn
         best: tuple[float, float, Allocation, Allocation] | None = None
+        if len(turn.room.models(turn.pool)) < 2:
+            return
         for one, other in self._unlike():
             times = self._times(one, other.model) * self._times(other, one.model)
             if times >= WORTH**2 and (best is None or (-times, one.number) < best[:2]):
@@ -235,7 +240,7 @@ class _Pass:
         return max(allocations, key=lambda a: self._times(a, model))
 
     def _times(self, allocation: Allocation, model: str) -> float:
-        gains = self.speeds.gains(program(allocation))
+        gains = self.speeds.gains(allocation.program)
         return gains.get(model, 1.0) / max(gains.get(allocation.model, 1.0), LEAST)
 
     def find(self, allocation: Allocation, room: Room, model: str) -> list[Share]:
@@ -244,23 +249,28 @@ class _Pass:
     def level(self, allocation: Allocation) -> int:
         """0 for who has least left, or had least; a weight counts as so much less service."""
         service = self.service(allocation) / self.weight(allocation)
-        level = 0 if service < FIRST else 1 + int(log(service / FIRST, STEP))
-        waited = 0.0 if allocation.runs else self.turn.now - allocation.queued_at
+        if service < FIRST:
+            return 0
+        level = 1 + int(log(service / FIRST, STEP))
+        waited = 0.0 if allocation.runs else self._now - allocation.queued_at
         return max(0, level - int(waited / (PATIENCE * self.turn.config.round)))
 
     def service(self, allocation: Allocation) -> float:
         """What it still needs, if that can be told; else what it had: of lengths that vary much,
         who has trained for long has long to go."""
-        name = program(allocation)
-        left = self.speeds.left(allocation, name, self._strides(name), self.turn.now)
-        if left is not None:
-            return left
+        name = allocation.program
+        if stride := self._strides(name):
+            left = self.speeds.left(allocation, name, stride, self._now)
+            if left is not None:
+                return left
         past = self._past(allocation.trial_id)
         had = past.used if past else 0.0
         if allocation.runs:
             gain = self.speeds.gains(name).get(allocation.model, 1)
-            had += (self.turn.now - allocation.granted_at) * allocation.slots * gain
+            had += (self._now - allocation.granted_at) * allocation.slots * gain
         return had
 
     def weight(self, allocation: Allocation) -> float:
+        if self._as_filed:
+            return allocation.resources.weight
         return self.turn.state.index.weight_of(allocation, self.turn.pool)
