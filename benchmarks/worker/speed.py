@@ -1,5 +1,7 @@
 """What Shoal costs a training: steps a second beside plain torchrun; stalls; points a second."""
 
+import math
+import os
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +12,8 @@ from benchmarks.worker.rows import rows, shown
 from benchmarks.worker.stand import CUDA, RANKS, Stand, torchrun
 from shoal.training.saver import Figures, Saver
 
-STEPS, PAIRS = 250, 7
+PAIRS = 200
+"""Of turns."""
 BLOCKS, BLOCK = 10, 100
 """Of steps, three of them a turn; steps in each."""
 STATE = 100_000_000
@@ -18,27 +21,31 @@ STATE = 100_000_000
 
 
 def overhead(stand: Stand, folder: Path) -> Iterator[tuple[str, str]]:
-    """The same script, in turns."""
-    plain, ours = [], []
-    for k in range(PAIRS):
-        file = folder / f"speed-{k}.jsonl"
-        torchrun(file, 1, "speed", str(STEPS)).wait()
-        plain.append(rows(file)[0])
-        experiment, file = stand.submit("speed", str(STEPS))
+    """The same script under torchrun and under Shoal, a third of a second each in turns: a machine
+    that is faster now and slower then is so for both."""
+    pipes = [folder / name for name in ("turn-plain", "turn-ours")]
+    for pipe in pipes:
+        os.mkfifo(pipe)
+    file = folder / "speed.jsonl"
+    with pipes[0].open("r+b", buffering=0) as first:
+        plain = torchrun(file, 1, "speed", str(PAIRS), *map(str, pipes))
+        experiment, own = stand.submit("speed", str(PAIRS), *map(str, reversed(pipes)))
+        first.write(b"t")
+        plain.wait(600)
         stand.ended(experiment)
-        ours.append(rows(file)[0])
-    names = {"torchrun": plain, "Shoal, each step reported": ours}
-    for name, found in names.items():
-        yield f"steps/s, one rank: {name}", shown([row["rate"] for row in found], "steps/s")
-    for name, found in names.items():
-        values = [row["cpu"] * 1000 for row in found]
-        yield f"CPU time a step, one rank: {name}", shown(values, "ms")
-    for what, sign in (("rate", -1), ("cpu", 1)):
-        each = [sign * 100 * (b[what] / a[what] - 1) for a, b in zip(plain, ours, strict=True)]
-        middle = statistics.median(each)
-        label = "wall clock" if what == "rate" else "CPU time of the training process"
-        found_here = f"{middle:.1f} % ({min(each):.1f} to {max(each):.1f})"
-        yield f"overhead, {label} (median of pairs)", found_here
+    names = {"torchrun": rows(file)[0], "Shoal, each step reported": rows(own)[0]}
+    for name, row in names.items():
+        rates = [1 / seconds for seconds in row["wall"]]
+        yield f"steps/s, one rank: {name}", shown(rates, "steps/s")
+    for what, label in (("wall", "wall clock"), ("cpu", "CPU time of the training process")):
+        theirs, ours = (row[what] for row in names.values())
+        each = sorted(100 * (b / a - 1) for a, b in zip(theirs, ours, strict=True))
+        off = round(0.98 * math.sqrt(len(each)))  # by order statistics
+        low, high = each[len(each) // 2 - off], each[len(each) // 2 + off]
+        yield (
+            f"overhead, {label}: median of {len(each)} pairs of turns, 95 % of it",
+            f"{statistics.median(each):+.2f} % ({low:+.2f} to {high:+.2f})",
+        )
 
 
 def turns(stand: Stand) -> Iterator[tuple[str, str]]:

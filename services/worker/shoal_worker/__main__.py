@@ -69,7 +69,12 @@ async def _live(
         "HOME": settings.home,
         "LANG": settings.lang,
     }
-    own = {"DOCKER_HOST": settings.docker_host, "XDG_RUNTIME_DIR": settings.runtime_dir}
+    own = {
+        "DOCKER_HOST": settings.docker_host,
+        "CONTAINER_HOST": settings.podman_host,
+        "CONTAINERS_CONF": settings.podman_conf,
+        "XDG_RUNTIME_DIR": settings.runtime_dir,
+    }
     mounts = tuple(filter(None, settings.container_mounts.split(",")))
     boxing = Boxing(
         settings.container_runtime, {**env, **{k: v for k, v in own.items() if v}}, mounts

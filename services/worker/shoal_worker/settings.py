@@ -55,6 +55,8 @@ class Settings(BaseSettings):
     container_mounts: str = ""
     """Folders that containers may read, at the same places, with commas between them."""
     docker_host: str = Field(default="", validation_alias="DOCKER_HOST")
+    podman_host: str = Field(default="", validation_alias="CONTAINER_HOST")
+    podman_conf: str = Field(default="", validation_alias="CONTAINERS_CONF")
     runtime_dir: str = Field(default="", validation_alias="XDG_RUNTIME_DIR")
     secret_key: SecretStr = SecretStr("")
     """The gateway's: opens secrets and signs trials' tokens; empty: there are none."""

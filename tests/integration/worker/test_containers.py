@@ -1,4 +1,5 @@
-"""Ranks in containers, by a stand-in for docker that runs real processes. No engine is here."""
+"""Ranks in containers, by a stand-in for docker that runs real processes; `test_engine.py` has a
+real one."""
 
 import asyncio
 import json
