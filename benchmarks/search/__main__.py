@@ -19,13 +19,14 @@ def main() -> None:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # for the pool's processes: one thread each
     table = measure.load(options.table)
-    chosen = options.only or [n for n in CONTENDERS if options.slow or n not in SLOW]
-    names = [name for name in CONTENDERS if name in chosen]
+    seeds = {name: options.slow if name in SLOW else options.seeds for name in CONTENDERS}
+    names = [n for n in CONTENDERS if seeds[n] and n in (options.only or CONTENDERS)]
     tasks = [
         measure.Task(name, Settings(seed, options.workers, divisor, table.points), options.table)
         for divisor in options.divisor
-        for seed in range(options.seeds)
+        for seed in range(max(options.seeds, options.slow))
         for name in names
+        if seed < seeds[name]
     ]
     runs = measure.play_all(measure.play, tasks, options.processes, options.resume)
     text = [f"# Search\n\n{report.machine()}\n\n{report.settings(table, options)}"]
@@ -43,12 +44,14 @@ def main() -> None:
     if options.tables:
         asked = [
             tables.Task(proposer, name, seed)
+            for seed in range(options.tables)
             for name in tables.TABLES
             for proposer in tables.PROPOSERS
-            for seed in range(options.tables)
+            if seed < options.tables_slow or proposer not in tables.SLOW
         ]
         finals = measure.play_all(tables.play, asked, options.processes, options.resume)
-        text += [f"## Tables of final results, {options.tables} seeds", report.tables_table(finals)]
+        seeds_of = f"{options.tables} seeds, {options.tables_slow} of those that think for a minute"
+        text += [f"## Tables of final results, {seeds_of} a run", report.tables_table(finals)]
     options.json.with_suffix(".md").write_text("\n\n".join(text) + "\n")
     raw = {"machine": report.machine(), "runs": runs, "tables": finals}
     options.json.write_text(json.dumps(raw, separators=(",", ":")) + "\n")
@@ -59,13 +62,14 @@ def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser("python -m benchmarks.search", description=__doc__)
     add = parser.add_argument
-    add("--seeds", type=int, default=20)
+    add("--seeds", type=int, default=100)
     add("--workers", type=int, default=8, help="of the virtual cluster")
     add("--divisor", type=int, nargs="+", default=[4], help="the halving methods' reduction factor")
     add("--only", nargs="+", metavar="NAME", choices=list(CONTENDERS), help="these contenders")
     add("--processes", type=int, default=2, help="runs at a time")
-    add("--slow", action="store_true", help="also those that think for minutes a seed")
+    add("--slow", type=int, default=0, metavar="SEEDS", help="also those that think for minutes")
     add("--tables", type=int, default=0, metavar="SEEDS", help="also tables of final results")
+    add("--tables-slow", type=int, default=5, metavar="SEEDS", help="on them, of what thinks long")
     add("--resume", type=Path, metavar="FILE", help="keep each run here; go on where it ended")
     add("--table", type=Path, default=ROOT / "curves" / "digits-cnn.json.gz")
     add("--json", type=Path, default=ROOT / "results" / "search.json", help=".md, .png beside it")

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from benchmarks.search.clock import Answer, Contender, Job
 from benchmarks.search.settings import Settings
-from benchmarks.search.table import Table
+from benchmarks.search.table import Space, Table
 from shoal_contract.config import ExperimentConfig
 from shoal_contract.events import (
     AllocationEnded,
@@ -33,7 +33,9 @@ LEAVES: dict[str, Answer] = {
 class Shoal:
     """One experiment."""
 
-    def __init__(self, table: Table, settings: Settings, searcher: dict[str, Any]) -> None:
+    def __init__(
+        self, space: Space, max_time: int, settings: Settings, searcher: dict[str, Any]
+    ) -> None:
         self._runner = Runner.of(SearcherDecider())
         self._queue: deque[Task] = deque()
         self._attempts: dict[int, int] = {}
@@ -43,12 +45,12 @@ class Shoal:
             {
                 "name": "benchmark",
                 "entrypoint": "none",
-                "hyperparameters": table.space,
+                "hyperparameters": space,
                 "seed": settings.seed,
                 "searcher": {
                     "metric": "accuracy",
                     "smaller_is_better": False,
-                    "max_time": table.max_time,
+                    "max_time": max_time,
                     "max_concurrent_trials": settings.workers,
                     **searcher,
                 },
@@ -109,7 +111,7 @@ def _method(**searcher: Any) -> Callable[[Table, Settings], Contender]:
     def make(table: Table, settings: Settings) -> Contender:
         given = {name: value(settings) if callable(value) else value
                  for name, value in searcher.items()}  # fmt: skip
-        return Shoal(table, settings, given)
+        return Shoal(table.space, table.max_time, settings, given)
 
     return make
 

@@ -10,11 +10,12 @@ import statistics
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 
+from benchmarks.search.settings import Settings
 from benchmarks.search.table import SLACK, Config, Space, draw
 
 EVALUATIONS = 100
@@ -107,11 +108,33 @@ def syne_bo(space: Space, seed: int) -> Propose:
     return propose
 
 
+def shoal(space: Space, seed: int, sampler: str) -> Propose:
+    """Shoal's searcher with one of its samplers, one trial at a time."""
+    from benchmarks.search.shoal import Shoal
+
+    searcher = {"name": "random", "max_trials": EVALUATIONS, "sampler": sampler}
+    experiment = Shoal(space, 1, Settings(seed, 1, 4, EVALUATIONS), searcher)
+
+    def propose(history: History) -> Config:
+        if history:
+            experiment.report(len(history) - 1, 1, history[-1][1], 0.0)
+        job = experiment.next(0.0)
+        if job is None:
+            raise RuntimeError("there are as many trials as evaluations")
+        return job.hyperparameters
+
+    return propose
+
+
 PROPOSERS: dict[str, Callable[[Space, int], Propose]] = {
     "random": random,
     "Optuna TPE": optuna_tpe,
     "Syne Tune BO": syne_bo,
+    "Shoal TPE": partial(shoal, sampler="tpe"),
+    "Shoal GP": partial(shoal, sampler="gp"),
 }
+SLOW = ("Syne Tune BO", "Shoal GP")
+"""Those that think for up to a minute a run."""
 TABLES = [
     *(f"NASBench201/{name}" for name in ("cifar10", "cifar100", "imagenet")),
     *(f"HPOBench/{name}" for name in ("car", "phoneme", "segment", "vehicle")),
