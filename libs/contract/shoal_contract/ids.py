@@ -23,6 +23,15 @@ def trial_of(allocation_id: str) -> str:
     return allocation_id.rpartition("-a")[0]
 
 
+def attempt_of(allocation_id: str) -> int:
+    """The attempt that an allocation serves.
+
+    >>> attempt_of(allocation_id("e-a3-0", 2))
+    2
+    """
+    return int(allocation_id.rpartition("-a")[2])
+
+
 def experiment_of(allocation_id: str) -> str:
     """Id of the experiment that an allocation belongs to.
 
@@ -35,6 +44,15 @@ def experiment_of(allocation_id: str) -> str:
 def run_id(allocation_id: str, node_rank: int) -> str:
     """Id of the run: one allocation's processes on the `node_rank`-th of its nodes."""
     return f"{allocation_id}-r{node_rank}"
+
+
+def node_rank_of(run_id: str) -> int:
+    """On which of its allocation's nodes a run is.
+
+    >>> node_rank_of(run_id("e-0-a1", 3))
+    3
+    """
+    return int(run_id.rpartition("-r")[2])
 
 
 def shard_of(experiment_id: str, shards: int) -> int:

@@ -1,6 +1,8 @@
 """Runs and the searcher's state: over HTTP, with the clients, and as the command prints them."""
 
 import json
+import zipfile
+from pathlib import Path
 
 import shoal
 from shoal_contract.events import AllocationEnded, RunExited, SearchAccepted, SearchProposed
@@ -72,8 +74,13 @@ async def test_runs_and_searches_are_read(gateway: Gateway, shoal: Shoal) -> Non
     assert (code, said.count("\n")) == (1, 1)
 
 
-async def test_the_clients_ask_for_both(gateway: Gateway) -> None:
+async def test_the_clients_ask_for_both(gateway: Gateway, tmp_path: Path) -> None:
     e = await played(gateway)
     async with shoal.AsyncClient(gateway.url) as line:
         assert [run["attempt"] for run in await line.runs(e)] == [1]
         assert (await line.searcher(e))["trials"] == 1
+        with zipfile.ZipFile(tmp_path / "code.zip", "w") as packed:
+            packed.writestr("train.py", "print(1)")
+        made = await line.run(CONFIG, tmp_path / "code.zip")
+        bundle = (await line.experiment(made["experiment_id"]))["bundle"]
+        assert bundle["url"].endswith(".zip")

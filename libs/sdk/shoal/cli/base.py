@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shoal.client import Client, Row, ShoalError
+from shoal_contract.ids import experiment_of_trial
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Output = Annotated[
@@ -120,6 +121,11 @@ def is_trial(name: str) -> bool:
     """Whether an id is a trial's: `<experiment>-<number>`."""
     head, dash, number = name.rpartition("-")
     return bool(head and dash and number.isdigit())
+
+
+def parts(id: str) -> tuple[str, str | None]:
+    """The experiment that an id is of, and the trial, if it is a trial's."""
+    return (experiment_of_trial(id), id) if is_trial(id) else (id, None)
 
 
 def state_of(trial: Mapping[str, Any]) -> str:

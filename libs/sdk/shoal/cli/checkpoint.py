@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from shoal.cli.base import AnyId, Json, client, is_trial, say, say_json, table
+from shoal.cli.base import AnyId, Json, client, parts, say, say_json, table
 from shoal.cli.progress import transferring
 from shoal.client import Row, ShoalError
 
@@ -24,7 +24,7 @@ def ls(
     json: Json = False,
 ) -> None:
     """List the checkpoints of an experiment or a trial, oldest first."""
-    experiment, trial = (id.rpartition("-")[0], id) if is_trial(id) else (id, None)
+    experiment, trial = parts(id)
     found = client().checkpoints(experiment, trial=trial, removed=all)
     if json:
         say_json(found)

@@ -13,6 +13,7 @@ from shoal.cli.base import (
     as_json,
     client,
     is_trial,
+    parts,
     say,
     say_json,
     table,
@@ -45,9 +46,8 @@ def metrics(
 
     With --reports, every report; with --plot, a plot of each metric.
     """
-    experiment = id
-    if is_trial(id):
-        experiment, trial = id.rpartition("-")[0], id
+    experiment, one = parts(id)
+    trial = one or trial
     points = 0 if reports else None
     found = client().metrics(experiment, group=group, trial=trial, name=metric, points=points)
     if as_json(json, output):
@@ -86,7 +86,7 @@ def compare(
 
 def _column(line: Client, id: str) -> Row:
     """What `compare` says of an experiment's best trial, or of a trial."""
-    experiment = line.experiment(id.rpartition("-")[0] if is_trial(id) else id)
+    experiment = line.experiment(parts(id)[0])
     name = id if is_trial(id) else (experiment["best"] or {}).get("trial_id")
     searcher = experiment["config"]["searcher"]
     values: dict[str, Any] = {"experiment": experiment["name"], "method": searcher["name"]}

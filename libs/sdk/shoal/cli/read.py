@@ -13,6 +13,7 @@ from shoal.cli.base import (
     client,
     fields,
     is_trial,
+    parts,
     say,
     say_json,
     state_of,
@@ -104,9 +105,8 @@ def logs(
 ) -> None:
     """Print what the processes of an experiment or trial wrote."""
     line = client()
-    experiment = id
-    if is_trial(id):
-        experiment, trial = id.rpartition("-")[0], id
+    experiment, one = parts(id)
+    trial = one or trial
     after = 0
     while True:
         ended = not follow or _ended(line, experiment, trial)

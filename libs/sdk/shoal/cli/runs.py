@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from shoal.cli.base import AnyId, Json, Output, as_json, client, is_trial, say_json, table
+from shoal.cli.base import AnyId, Json, Output, as_json, client, parts, say_json, table
 from shoal.client import Row
 
 
@@ -16,7 +16,7 @@ def add(app: typer.Typer) -> None:
 
 def runs(id: AnyId, output: Output = None, json: Json = False) -> None:
     """List the runs of an experiment or a trial: each attempt, what it got and what ended it."""
-    experiment, trial = (id.rpartition("-")[0], id) if is_trial(id) else (id, None)
+    experiment, trial = parts(id)
     found = client().runs(experiment, trial=trial)
     if as_json(json, output):
         say_json(found)

@@ -41,6 +41,10 @@ class Asks:
         """An owner's ask may be another one."""
         self._stale[pool, owner] = None
 
+    def __len__(self) -> int:
+        """Owners that are known, or are to be worked out."""
+        return len(dict.fromkeys((*self._known, *self._stale)))
+
     def line(self, pool: str, work_out: Callable[[str], Ask | None]) -> Iterable[Ask]:
         """All of a pool, the oldest first. `work_out` gives an owner's; None: there is none."""
         for owner in [name for where, name in self._stale if where == pool]:

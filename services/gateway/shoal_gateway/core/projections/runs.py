@@ -8,7 +8,7 @@ from shoal_contract.events import (
     RunExited,
     TrialRequested,
 )
-from shoal_contract.ids import trial_of
+from shoal_contract.ids import attempt_of, node_rank_of, trial_of
 from shoal_gateway.core import keys
 from shoal_gateway.core.changes import Change, SetFields
 
@@ -36,8 +36,8 @@ def project(envelope: Envelope) -> list[Change]:
             return [_of(event.trial_id, f"granted {event.attempt}", granted)]
         case AllocationReleasing():
             leaving = {"at": time, "reason": event.reason.value}
-            attempt = event.allocation_id.rpartition("-a")[2]
-            return [_of(trial_of(event.allocation_id), f"leaving {attempt}", leaving)]
+            allocation = event.allocation_id
+            return [_of(trial_of(allocation), f"leaving {attempt_of(allocation)}", leaving)]
         case AllocationEnded():
             names = {"outcome", "reason", "slots", "seconds", "last_time"}
             ended = event.model_dump(mode="json", include=names) | {"at": time}
@@ -45,8 +45,8 @@ def project(envelope: Envelope) -> list[Change]:
         case RunExited():
             names = {"node_id", "outcome", "reason", "exit_code", "last_step"}
             exited = event.model_dump(mode="json", include=names) | {"at": time}
-            attempt, _, rank = event.run_id.rpartition("-a")[2].partition("-r")
-            return [_of(event.trial_id, f"exited {attempt} {rank}", exited)]
+            place = f"{attempt_of(event.allocation_id)} {node_rank_of(event.run_id)}"
+            return [_of(event.trial_id, f"exited {place}", exited)]
     return []
 
 

@@ -7,7 +7,7 @@ groups above their share: who loses the least work first. A gang that is larger 
 share starts when slots lie idle, and keeps its place reserved, but nobody yields for it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from shoal_scheduler.core.ahead import loss, may_yield
 from shoal_scheduler.core.asks import Ask
@@ -25,7 +25,10 @@ class FairShare:
     """Shares by weight."""
 
     def run(self, turn: Turn) -> None:
-        """One pass."""
+        """One pass. What changed about the asks is worked out each second, asked for or not: else
+        owners that came and went while there was room would be kept until it is scarce."""
+        if turn.thorough:
+            _asks(turn)
         serve(turn, _Rules(turn))
 
 
@@ -102,7 +105,7 @@ def shares(turn: Turn) -> dict[str, int]:
     Whole slots: what rounding leaves goes to the first in line.
     """
     room = turn.room
-    asks = list(turn.state.index.asks.line(turn.pool, lambda owner: _ask(turn, owner)))
+    asks = list(_asks(turn))
     capacity = float(sum(room.size(turn.pool, model) for model in room.models(turn.pool)))
     fair = {ask.owner: 0.0 for ask in asks}
     hungry = asks
@@ -128,6 +131,11 @@ def shares(turn: Turn) -> dict[str, int]:
             whole[ask.owner] += 1
             spare -= 1
     return whole
+
+
+def _asks(turn: Turn) -> Iterable[Ask]:
+    """What all owners ask for, the oldest first."""
+    return turn.state.index.asks.line(turn.pool, lambda owner: _ask(turn, owner))
 
 
 def _ask(turn: Turn, owner: str) -> Ask | None:
