@@ -110,7 +110,7 @@ class Run(Answer):
     """From 1."""
     state: Literal["waiting", "running", "leaving", "ended"]
     asked_for: str | None
-    """Why slots were asked for again."""
+    """Why slots were asked for."""
     target: int | None
     """How far it was to train, in units of the time metric, when it was asked for."""
     from_step: int | None
