@@ -13,17 +13,10 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-
-sys.path.insert(0, str(Path(__file__).parent))  # for `laws` and the helpers beside tests
+from ports import free_port
 
 BusFactory = Callable[..., Awaitable["object"]]
 DEADLINE = 10.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for_port(port: int, process: "subprocess.Popen[bytes]") -> None:

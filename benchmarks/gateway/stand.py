@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from shoal.ports import FOR_SERVERS, free_ports
 from shoal_local import servers
 from shoal_local.servers import Child
 
@@ -51,7 +52,7 @@ def stand(folder: Path, *, synced: bool = True, **env: str) -> Iterator[Stand]:
     """A gateway that is ready; `env` are settings of it. `synced`: as in use, NATS acknowledges
     what is on the disk; else it is sooner full."""
     folder.mkdir(parents=True)
-    ports = servers.free_ports(3)
+    ports = free_ports(3, FOR_SERVERS)
     nats_url, redis_url = f"nats://127.0.0.1:{ports[0]}", f"redis://127.0.0.1:{ports[1]}/0"
     gateway = servers.services(
         folder,

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.path.nodes import BEAT
+from shoal.ports import FOR_SERVERS, free_ports
 from shoal_bus.bus import Bus, BusSettings
 from shoal_bus.consume import Consumer
 from shoal_contract.events import (
@@ -168,7 +169,7 @@ def main() -> None:
     options = parser.parse_args()
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        folder, port = Path(name), servers.free_ports(1)[0]
+        folder, port = Path(name), free_ports(1, FOR_SERVERS)[0]
         url = f"nats://127.0.0.1:{port}"
         nats = servers.nats(folder, port)
         stack.enter_context(child(nats.command, folder / "nats.log"))

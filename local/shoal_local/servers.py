@@ -1,9 +1,7 @@
 """How each child of the local platform is started: servers from wheels, services of ours."""
 
 import shutil
-import socket
 import sys
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,16 +20,6 @@ class Child:
     env: dict[str, str] = field(default_factory=dict)
     port: int | None = None
     """It is ready once this port answers; None: as soon as it runs."""
-
-
-def free_ports(count: int) -> list[int]:
-    """TCP ports of 127.0.0.1 that nobody listens on now, each another one: all are held until the
-    last is found, since what is let go may be given out again at once."""
-    with ExitStack() as held:
-        probes = [held.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def nats(state_dir: Path, port: int) -> Child:

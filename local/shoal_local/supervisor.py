@@ -21,6 +21,7 @@ from pathlib import Path
 
 import psutil
 
+from shoal.ports import FOR_SERVERS, free_ports
 from shoal_local import servers, state
 from shoal_local.servers import Child
 
@@ -77,7 +78,7 @@ class Supervisor:
         self.state_dir.mkdir(parents=True, exist_ok=True)
         (self.state_dir / "logs").mkdir(exist_ok=True)
         end_machines(self.state_dir)  # of a platform that was killed without a chance to end
-        nats_port, feed_port, redis_port, other = servers.free_ports(4)
+        nats_port, feed_port, redis_port, other = free_ports(4, FOR_SERVERS)
         gateway_port = self.port or other
         self.nats_url = f"nats://127.0.0.1:{nats_port}"
         self.feed_url = f"nats://127.0.0.1:{feed_port}"

@@ -27,12 +27,11 @@ class FakeProvider:
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.port = free_port()
-        self.issuer = f"http://127.0.0.1:{self.port}"
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.issuer = f"http://127.0.0.1:{self.listening.getsockname()[1]}"
         self.key = self.signing = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self.kid = "k1"
-        config = uvicorn.Config(self._app(), port=self.port, log_config=None)
-        self.server = uvicorn.Server(config)
+        self.server = uvicorn.Server(uvicorn.Config(self._app(), log_config=None))
 
     def rotate(self) -> None:
         """Sign with another key from now on."""
@@ -90,9 +89,3 @@ class FakeProvider:
             return {"id_token": jwt.encode(claims, self.signing, "RS256", headers)}
 
         return app
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import socket
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -31,12 +32,24 @@ from shoal_gateway.shell.webhooks import Webhooks
 
 
 class Server(uvicorn.Server):
-    """A server that leaves signals to the service."""
+    """A server that leaves signals, and when the process ends, to the service."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Capture none."""
         yield
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until told to stop.
+
+        Raises:
+            OSError: it cannot listen there; the log says why.
+        """
+        try:
+            await super().serve(sockets)
+        except SystemExit as error:
+            where = f"{self.config.host}:{self.config.port}"
+            raise OSError(f"the gateway cannot listen on {where}") from error
 
 
 def provider_of(settings: Settings) -> Provider | None:

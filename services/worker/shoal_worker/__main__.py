@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from shoal.ports import FOR_RANKS, free_ports
 from shoal_bus.bus import Bus, BusSettings
 from shoal_bus.cancelling import end
 from shoal_bus.consume import Consumer
@@ -163,7 +164,7 @@ async def _serve(
             pool=settings.pool,
             host=settings.host,
             slots=slots,
-            ports=devices.free_ports(2 * len(slots) + 2),
+            ports=free_ports(2 * len(slots) + 2, FOR_RANKS, address=""),
             instance_id=settings.instance_id,
             labels=settings.labels,
         ),

@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from ports import free_port
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
@@ -148,12 +148,6 @@ async def keyed(
     settings = alone.model_copy(update={"secret_key": SecretStr("k" * 32)})
     async with logged_in(settings, await bus("test"), tmp_path, monkeypatch) as made:
         yield made
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

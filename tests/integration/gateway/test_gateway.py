@@ -3,9 +3,12 @@
 import asyncio
 import io
 import json
+import socket
 import tarfile
 import zipfile
 from typing import Any
+
+import pytest
 
 from shoal_contract.config import Resources
 from shoal_contract.events import (
@@ -27,6 +30,8 @@ from shoal_contract.events import (
     ValidationReported,
 )
 from shoal_contract.states import Outcome
+from shoal_gateway.__main__ import main
+from shoal_gateway.settings import Settings
 
 from .conftest import CONFIG, Gateway
 
@@ -292,3 +297,12 @@ async def test_numbers_for_prometheus(gateway: Gateway) -> None:
     assert 'shoal_stream_messages{stream="SHOAL_EXPERIMENTS"} 1' in text
     assert 'shoal_metric_points_bytes{stream="SHOAL_TRAINING"} 0' in text
     assert (await gateway.http.get("/livez")).json()["status"] == "alive"
+
+
+async def test_a_port_that_is_taken_ends_the_gateway(alone: Settings) -> None:
+    said = f"cannot listen on 127.0.0.1:{alone.port}"
+    with (
+        socket.create_server(("127.0.0.1", alone.port)),
+        pytest.raises(OSError, match=said),
+    ):
+        await main(alone)

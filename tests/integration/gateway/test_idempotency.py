@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from ports import free_port
 
 from shoal_bus.bus import Bus
 from shoal_bus.sealing import Seal
 from shoal_contract.subjects import ACCESS, EXPERIMENTS
 from shoal_gateway.settings import Settings
 
-from .conftest import CONFIG, Gateway, free_port, serving
+from .conftest import CONFIG, Gateway, serving
 from .test_access import PASSWORD, workspaces
 from .test_catalog import saved
 

@@ -9,13 +9,14 @@ from typing import Any
 import httpx
 import pytest
 from integration.gateway.test_access import person
+from ports import free_port
 
 from shoal_bus.bus import Bus
 from shoal_contract.events import MetricLogged
 from shoal_contract.subjects import TRACKED, all_of
 from shoal_gateway.settings import Settings
 
-from .conftest import Gateway, free_port, serving
+from .conftest import Gateway, serving
 
 API = "/mlflow/api/2.0/mlflow"
 NOW = 1_700_000_000_000

@@ -27,11 +27,7 @@ VERIFIER = "v" * 43
 @pytest.fixture
 async def provider(alone: Settings) -> AsyncIterator[FakeProvider]:
     made = FakeProvider(f"http://127.0.0.1:{alone.port}/v1/login/oidc/callback")
-    running = asyncio.create_task(made.server.serve())
-    for _ in range(1000):
-        if made.server.started:
-            break
-        await asyncio.sleep(0.01)
+    running = asyncio.create_task(made.server.serve([made.listening]))
     yield made
     made.server.should_exit = True
     await running

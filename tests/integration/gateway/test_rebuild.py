@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ports import free_port
 from redis.asyncio import Redis
 
 from shoal_bus.bus import LEASES, Bus
@@ -18,7 +19,7 @@ from shoal_gateway.settings import Settings
 from shoal_gateway.shell import rebuild
 
 from . import processes
-from .conftest import Gateway, free_port, up
+from .conftest import Gateway, up
 
 STEPS = 600
 

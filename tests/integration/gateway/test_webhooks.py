@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from ports import free_port
 from pydantic import SecretStr
 
 from shoal_bus.bus import Bus
 from shoal_contract.events import SearchCancelled, SearchPaused
 from shoal_gateway.settings import Settings
 
-from .conftest import Gateway, free_port, logged_in, serving
+from .conftest import Gateway, logged_in, serving
 from .test_access import person, workspaces
 from .test_gateway import publish
 

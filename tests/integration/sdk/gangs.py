@@ -19,9 +19,9 @@ from torch import nn
 from torch.distributed.tensor import DTensor
 
 import shoal
+from shoal.ports import FOR_RANKS, free_ports
 
 FOLDER = Path(sys.argv[1])
-PORTS = iter(range(int(sys.argv[2]), 65000))
 STEPS = 14
 """Optimizer steps: in the middle of the third epoch of six."""
 
@@ -39,7 +39,7 @@ class Pictures(torch.utils.data.Dataset[Any]):
 
 def gang(size: int, work: Callable[[], None]) -> list[int]:
     """Run `work` on each rank; the exit codes, or the signals, negative."""
-    port = next(PORTS)
+    port = free_ports(1, FOR_RANKS)[0]
     pids = []
     for rank in range(size):
         if pid := os.fork():

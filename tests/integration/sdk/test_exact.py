@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import free_port
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +17,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Any:
     script = Path(__file__).parent / "gangs.py"
     env = {"PATH": os.environ["PATH"], "HOME": str(folder), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, str(script), str(folder), str(free_port() // 2 + 2000)],
+        [sys.executable, str(script), str(folder)],
         env=env, capture_output=True, text=True, timeout=110,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]

@@ -11,6 +11,7 @@ import pytest
 import torch
 from integration.worker.desk import Desk, desk
 from integration.worker.test_meeting import rank
+from ports import free_port
 
 from shoal.checkup import machine
 from shoal.training.randomness import random_state, restore_random_state
@@ -18,7 +19,6 @@ from shoal.training.snapshot import Snapshots
 from shoal_contract import events as ev
 from shoal_contract.states import Outcome, StopReason
 from shoal_worker.shell import devices, health, usage
-from shoal_worker.shell.devices import free_ports
 from shoal_worker.shell.nvml import nvml
 
 __all__ = ["desk"]
@@ -139,7 +139,7 @@ async def test_a_fault_of_a_script_is_no_fault_of_its_gpu(desk: Desk) -> None:
 
 def test_nccl_carries_what_is_on_a_gpu_and_gloo_the_rest(tmp_path: Path) -> None:
     where = {"WORLD_SIZE": "1", "NCCL_SOCKET_IFNAME": "lo"}
-    process = rank(tmp_path, NCCL, 0, free_ports(1)[0], **where)
+    process = rank(tmp_path, NCCL, 0, free_port(), **where)
     out, err = process.communicate(timeout=120)
     assert out.split(maxsplit=1) == ["nccl", "1.0 (True, 3) [7]\n"], err
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 import pytest_asyncio
+from ports import free_port
 
-from shoal_worker.shell.devices import free_ports
 from shoal_worker.shell.launcher import Launcher, Spawn
 
 DEADLINE = 60.0
@@ -95,7 +95,7 @@ async def test_how_a_script_ends_is_told(desk: Desk, code: str, exit_code: int, 
 
 
 async def test_two_ranks_meet(desk: Desk) -> None:
-    port = str(free_ports(1)[0])
+    port = str(free_port())
     for rank in range(2):
         await desk.start(
             GANG, rank, RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1",

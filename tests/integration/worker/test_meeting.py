@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from shoal_worker.shell.devices import free_ports
+from ports import free_port
 
 AGREE = """
 import shoal
@@ -35,13 +35,13 @@ def rank(folder: Path, code: str, rank: int, port: int, **more: str) -> "subproc
 
 
 def test_two_ranks_agree(tmp_path: Path) -> None:
-    port = free_ports(1)[0]
+    port = free_port()
     found = [p.communicate(timeout=60) for p in [rank(tmp_path, AGREE, r, port) for r in (0, 1)]]
     assert [out.strip() for out, _ in found] == ["0 (True, 4) [0, 1]", "1 (True, 4) [0, 1]"], found
 
 
 def test_a_rank_that_waits_in_vain_says_where(tmp_path: Path) -> None:
-    port = free_ports(1)[0]
+    port = free_port()
     process = rank(tmp_path, ALONE, 0, port)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
@@ -50,7 +50,7 @@ def test_a_rank_that_waits_in_vain_says_where(tmp_path: Path) -> None:
 
 
 def test_a_rank_that_finds_nobody_says_where(tmp_path: Path) -> None:
-    port = free_ports(1)[0]
+    port = free_port()
     _, err = rank(tmp_path, ALONE, 1, port).communicate(timeout=60)
     assert f"could not reach rank 0 at 127.0.0.1:{port} within 1 s" in err
 
@@ -65,7 +65,7 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
 
 
 def test_an_interface_that_is_not_there_is_named(tmp_path: Path) -> None:
-    port = free_ports(1)[0]
+    port = free_port()
     ranks = [rank(tmp_path, AGREE, r, port, GLOO_SOCKET_IFNAME="nic9") for r in (0, 1)]
     for process in ranks:
         _, err = process.communicate(timeout=60)

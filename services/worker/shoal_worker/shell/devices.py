@@ -1,19 +1,13 @@
 """What this machine has to offer: its GPUs by NVML, or shares of its CPU, and free ports."""
 
-import contextlib
 import logging
 import os
-import random
-import socket
 from types import ModuleType
 
 from shoal_contract.events import Slot
 from shoal_worker.shell.nvml import nvml
 
 log = logging.getLogger(__name__)
-
-PORTS = range(20000, 32000)
-"""Below the range from which Linux takes ports for outgoing connections."""
 
 
 class NoGpuError(RuntimeError):
@@ -53,15 +47,3 @@ def _gpu(lib: ModuleType, number: int) -> Slot:
 
 def _text(value: str | bytes) -> str:
     return value.decode() if isinstance(value, bytes) else value
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports on which nobody listens now, at any address of this machine, for rendezvous."""
-    found: list[int] = []
-    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
-        if len(found) == count:
-            break
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind(("", port))
-            found.append(port)
-    return found

@@ -12,6 +12,7 @@ import pytest
 from conftest import NatsServer
 from nats.aio.client import Client
 from nats.js.errors import NotFoundError
+from ports import free_port
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
@@ -21,7 +22,7 @@ from shoal_contract.subjects import STREAMS, feed_stream
 from shoal_gateway.core.feed import inbox
 from shoal_gateway.settings import Settings
 
-from ..conftest import Gateway, free_port, logged_in
+from ..conftest import Gateway, logged_in
 from ..test_access import Person, person, workspaces
 
 ROOT = Path(__file__).parents[4]
