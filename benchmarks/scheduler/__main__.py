@@ -26,13 +26,13 @@ def main() -> None:
     lines = [
         "# The scheduler's core",
         "",
-        f"Nodes of {SLOTS_PER_NODE} slots; {TRIALS_PER_EXPERIMENT} trials an experiment; eight in"
-        " nine want one slot, the ninth four. `allocations/s`: requests that find a place, one"
-        " message each, and the making of these. `request` and `end`: one message with the cluster"
-        " and the queue full, its decision and its effect on the state together; an"
-        " end frees slots and lets others start; a `tick` looks at who has to yield, and what was"
-        " asked for leaves before the next. Times are of the processor, so that others on"
-        " the machine do not count.",
+        f"Nodes of {SLOTS_PER_NODE} slots; {TRIALS_PER_EXPERIMENT} trials an experiment; eight"
+        " in nine want one slot, the ninth four. `allocations/s`: requests that find a place,"
+        " one message each, and the making of these; the median of five empty clusters."
+        " `request` and `end`: one message with the cluster and the queue full, its decision and"
+        " its effect on the state together; an end frees slots and lets others start; a `tick`"
+        " looks at who has to yield, and what was asked for leaves before the next. Times are of"
+        " the processor, so that others on the machine do not count.",
         "",
         f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores, load"
         f" {os.getloadavg()[0]:.1f} at the beginning",

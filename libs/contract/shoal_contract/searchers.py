@@ -23,8 +23,9 @@ class Sampler(Strict):
     https://optuna.readthedocs.io/en/stable/reference/samplers/index.html"""
 
     name: Literal["random", "tpe", "gp", "cmaes", "nsgaii", "qmc"] = "random"
-    startup_trials: int = Field(default=10, ge=0)
-    """Trials that are drawn at random before `tpe` and `gp` have enough results to learn from."""
+    startup_trials: int | None = Field(default=None, ge=0)
+    """Results of trials that are drawn at random before `tpe` and `gp` learn; None: 10 for `tpe`,
+    which compares the good with the others, 3 for `gp`."""
 
 
 class MedianRule(Strict):

@@ -72,6 +72,15 @@ def test_tpe_is_asked_when_enough_is_known_and_again_when_more_is() -> None:
     assert pool.tried()[-1] == ("tpe", 0.7)
 
 
+@pytest.mark.parametrize(("sampler", "enough"), [("tpe", 10), ("gp", 3)])
+def test_a_sampler_knows_how_many_results_it_takes(sampler: str, enough: int) -> None:
+    pool = Asked(max_trials=20, max_concurrent_trials=2, sampler=sampler)
+    for number in range(enough):
+        assert pool.question() is None
+        pool.done(number, float(number))
+    assert pool.question() is not None
+
+
 def test_only_the_answer_to_the_last_question_counts() -> None:
     pool = Asked(max_trials=8, max_concurrent_trials=2, sampler={"name": "gp", "startup_trials": 1})
     pool.done(0, 1.0)

@@ -1,7 +1,6 @@
 """Looking ahead: what is free now, what will be once those who leave have left, and for whom."""
 
 from collections.abc import Iterable, Sequence
-from itertools import islice
 
 from shoal_contract.states import AllocationState, NodeState
 from shoal_scheduler.core.ends import Ends
@@ -143,7 +142,7 @@ class Ahead:
         room = self.later.fork()
         never: list[Allocation] = []
         ends: list[tuple[float, float, Allocation]] = []
-        for other in islice(turn.running(), LOOK):
+        for other in turn.running(0, LOOK):
             end = self._ends.of(other)
             if other.state is not AllocationState.GRANTED:
                 continue

@@ -149,6 +149,7 @@ def _grant(state: State, event: AllocationGranted) -> None:
     allocation.price = event.price
     for rank, placement in enumerate(event.placements):
         allocation.runs[run_id(event.allocation_id, rank)] = Run(placement=placement)
+        allocation.slots += len(placement.slots)
         node = change(state.nodes, placement.node_id)
         for number in placement.slots:
             node.held[number] = event.allocation_id

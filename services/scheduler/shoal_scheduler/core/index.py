@@ -105,19 +105,13 @@ class Index:
 
     def see(self, node: Node) -> None:
         """A node is new or other than it was."""
-        models = dict.fromkeys(slot.model for slot in node.slots)
-        for model in models:
+        for model, (usable, free, coming) in node.counts(self.going).items():
             if node.state is not NodeState.READY:
                 self.room.drop(node.node_id, model)
                 self.later.drop(node.node_id, model)
                 continue
-            numbers = [s.number for s in node.slots if s.model == model]
-            usable = [number for number in numbers if number not in node.aside]
-            free = sum(number not in node.held for number in usable)
-            coming = sum(node.held.get(number) in self.going for number in usable)
             for room, some in ((self.room, free), (self.later, free + coming)):
-                spot = Spot(some, len(usable) - some, node.number, node.node_id)
-                room.set(node.pool, model, spot)
+                room.set(node.pool, model, Spot(some, usable - some, node.number, node.node_id))
 
     def forget(self, node: Node) -> None:
         """A node is gone."""

@@ -1,5 +1,6 @@
 """The things that the scheduler knows of: nodes, allocations, and what people changed."""
 
+from collections.abc import Container
 from dataclasses import dataclass, field, replace
 
 from shoal_contract.events import Placement, Rendezvous, Slot, Task, Waiting
@@ -42,6 +43,23 @@ class Node:
             and slot.number not in self.aside
             and model in (None, slot.model)
         ]
+
+    def counts(self, going: Container[str]) -> dict[str, list[int]]:
+        """Model to how many slots of it are in use; of these, how many nobody holds, and how many
+        those who are `going`."""
+        found: dict[str, list[int]] = {}
+        for slot in self.slots:
+            count = found.get(slot.model)
+            if count is None:
+                count = found[slot.model] = [0, 0, 0]
+            if slot.number not in self.aside:
+                count[0] += 1
+                holder = self.held.get(slot.number)
+                if holder is None:
+                    count[1] += 1
+                elif holder in going:
+                    count[2] += 1
+        return found
 
     def model_of(self, number: int) -> str:
         """The model of a slot."""
@@ -113,6 +131,8 @@ class Allocation:
     """The pool that it is in, once granted."""
     model: str = ""
     """The model of its first slot, once granted."""
+    slots: int = 0
+    """Slots it holds, or held until its first run ended."""
     rendezvous: Rendezvous | None = None
     granted_at: float = 0
     price: float = 0
@@ -128,11 +148,6 @@ class Allocation:
     def open_runs(self) -> dict[str, Run]:
         """The runs that are not over."""
         return {name: run for name, run in self.runs.items() if run.outcome is None}
-
-    @property
-    def slots(self) -> int:
-        """Slots it holds, or held until its first run ended."""
-        return sum([len(run.placement.slots) for run in self.runs.values()])
 
     @property
     def least(self) -> int:

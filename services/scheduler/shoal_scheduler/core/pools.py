@@ -42,6 +42,8 @@ class PoolConfig(_Section):
 
     def price_of(self, model: str) -> float:
         """Money that a slot of a model costs an hour."""
+        if not self.prices:
+            return self.price
         named = (p for word, p in self.prices.items() if word.lower() in model.lower())
         return self.prices.get(model, next(named, self.price))
 

@@ -33,6 +33,8 @@ class Room:
         self._free: dict[tuple[str, str], int] = {}
         self._sizes: dict[tuple[str, str], int] = {}
         """Pool and model to slots, free or not."""
+        self._models: dict[str, list[str]] = {}
+        """Pool to the models of its slots, by name."""
 
     def fork(self) -> "Room":
         """A room that begins as this one is. This one may change later only where the fork did
@@ -41,11 +43,12 @@ class Room:
         room._spots = Fork(self._spots)
         room._lines = Fork(self._lines, Line.fork)
         room._free, room._sizes = dict(self._free), dict(self._sizes)
+        room._models = self._models
         return room
 
     def settle(self, base: "Room") -> None:
         """Change the room that this is a fork of as this was."""
-        settle(self, base, ("_spots", "_lines", "_free", "_sizes"))
+        settle(self, base, ("_spots", "_lines", "_free", "_sizes", "_models"))
 
     def set(self, pool: str, model: str, spot: Spot) -> None:
         """What is known of a node's slots of a model from now on; of none, nothing is kept."""
@@ -57,6 +60,9 @@ class Room:
             found = None
         if not size:
             return
+        if key not in self._sizes:
+            models = [*self._models.get(pool, ()), model]
+            self._models = {**self._models, pool: sorted(models)}
         before = _NONE if found is None else found[1]
         self._spots[place] = (pool, spot)
         self._free[key] = self._free.get(key, 0) + spot.free - before.free
@@ -80,6 +86,10 @@ class Room:
             change(self._lines, key).remove(spot)
         if not self._sizes[key]:
             del self._sizes[key], self._free[key]
+            rest = [other for other in self._models[pool] if other != model]
+            self._models = {**self._models, pool: rest}
+            if not rest:
+                del self._models[pool]
 
     def shift(self, node_id: str, model: str, slots: int) -> None:
         """So many more slots are free (fewer, if negative); never less than none, nor than all."""
@@ -113,7 +123,7 @@ class Room:
 
     def models(self, pool: str) -> list[str]:
         """The models of a pool's slots, by name."""
-        return sorted(model for name, model in self._sizes if name == pool)
+        return self._models.get(pool, [])
 
     def free(self, pool: str, model: str) -> int:
         """Free slots of a model in a pool."""
@@ -125,7 +135,7 @@ class Room:
 
     def pools(self) -> list[str]:
         """The pools that have slots, by name."""
-        return sorted({pool for pool, _ in self._sizes})
+        return sorted(self._models)
 
     def number(self, node_id: str, model: str) -> int:
         """A known node's number by age."""

@@ -30,11 +30,14 @@ class Speeds:
     ) -> None:
         self._known, self._ratios = known, ratios
         self._sizes = {model: room.size(pool, model) for model in room.models(pool)}
+        self._same = dict.fromkeys(self._sizes, 1.0)
         self._gains: dict[str, dict[str, float]] = {}
         self._means: dict[str, float] = {}
 
     def gains(self, name: str) -> dict[str, float]:
         """Model to gain; 1 on each as long as nothing was measured."""
+        if len(self._sizes) < 2:
+            return self._same
         if name not in self._gains:
             speeds = {model: self._speed(name, model) for model in self._sizes}
             mean = self.mean(name)

@@ -86,10 +86,13 @@ class Fork(dict[K, V]):
 
     def own(self, key: K) -> V:
         """The fork's own copy of a value, to be changed in place."""
-        if not dict.__contains__(self, key):
-            value = self[key]
-            dict.__setitem__(self, key, value if self._copy is None else self._copy(value))
-        return dict.__getitem__(self, key)
+        found: V = dict.get(self, key, _ABSENT)
+        if found is _ABSENT:
+            found = self[key]
+            if self._copy is not None:
+                found = self._copy(found)
+            self[key] = found
+        return found
 
     def __iter__(self) -> Iterator[K]:
         """First the base's keys that are left, then new ones."""
@@ -126,15 +129,15 @@ def settle(fork: Any, base: Any, tables: Iterable[str]) -> None:
     """Change the tables of a thing, by name, as those of its fork were."""
     for name in tables:
         table = getattr(fork, name)
-        if not isinstance(table, Fork):  # it was copied, or is a line
+        if type(table) is not Fork:  # it was copied, or is a line
             setattr(base, name, table)
-        elif not table.untouched:
+        elif dict.__len__(table) or table._gone:  # most are untouched
             table.settle()
 
 
 def change(table: dict[K, V], key: K) -> V:
     """The value of a key, to be changed in place: in a fork, a copy of its own."""
-    return table.own(key) if isinstance(table, Fork) else table[key]
+    return table.own(key) if type(table) is Fork else table[key]
 
 
 def reader(table: Mapping[K, V]) -> Callable[[K], V | None]:
@@ -244,6 +247,17 @@ class Line(Generic[E]):
     def __iter__(self) -> Iterator[E]:
         for chunk in list(self._chunks):
             yield from chunk
+
+    def some(self, first: int, most: int) -> list[E]:
+        """At most `most` entries from the `first` on, ascending."""
+        found: list[E] = []
+        for chunk in self._chunks:
+            if first < len(chunk):
+                found += chunk[first : first + most - len(found)]
+                if len(found) == most:
+                    break
+            first = max(0, first - len(chunk))
+        return found
 
     def __reversed__(self) -> Iterator[E]:
         for chunk in reversed(list(self._chunks)):

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 
 from shoal_contract.events import (
     AllocationGranted,
@@ -25,7 +24,7 @@ from shoal_scheduler.core.room import Room, Share
 from shoal_scheduler.core.state import State
 from shoal_scheduler.core.tables import Line
 
-MOST = 150
+MOST = 100
 """Events after which a message's passes end; the next message, or Tick, goes on."""
 STEP = 400
 """Events that the last step may lead to besides: a host takes no more than 1,000 at once."""
@@ -109,8 +108,10 @@ class Turn:
         most: int | None = None,
     ) -> Iterator[Allocation]:
         allocations = self.state.allocations
-        line: Iterable[Entry | Head] = lines.get(self.pool, ())
-        entries = islice(line, first, None if most is None else first + most)
+        line = lines.get(self.pool)
+        entries: Iterable[Entry | Head] = ()
+        if line is not None:
+            entries = line if most is None else line.some(first, most)
         return (allocations[entry.allocation_id] for entry in entries)
 
     def heads(self, first: int = 0, most: int | None = None) -> Iterator[Allocation]:
@@ -291,8 +292,11 @@ class Turn:
         """A port that a node offers and nobody uses, taken in turn; None: there is none."""
         used: Mapping[tuple[str, int], str] = self.state.index.ports
         count = len(node.ports)
-        turn = (node.ports[(node.port_uses + step) % count] for step in range(count))
-        return next((port for port in turn if (node.host, port) not in used), None)
+        for use in range(node.port_uses, node.port_uses + count):
+            port = node.ports[use % count]
+            if (node.host, port) not in used:
+                return port
+        return None
 
 
 def _anywhere(node_id: str) -> bool:

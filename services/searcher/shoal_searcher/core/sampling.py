@@ -16,6 +16,8 @@ from shoal_searcher.core.methods.base import concurrent
 from shoal_searcher.core.state import Experiment
 
 FROM_ALL = ("tpe", "gp")
+STARTUP = {"tpe": 10, "gp": 3}
+"""Results that a sampler begins to learn from, unless the experiment says."""
 HISTORY = 300
 """Results that a sampler learns from at most: its cost grows with them, its wisdom hardly."""
 BEST = 60
@@ -83,7 +85,9 @@ def ready(experiment: Experiment) -> bool:
 
 def _enough(experiment: Experiment) -> int:
     """Results that it takes for a sampler to learn from."""
-    return max(1, sampler_of(experiment).startup_trials)
+    sampler = sampler_of(experiment)
+    enough = sampler.startup_trials
+    return max(1, STARTUP.get(sampler.name, 0) if enough is None else enough)
 
 
 def sources(experiment: Experiment) -> tuple[str, ...]:

@@ -127,6 +127,9 @@ def _learned(ask: Ask, dims: Mapping[str, BaseDistribution]) -> Study:
             n_startup_trials=0, multivariate=True, group=conditional, constant_liar=True, seed=seed
         )  # fmt: skip
     else:
+        import torch  # Optuna's gp needs it; it is an extra
+
+        torch.set_num_threads(1)  # matrices are small: more threads only get in each other's way
         sampler = optuna.samplers.GPSampler(
             n_startup_trials=0, deterministic_objective=False, seed=seed
         )  # fmt: skip

@@ -36,14 +36,12 @@ class _Rules:
         return True
 
     def victims(self, allocation: Allocation) -> Iterator[Allocation]:
-        turn, index = self.turn, self.turn.state.index
-        priority = index.priority(allocation)
+        turn, allocations = self.turn, self.turn.state.allocations
+        priority = turn.state.index.priority(allocation)
         if priority not in self._lower:
-            running = (turn.state.allocations[e.allocation_id] for e in self._below(priority))
+            below = ((e.rank, allocations[e.allocation_id]) for e in self._below(priority))
             found = [
-                (-index.priority(a), loss(turn, a), a.allocation_id)
-                for a in running
-                if index.priority(a) > priority and may_yield(turn, a)
+                (rank, loss(turn, a), a.allocation_id) for rank, a in below if may_yield(turn, a)
             ]
             self._lower[priority] = [name for _, _, name in sorted(found)]
         lower = (turn.state.allocations[name] for name in self._lower[priority])

@@ -32,7 +32,9 @@ WORTH = 1.25
 """A running trial is moved for a gain so many times the one that it has; two are swapped for the
 square of it, taken together."""
 DEPTH = 64
-"""How many of a level, the oldest, are compared by their gains; how many are passed over."""
+"""How many of a level, the oldest, are compared by their gains."""
+PASSED = 32
+"""How many find no free place in one pass before it ends."""
 LOOK = 512
 """How many of those that wait, and of those that run, are looked at in one pass."""
 
@@ -77,7 +79,7 @@ class _Pass:
             self.displace(turn.state.allocations[self.line.pop(0)[2]], self.level(first))
             if turn.why[first.allocation_id][0] != "leaving":
                 turn.expect(first, self.ahead.reserve(first))
-        while self.line and not turn.over and len(turn.why) < DEPTH:
+        while self.line and not turn.over and len(turn.why) < PASSED:
             level = self.line[0][0]
             found = self.match(level)
             if found is not None:
@@ -195,7 +197,10 @@ class _Pass:
         return int(self.turn.now) % (-(-count // LOOK) or 1) * LOOK, LOOK
 
     def _place(self, allocation: Allocation) -> tuple[int, float, str]:
-        return self.level(allocation), allocation.number, allocation.allocation_id
+        """Its place in line; of who never ran, and of what nobody can tell what it needs, soon."""
+        known = self._past(allocation.trial_id) or self._strides(allocation.program)
+        level = self.level(allocation) if known else 0
+        return level, allocation.number, allocation.allocation_id
 
     def move(self) -> None:
         """Nobody waits: the one who would gain most by a move to idle slots moves."""
