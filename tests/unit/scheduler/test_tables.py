@@ -60,6 +60,7 @@ def test_a_line_is_sorted_and_its_fork_apart(steps, probe):
     less = [entry for entry in plain if entry < (probe,)]
     assert list(fork.back((probe,))) == less[::-1]
     assert fork.place((probe,)) == len(less)
+    assert fork.some(probe, 300) == plain[probe : probe + 300]
     line.add((1,))
     assert list(fork) == plain, "neither sees what the other changes"
     assert list(line) == sorted([*before, (1,)])
