@@ -11,8 +11,6 @@ ENDS = 1000
 """Gangs that end, one after another, with the queue full."""
 TICKS = 200
 """Looks at who has to yield, one a second."""
-
-
 FILLS = 5
 """Empty clusters that are filled, each anew."""
 

@@ -65,8 +65,9 @@ async def test_a_refusal_goes_to_its_own_stream(bus):
         await leads(host)
         await ask(one, "a", count=-1)
         answer = await host.told(Asked(name="b", count=-1))
-        while len(await stored(one, REFUSED)) < 2:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+        async with asyncio.timeout(20):
+            while len(await stored(one, REFUSED)) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
     assert [type(event) for event in answer] == [Refused]
     assert await stored(one, SEARCH) == []
     assert {e.event.subject_id for e in await stored(one, REFUSED)} == {"a", "b"}

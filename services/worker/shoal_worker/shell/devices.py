@@ -1,4 +1,4 @@
-"""What this machine has to offer: its GPUs by NVML, or shares of its CPU, and free ports."""
+"""What this machine has to offer: its GPUs by NVML, or shares of its CPU."""
 
 import logging
 import os
