@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from shoal_bus.bus import Bus
-from shoal_contract.events import LogWritten, SearchCancelled
+from shoal_contract.events import LogWritten, SearchCancelled, TrialCompleted
 from shoal_gateway.settings import Settings
 
 from .conftest import Gateway, logged_in
+from .test_gateway import publish, trial_events
 
 
 async def write(gateway: Gateway, e: str, first: int, *lines: str, trial: int = 0) -> None:
@@ -58,11 +59,15 @@ async def test_parts_of_a_log(gateway: Gateway) -> None:
 
 
 async def follow(
-    gateway: Gateway, e: str, begun: asyncio.Event, headers: dict[str, str] | None = None
+    gateway: Gateway,
+    e: str,
+    begun: asyncio.Event,
+    headers: dict[str, str] | None = None,
+    trial: str | None = None,
 ) -> list[tuple[str, str]]:
     """What comes until the stream ends: each line with its event's id."""
     found, last = [], ""
-    params = {"follow": "true", "tail": "1"}
+    params = {"follow": "true", "tail": "1"} | ({} if trial is None else {"trial": trial})
     async with (
         asyncio.timeout(20),
         gateway.http.stream(
@@ -92,6 +97,22 @@ async def test_a_log_is_followed_to_the_experiments_end(gateway: Gateway) -> Non
     assert [text for _, text in found] == ["before", "line 2", "line 3", "line 4"]
     resumed = await follow(gateway, e, asyncio.Event(), {"Last-Event-ID": found[1][0]})
     assert [text for _, text in resumed] == ["line 3", "line 4"]
+
+
+async def test_the_log_of_a_trial_is_followed_to_its_end(gateway: Gateway) -> None:
+    e = await gateway.submit()
+    path = f"/v1/experiments/{e}/logs"
+    assert (await gateway.http.get(path, params={"trial": f"{e}-0"})).status_code == 404
+    await publish(gateway, *trial_events(e))
+    await gateway.until(f"/v1/experiments/{e}/trials/{e}-0", lambda t: t["trial_id"])
+    await write(gateway, e, 0, "line 0")
+    begun = asyncio.Event()
+    following = asyncio.create_task(follow(gateway, e, begun, trial=f"{e}-0"))
+    await asyncio.wait_for(begun.wait(), 10)
+    await write(gateway, e, 0, "of another", trial=1)
+    await write(gateway, e, 1, "line 1")
+    await publish(gateway, TrialCompleted(experiment_id=e, trial_id=f"{e}-0", reason="done"))
+    assert [text for _, text in await following] == ["line 0", "line 1"]
 
 
 async def test_a_follower_of_what_is_never_written_is_kept_awake(gateway: Gateway) -> None:

@@ -14,14 +14,15 @@ from shoal_gateway.core.log_filter import LogFilter, PatternError
 from shoal_gateway.shell.answers.trials import Log
 from shoal_gateway.shell.log_reader import Item, LogReader, close
 from shoal_gateway.shell.parts import Parts, parts
-from shoal_gateway.shell.problems import ProblemError, unknown
+from shoal_gateway.shell.problems import ProblemError
 from shoal_gateway.shell.routes.experiments import experiment
+from shoal_gateway.shell.routes.trials import trial as trial_of
 from shoal_gateway.shell.sse import EventStream
 
 router = APIRouter(prefix="/v1/experiments/{experiment_id}")
 
-LEAST_WAIT = 0.05
-"""Seconds for which a follower waits at least for what comes next."""
+LEAST_WAIT, MOST_WAIT = 0.05, 1.0
+"""Seconds for which a follower waits for what comes next, before it asks whether that was all."""
 
 
 def log_filter(
@@ -61,12 +62,10 @@ async def logs(
 
     `level` takes graver ones in, and `search` and `regex` are looked for line by line. With
     `follow`, the answer is a stream of server-sent events that goes on until the experiment has
-    ended; `Last-Event-ID` resumes it.
+    ended, or `trial` has; `Last-Event-ID` resumes it.
     """
-    await experiment(experiment_id, use)
+    await _ended(use, experiment_id, trial)
     keys = (experiment_id,) if trial is None else (experiment_id, trial)
-    if any(c in part for part in keys for c in ".*> "):
-        raise unknown("trial", str(trial))
     log = LogReader(use.bus, all_of("log.written", *keys), wanted, use.settings.read_timeout)
     if last_event_id is not None and last_event_id.isascii() and last_event_id.isdigit():
         after, tail = int(last_event_id), None
@@ -75,7 +74,7 @@ async def logs(
     if tail is not None:
         first, after, complete = await log.tail(tail)
     if follow:
-        messages = _messages(use, experiment_id, log, first, after or 0)
+        messages = _messages(use, experiment_id, trial, log, first, after or 0)
         return EventStream(messages, use.settings.stall_timeout)
     if tail is not None:
         return JSONResponse({"items": first, "next": after, "complete": complete})
@@ -84,9 +83,14 @@ async def logs(
 
 
 async def _messages(
-    use: Parts, experiment_id: str, log: LogReader, first: list[Item], after: int
+    use: Parts,
+    experiment_id: str,
+    trial_id: str | None,
+    log: LogReader,
+    first: list[Item],
+    after: int,
 ) -> AsyncIterator[str]:
-    """Items as server-sent events, until the experiment has ended and all was told. When there is
+    """Items as server-sent events, until what writes them has ended and all was told. When there is
     nothing to tell, be it that nothing is written or that nothing of it is wanted, a comment keeps
     the line open and says up to where it was read."""
     for item in first:
@@ -98,10 +102,11 @@ async def _messages(
     try:
         while not use.stopping.is_set():
             before, due = consumer.last, told + use.settings.keep_alive
-            for item in await log.fetch(consumer, max(LEAST_WAIT, due - loop.time())):
+            wait = min(MOST_WAIT, max(LEAST_WAIT, due - loop.time()))
+            for item in await log.fetch(consumer, wait):
                 yield _message(item)
                 told = loop.time()
-            if consumer.last == before and await _ended(use, experiment_id):
+            if consumer.last == before and await _ended(use, experiment_id, trial_id):
                 yield "event: end\ndata: {}\n\n"
                 return
             if loop.time() >= told + use.settings.keep_alive:
@@ -111,8 +116,11 @@ async def _messages(
         await close(consumer)
 
 
-async def _ended(use: Parts, experiment_id: str) -> bool:
+async def _ended(use: Parts, experiment_id: str, trial_id: str | None) -> bool:
+    """Whether nothing more is written; a problem if there is no such experiment or trial."""
     row = await experiment(experiment_id, use)
+    if trial_id is not None and (await trial_of(experiment_id, trial_id, use))["ended_at"]:
+        return True
     return terminal(EXPERIMENT, ExperimentState(row["state"]))
 
 
