@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from shoal_contract.parse import plain
 from shoal_simulator.cluster import Report, Scenario, Simulation
 from shoal_simulator.curves import CurvesError
 from shoal_simulator.watch import BrokenPromiseError
@@ -62,7 +63,7 @@ def read(file: Path) -> Scenario:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise CurvesError(f"{file}: {where}: {first['msg']}") from error
+        raise CurvesError(f"{file}: {where}: {plain(first['msg'])}") from error
 
 
 def _text(name: str, reports: Sequence[Report]) -> str:

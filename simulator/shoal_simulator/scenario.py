@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from shoal_contract.parse import plain
+
 
 class PlanError(ValueError):
     """A scenario that cannot be read or contradicts itself. The text says what to mend."""
@@ -89,7 +91,7 @@ def read(path: Path) -> Scenario:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"
-        raise PlanError(f"{path}: {place}: {first['msg']}") from error
+        raise PlanError(f"{path}: {place}: {plain(first['msg'])}") from error
 
 
 def to_json(answer: Answer) -> str:

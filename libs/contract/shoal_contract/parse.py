@@ -90,7 +90,7 @@ def _range_problems(space: Mapping[str, Any], path: str) -> Iterator[Problem]:
         except ValidationError as error:
             for e in error.errors(include_url=False):
                 loc = ".".join(str(p) for p in e["loc"] if p not in RANGE_TYPES)
-                yield Problem(path=f"{here}.{loc}" if loc else here, message=_text(e["msg"]))
+                yield Problem(path=f"{here}.{loc}" if loc else here, message=plain(e["msg"]))
 
 
 def _grid_problems(space: Mapping[str, Any], path: str) -> Iterator[Problem]:
@@ -153,7 +153,7 @@ def _explain(error: Any) -> Problem:
     models = (_METHODS[method],) if section == "searcher" else _SECTIONS.get(section, ())
     known = sorted({name for model in models for name in model.model_fields})
     suggestion = None
-    message = _text(error["msg"])
+    message = plain(error["msg"])
     if error["type"] == "extra_forbidden":
         message = "there is no such field"
         near = get_close_matches(field, known, n=1)
@@ -176,6 +176,11 @@ def _explain(error: Any) -> Problem:
     return Problem(path=".".join(loc), message=message, suggestion=suggestion)
 
 
-def _text(message: str) -> str:
+def plain(message: str) -> str:
+    """What pydantic says of a value, as a part of a sentence.
+
+    >>> plain("Value error, It must be even")
+    'it must be even'
+    """
     message = message.removeprefix("Value error, ")
     return message[:1].lower() + message[1:]

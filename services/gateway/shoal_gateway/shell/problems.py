@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 
 from shoal_bus.bus import BusError
-from shoal_contract.parse import ConfigError
+from shoal_contract.parse import ConfigError, plain
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ def install(app: FastAPI) -> None:
         errors = [
             {
                 "path": ".".join(str(p) for p in e["loc"][1:]) or str(e["loc"][0]),
-                "message": e["msg"][:1].lower() + e["msg"][1:],
+                "message": plain(e["msg"]),
                 "suggestion": None,
             }
             for e in error.errors()

@@ -8,6 +8,7 @@ from typing import TypeVar
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from shoal_contract.parse import plain
 from shoal_provisioner.core.pools import Pool
 from shoal_provisioner.core.prices import Prices
 
@@ -82,4 +83,4 @@ def _parsed(adapter: TypeAdapter[T], text: str, origin: str) -> T:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise PoolsError(f"{origin}: {where or 'the whole'}: {first['msg']}") from error
+        raise PoolsError(f"{origin}: {where or 'the whole'}: {plain(first['msg'])}") from error

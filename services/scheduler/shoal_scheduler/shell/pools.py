@@ -5,6 +5,7 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
+from shoal_contract.parse import plain
 from shoal_scheduler.core.pools import Pools
 
 
@@ -26,4 +27,4 @@ def read_pools(text: str) -> Pools:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the whole"
-        raise PoolsError(f"SHOAL_SHARING: {place}: {first['msg']}") from error
+        raise PoolsError(f"SHOAL_SHARING: {place}: {plain(first['msg'])}") from error

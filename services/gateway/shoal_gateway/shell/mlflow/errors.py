@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
+from shoal_contract.parse import plain
 from shoal_gateway.core.run_filter import FilterError
 from shoal_gateway.shell.problems import ProblemError
 
@@ -42,7 +43,8 @@ class MlflowRoute(APIRoute):
                 return _answer(400, str(error))
             except RequestValidationError as error:
                 first = error.errors()[0]
-                return _answer(400, f"{'.'.join(str(p) for p in first['loc'][1:])}: {first['msg']}")
+                place = ".".join(str(part) for part in first["loc"][1:])
+                return _answer(400, f"{place}: {plain(first['msg'])}")
 
         return turned
 
