@@ -5,6 +5,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from shoal.words import counted
 from shoal_local.view import TrialRow, View
 
 _COLOURS = {
@@ -22,7 +23,7 @@ def draw(view: View, seconds: float, width: int) -> RenderableType:
 def _headline(view: View, seconds: float) -> Text:
     done = sum(r.state in ("completed", "stopped", "failed") for r in view.trials.values())
     text = Text.assemble(("Shoal ", "bold"), f"{seconds:5.1f} s  ")
-    text.append(f"{len(view.trials)} trials, {done} ended")
+    text.append(f"{counted(len(view.trials), 'trial')}, {done} ended")
     for row in view.experiments.values():
         text.append(f"   {row.config.name} ({row.experiment_id}): {row.state}", style="bold")
     return text

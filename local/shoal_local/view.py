@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from shoal.words import counted
 from shoal_contract.config import ExperimentConfig
 from shoal_contract.events import (
     AllocationEnded,
@@ -106,7 +107,7 @@ def apply(view: View, event: Event) -> None:
         case NodeAdmitted():
             view.nodes[event.node_id] = "ready"
             view.node_slots[event.node_id] = len(event.slots)
-            view.notes.append(f"{event.node_id} joined with {len(event.slots)} slots")
+            view.notes.append(f"{event.node_id} joined with {counted(len(event.slots), 'slot')}")
         case NodeDraining():
             view.nodes[event.node_id] = "draining"
             view.notes.append(f"{event.node_id} is going away: {event.reason}")

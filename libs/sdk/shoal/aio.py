@@ -9,16 +9,19 @@ import httpx
 
 from shoal import asking, credentials
 from shoal.access import Access
+from shoal.answers.base import Event
+from shoal.answers.trials import LogPiece
 from shoal.api import Api
-from shoal.asking import Request, Row, ShoalError, Steps
+from shoal.asking import Request, ShoalError, Steps
 from shoal.catalog import Catalog
 from shoal.freshness import Freshness
 from shoal.pools import Pools
+from shoal.trials import Trials
 
 T = TypeVar("T")
 
 
-class AsyncClient(Api, Access, Catalog, Pools, asking.Awaiting):
+class AsyncClient(Api, Trials, Access, Catalog, Pools, asking.Awaiting):
     """As `Client`, to be awaited: `await client.experiments()`, `async for event in
     client.events()`. Every method raises ShoalError when it cannot do its work.
 
@@ -50,7 +53,7 @@ class AsyncClient(Api, Access, Catalog, Pools, asking.Awaiting):
         """Close the connections."""
         await self._http.aclose()
 
-    async def events(
+    def events(
         self,
         *,
         experiment: str | None = None,
@@ -58,14 +61,41 @@ class AsyncClient(Api, Access, Catalog, Pools, asking.Awaiting):
         since: str = "now",
         follow: bool = True,
         patience: float = 60.0,
-    ) -> AsyncIterator[Row]:
+    ) -> AsyncIterator[Event]:
         """Events, each once, as `Client.events` gives them."""
-        reader = asking.following(self.url, experiment, types, since, follow, patience)
-        while True:
+        return self._stream(
+            asking.following(
+                self.url, "/v1/events", patience, follow=follow, experiment=experiment,
+                type=list(types) or None, since=since,
+            )
+        )  # fmt: skip
+
+    def follow_logs(
+        self,
+        experiment_id: str,
+        *,
+        trial: str | None = None,
+        tail: int | None = None,
+        rank: int | None = None,
+        level: str | None = None,
+        search: str | None = None,
+        patience: float = 60.0,
+    ) -> AsyncIterator[LogPiece]:
+        """What ranks write, as they do, until the experiment (or the trial) has ended; of what was
+        written before, all, or the last `tail` lines."""
+        return self._stream(
+            asking.following(
+                self.url, f"{asking.experiment_path(experiment_id)}/logs", patience,
+                follow=True, trial=trial, tail=tail, rank=rank, level=level, search=search,
+            )
+        )  # fmt: skip
+
+    async def _stream(self, reader: asking.Following) -> AsyncIterator[Any]:
+        while not reader.ended:
             began = time.monotonic()
             try:
                 async with self._http.stream(
-                    "GET", "/v1/events", params=reader.params, headers=reader.headers, timeout=30.0
+                    "GET", reader.path, params=reader.params, headers=reader.headers, timeout=30.0
                 ) as response:
                     if response.status_code >= 500:
                         raise httpx.RemoteProtocolError(f"status {response.status_code}")
@@ -76,11 +106,11 @@ class AsyncClient(Api, Access, Catalog, Pools, asking.Awaiting):
                         began = time.monotonic()
                         if (event := reader.line(line)) is not None:
                             yield event
-                if not follow:
-                    return
+                reader.closed()
             except httpx.HTTPError as error:
                 reader.broken(error, time.monotonic() - began + 0.5)
-            await asyncio.sleep(0.5)
+            if not reader.ended:
+                await asyncio.sleep(0.5)
 
     async def _perform(self, steps: Steps[T]) -> T:
         try:

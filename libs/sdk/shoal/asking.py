@@ -14,13 +14,17 @@ from urllib.parse import quote
 
 import httpx
 
+from shoal.answers.base import FieldError, Row
+
 P = ParamSpec("P")
 T = TypeVar("T")
-Row = dict[str, Any]
 Watch = Callable[[int, int], None]
 """Told of each piece of a body that was sent: its bytes, and those of the whole."""
 TERMINAL = ("completed", "failed", "cancelled")
 """States in which an experiment stays."""
+BUSY = (429, 502, 503, 504)
+"""Statuses after which a request is sent again: the platform, or what stands before it, has no time
+or is being started anew."""
 PIECE = 256 * 1024
 """Bytes of a body that are sent at once when someone watches."""
 LONGEST_WAIT = 30.0
@@ -30,12 +34,20 @@ LONGEST_WAIT = 30.0
 class ShoalError(Exception):
     """The platform refused, or did not answer. The text says why, in a sentence.
 
-    `status` is the HTTP status (0: there was no answer), `errors` what is wrong with a config.
+    `status` is the HTTP status (0: there was no answer), `type` the problem's: a name that stays
+    (RFC 9457; `about:blank`: the status says it all). `errors` are the fields at fault, each with
+    a `path`, a `message` and perhaps a `suggestion`.
     """
 
-    def __init__(self, text: str, status: int = 0, errors: Sequence[Row] = ()) -> None:
+    def __init__(
+        self,
+        text: str,
+        status: int = 0,
+        errors: Sequence[FieldError] = (),
+        type: str = "about:blank",
+    ) -> None:
         super().__init__(text)
-        self.status, self.errors = status, list(errors)
+        self.status, self.type, self.errors = status, type, list(errors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +117,17 @@ class question(Generic[P, T]):  # noqa: N801
 
 @dataclass(slots=True)
 class Following:
-    """How far a reader of the events has come. It goes on after a broken connection, and gives up
-    when the platform has not answered for `patience` seconds."""
+    """How far a reader of server-sent events has come. It goes on after a broken connection until
+    it is told of the end, and gives up when the platform has not answered for `patience` seconds.
+    """
 
     url: str
+    path: str
     params: Row
     patience: float
     last: str | None = None
     silent: float = 0.0
+    ended: bool = False
     _data: str = ""
 
     @property
@@ -127,13 +142,19 @@ class Following:
             self.last = line[3:].strip()
         elif line.startswith("data:"):
             self._data += line[5:].strip()
+        elif line.strip() == "event: end":
+            self.ended = True
         elif line.startswith(":"):
             self.silent = 0.0
         elif not line and self._data:
-            event: Row = json.loads(self._data)
-            self._data, self.silent = "", 0.0
+            data, self._data, self.silent = self._data, "", 0.0
+            event: Row | None = None if self.ended else json.loads(data)
             return event
         return None
+
+    def closed(self) -> None:
+        """Take note of a connection that the platform closed, all being told."""
+        self.ended = self.ended or self.params["follow"] == "false"
 
     def broken(self, error: Exception, seconds: float) -> None:
         """Take note of a connection that failed after so long. Raises ShoalError to give up."""
@@ -143,17 +164,9 @@ class Following:
             raise no_answer(self.url, error) from error
 
 
-def following(
-    url: str,
-    experiment: str | None,
-    types: Sequence[str],
-    since: str,
-    follow: bool,
-    patience: float,
-) -> Following:
-    """A reader of events, before its first connection."""
-    params = given(experiment=experiment, type=list(types) or None, since=since)
-    return Following(url, params | {"follow": str(follow).lower()}, patience)
+def following(url: str, path: str, patience: float, *, follow: bool, **params: Any) -> Following:
+    """A reader of server-sent events, before its first connection."""
+    return Following(url, path, given(follow=str(follow).lower(), **params), patience)
 
 
 def wait_after(
@@ -171,7 +184,7 @@ def wait_after(
         return wait
     if answer.status_code < 400:
         return None
-    if last or answer.status_code not in (429, 503):
+    if last or answer.status_code not in BUSY:
         raise problem(answer)
     after = answer.headers.get("Retry-After", "")
     return min(LONGEST_WAIT, max(wait, float(after) if after.isdigit() else 0.0))
@@ -201,34 +214,54 @@ def problem(response: httpx.Response) -> ShoalError:
     """The error that an answer tells."""
     try:
         found = response.json()
-        return ShoalError(found["detail"], response.status_code, found.get("errors", ()))
+        return ShoalError(
+            found["detail"],
+            response.status_code,
+            found.get("errors") or (),
+            found.get("type", "about:blank"),
+        )
     except (ValueError, KeyError, TypeError):
         text = f"{response.request.url} answered {response.status_code}, and not as Shoal does."
         return ShoalError(text, response.status_code)
 
 
-def row(method: str, path: str, **more: Any) -> Steps[Row]:
+def row(method: str, path: str, **more: Any) -> Steps[Any]:
     """One request whose answer is what is wanted."""
-    found: Row = yield Request(method, path, **more)
-    return found
+    return (yield Request(method, path, **more))
 
 
-def created(path: str, body: Row, key: str | None = None) -> Steps[Row]:
+def created(path: str, body: Row, key: str | None = None) -> Steps[Any]:
     """One request that creates something. Repeats itself while there is no answer: the key makes
     that harmless."""
     headers = {"Idempotency-Key": key or secrets.token_hex(16)}
     return row("POST", path, json=body, headers=headers, tries=5)
 
 
-def items(path: str, **params: Any) -> Steps[list[Row]]:
+def items(path: str, **params: Any) -> Steps[Any]:
     """One request whose answer has what is wanted in `items`."""
-    found: list[Row] = (yield Request("GET", path, given(**params)))["items"]
-    return found
+    return (yield Request("GET", path, given(**params)))["items"]
 
 
 def part(name: str) -> str:
     """A name as one part of a path."""
     return quote(name, safe="")
+
+
+def experiment_path(experiment_id: str) -> str:
+    """Where an experiment is."""
+    return f"/v1/experiments/{part(experiment_id)}"
+
+
+def trial_path(trial_id: str) -> str:
+    """Where a trial is: its id begins with its experiment's."""
+    experiment_id = trial_id.rpartition("-")[0] or trial_id
+    return f"{experiment_path(experiment_id)}/trials/{part(trial_id)}"
+
+
+def checkpoint_path(checkpoint_id: str) -> str:
+    """Where a checkpoint is: its id begins with its experiment's."""
+    experiment_id = checkpoint_id.rsplit("-", 3)[0]
+    return f"{experiment_path(experiment_id)}/checkpoints/{part(checkpoint_id)}"
 
 
 def given(**params: Any) -> Row:

@@ -2,19 +2,24 @@
 
 from collections.abc import Sequence
 
-from shoal.asking import Row, Steps, created, given, items, part, question, row
+from shoal.answers.access import ProjectRow
+from shoal.answers.base import Nothing, Row
+from shoal.answers.catalog import ModelRow, NewWebhookRow, TemplateRow, VersionRow, WebhookRow
+from shoal.asking import Steps, created, given, items, part, question, row
 
 
 class Catalog:
     """The questions, for both clients. Each raises ShoalError as those of `Api` do."""
 
     @question
-    def projects(self, workspace: str = "default", *, archived: bool = False) -> Steps[list[Row]]:
+    def projects(
+        self, workspace: str = "default", *, archived: bool = False
+    ) -> Steps[list[ProjectRow]]:
         """The projects of a workspace; with `archived`, those as well."""
         return items(_in(workspace, "projects"), archived=archived)
 
     @question
-    def project(self, name: str, workspace: str = "default") -> Steps[Row]:
+    def project(self, name: str, workspace: str = "default") -> Steps[ProjectRow]:
         """One project."""
         return row("GET", _in(workspace, "projects", name))
 
@@ -26,7 +31,7 @@ class Catalog:
         workspace: str = "default",
         *,
         key: str | None = None,
-    ) -> Steps[Row]:
+    ) -> Steps[ProjectRow]:
         """Have a project, to which experiments may belong (`project` in their config)."""
         body = {"name": name, "description": description}
         return created(_in(workspace, "projects"), body, key)
@@ -40,34 +45,36 @@ class Catalog:
         description: str | None = None,
         archived: bool | None = None,
         workspace: str = "default",
-    ) -> Steps[Row]:
+    ) -> Steps[ProjectRow]:
         """Call or describe a project differently, or archive it: then it takes no more
         experiments, and keeps those that it has. What is None stays."""
         body = given(name=new_name, description=description, archived=archived)
         return row("PATCH", _in(workspace, "projects", name), json=body)
 
     @question
-    def templates(self, workspace: str = "default") -> Steps[list[Row]]:
+    def templates(self, workspace: str = "default") -> Steps[list[TemplateRow]]:
         """The templates of a workspace."""
         return items(_in(workspace, "templates"))
 
     @question
-    def set_template(self, name: str, config: Row, workspace: str = "default") -> Steps[Row]:
+    def set_template(
+        self, name: str, config: Row, workspace: str = "default"
+    ) -> Steps[TemplateRow]:
         """Keep a part of a config, which experiments may begin with."""
         return row("PUT", _in(workspace, "templates", name), json=config)
 
     @question
-    def remove_template(self, name: str, workspace: str = "default") -> Steps[Row]:
+    def remove_template(self, name: str, workspace: str = "default") -> Steps[Nothing]:
         """Forget a template."""
         return row("DELETE", _in(workspace, "templates", name))
 
     @question
-    def models(self, workspace: str = "default") -> Steps[list[Row]]:
+    def models(self, workspace: str = "default") -> Steps[list[ModelRow]]:
         """The models of a workspace, with their versions."""
         return items(_in(workspace, "models"))
 
     @question
-    def model(self, name: str, workspace: str = "default") -> Steps[Row]:
+    def model(self, name: str, workspace: str = "default") -> Steps[ModelRow]:
         """One model."""
         return row("GET", _in(workspace, "models", name))
 
@@ -79,13 +86,13 @@ class Catalog:
         workspace: str = "default",
         *,
         key: str | None = None,
-    ) -> Steps[Row]:
+    ) -> Steps[ModelRow]:
         """Have a model, without versions."""
         body = {"name": name, "description": description}
         return created(_in(workspace, "models"), body, key)
 
     @question
-    def remove_model(self, name: str, workspace: str = "default") -> Steps[Row]:
+    def remove_model(self, name: str, workspace: str = "default") -> Steps[Nothing]:
         """Forget a model. The checkpoints of its versions stay."""
         return row("DELETE", _in(workspace, "models", name))
 
@@ -98,7 +105,7 @@ class Catalog:
         workspace: str = "default",
         *,
         key: str | None = None,
-    ) -> Steps[Row]:
+    ) -> Steps[VersionRow]:
         """Make a checkpoint the next version of a model."""
         body = {"checkpoint_id": checkpoint_id, "notes": notes}
         return created(_in(workspace, "models", name, "versions"), body, key)
@@ -112,13 +119,13 @@ class Catalog:
         notes: str | None = None,
         stage: str | None = None,
         workspace: str = "default",
-    ) -> Steps[Row]:
+    ) -> Steps[VersionRow]:
         """Give a version other notes, or a stage: `none`, `staging`, `production`, `archived`."""
         path = _in(workspace, "models", name, "versions", str(version))
         return row("PATCH", path, json=given(notes=notes, stage=stage))
 
     @question
-    def webhooks(self, workspace: str = "default") -> Steps[list[Row]]:
+    def webhooks(self, workspace: str = "default") -> Steps[list[WebhookRow]]:
         """Who is told what happens in a workspace."""
         return items(_in(workspace, "webhooks"))
 
@@ -130,13 +137,13 @@ class Catalog:
         workspace: str = "default",
         *,
         key: str | None = None,
-    ) -> Steps[Row]:
+    ) -> Steps[NewWebhookRow]:
         """Have a receiver told; the answer's `secret` signs all messages and is not shown again."""
         body = {"url": url, "events": list(events)}
         return created(_in(workspace, "webhooks"), body, key)
 
     @question
-    def remove_webhook(self, webhook_id: str, workspace: str = "default") -> Steps[Row]:
+    def remove_webhook(self, webhook_id: str, workspace: str = "default") -> Steps[Nothing]:
         """Tell a receiver no more."""
         return row("DELETE", _in(workspace, "webhooks", webhook_id))
 

@@ -8,18 +8,21 @@ import httpx
 
 from shoal import asking, credentials
 from shoal.access import Access
+from shoal.answers.base import Event, Row
+from shoal.answers.trials import LogPiece
 from shoal.api import Api
-from shoal.asking import TERMINAL, Request, Row, ShoalError, Steps
+from shoal.asking import TERMINAL, Request, ShoalError, Steps
 from shoal.catalog import Catalog
 from shoal.credentials import find_url
 from shoal.freshness import Freshness
 from shoal.pools import Pools
+from shoal.trials import Trials
 
 T = TypeVar("T")
 __all__ = ["TERMINAL", "Client", "Row", "ShoalError", "find_url"]
 
 
-class Client(Api, Access, Catalog, Pools, asking.Waiting):
+class Client(Api, Trials, Access, Catalog, Pools, asking.Waiting):
     """A line to one platform. Every method raises ShoalError when it cannot do its work.
 
     >>> client = Client()  # doctest: +SKIP
@@ -58,18 +61,45 @@ class Client(Api, Access, Catalog, Pools, asking.Waiting):
         since: str = "now",
         follow: bool = True,
         patience: float = 60.0,
-    ) -> Iterator[Row]:
+    ) -> Iterator[Event]:
         """Events, each once, as `{"id", "type", "time", "source", "cause", "data"}`.
 
         Goes on after the last one when the connection breaks, and gives up when the platform has
         not answered for `patience` seconds. `since` is `start` or `now`.
         """
-        reader = asking.following(self.url, experiment, types, since, follow, patience)
-        while True:
+        return self._stream(
+            asking.following(
+                self.url, "/v1/events", patience, follow=follow, experiment=experiment,
+                type=list(types) or None, since=since,
+            )
+        )  # fmt: skip
+
+    def follow_logs(
+        self,
+        experiment_id: str,
+        *,
+        trial: str | None = None,
+        tail: int | None = None,
+        rank: int | None = None,
+        level: str | None = None,
+        search: str | None = None,
+        patience: float = 60.0,
+    ) -> Iterator[LogPiece]:
+        """What ranks write, as they do, until the experiment (or the trial) has ended; of what was
+        written before, all, or the last `tail` lines. Goes on as `events` does."""
+        return self._stream(
+            asking.following(
+                self.url, f"{asking.experiment_path(experiment_id)}/logs", patience,
+                follow=True, trial=trial, tail=tail, rank=rank, level=level, search=search,
+            )
+        )  # fmt: skip
+
+    def _stream(self, reader: asking.Following) -> Iterator[Any]:
+        while not reader.ended:
             began = time.monotonic()
             try:
                 with self._http.stream(
-                    "GET", "/v1/events", params=reader.params, headers=reader.headers, timeout=30.0
+                    "GET", reader.path, params=reader.params, headers=reader.headers, timeout=30.0
                 ) as response:
                     if response.status_code >= 500:
                         raise httpx.RemoteProtocolError(f"status {response.status_code}")
@@ -80,11 +110,11 @@ class Client(Api, Access, Catalog, Pools, asking.Waiting):
                         began = time.monotonic()
                         if (event := reader.line(line)) is not None:
                             yield event
-                if not follow:
-                    return
+                reader.closed()
             except httpx.HTTPError as error:
                 reader.broken(error, time.monotonic() - began + 0.5)
-            time.sleep(0.5)
+            if not reader.ended:
+                time.sleep(0.5)
 
     def _perform(self, steps: Steps[T]) -> T:
         try:

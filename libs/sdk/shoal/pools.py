@@ -1,33 +1,46 @@
 """The questions about machines: those of a pool, what waits for them, and what they cost."""
 
-from shoal.asking import Row, Steps, given, items, part, question, row
+from shoal.answers.experiments import ShareRequested
+from shoal.answers.machines import (
+    Cost,
+    InstanceRow,
+    NodeRow,
+    PoolChangeAsked,
+    PoolDrainAsked,
+    PoolMachines,
+    PoolResumeAsked,
+    PoolRow,
+    Waiting,
+)
+from shoal.answers.trials import TrialMoved
+from shoal.asking import Steps, experiment_path, given, items, part, question, row, trial_path
 
 
 class Pools:
     """The questions, for both clients. Each raises ShoalError as those of `Api` do."""
 
     @question
-    def nodes(self) -> Steps[list[Row]]:
+    def nodes(self) -> Steps[list[NodeRow]]:
         """Machines with slots."""
         return items("/v1/nodes")
 
     @question
-    def instances(self) -> Steps[list[Row]]:
+    def instances(self) -> Steps[list[InstanceRow]]:
         """Machines that the platform asked clouds for."""
         return items("/v1/instances")
 
     @question
-    def queue(self, *, pool: str | None = None, limit: int = 1000) -> Steps[list[Row]]:
+    def queue(self, *, pool: str | None = None, limit: int = 1000) -> Steps[list[Waiting]]:
         """What waits for slots, pool by pool, the first in line first."""
         return items("/v1/queue", pool=pool, limit=limit)
 
     @question
-    def pools(self) -> Steps[list[Row]]:
+    def pools(self) -> Steps[list[PoolRow]]:
         """Resource pools, each with its machines added up."""
         return items("/v1/pools")
 
     @question
-    def pool(self, name: str) -> Steps[Row]:
+    def pool(self, name: str) -> Steps[PoolMachines]:
         """One resource pool, with its `machines` one by one."""
         return row("GET", f"/v1/pools/{part(name)}")
 
@@ -42,7 +55,7 @@ class Pools:
         per_hour: float | None = None,
         per_day: float | None = None,
         reset: bool = False,
-    ) -> Steps[Row]:
+    ) -> Steps[PoolChangeAsked]:
         """Ask that a pool goes by other limits (money in USD); what is None stays. `reset`: first
         of all, everything is as its description says."""
         body = given(mode=mode, min_instances=min_instances, max_instances=max_instances,
@@ -50,20 +63,39 @@ class Pools:
         return row("PATCH", f"/v1/pools/{part(name)}", json=body | {"reset": reset})
 
     @question
-    def drain_pool(self, name: str, node_id: str | None = None) -> Steps[Row]:
+    def drain_pool(self, name: str, node_id: str | None = None) -> Steps[PoolDrainAsked]:
         """Ask that all machines of a pool, or one node of it, checkpoint and go."""
         return row("POST", f"/v1/pools/{part(name)}/drain", json=given(node_id=node_id))
 
     @question
-    def resume_pool(self, name: str) -> Steps[Row]:
+    def resume_pool(self, name: str) -> Steps[PoolResumeAsked]:
         """Ask that a pool that was drained starts machines again."""
         return row("POST", f"/v1/pools/{part(name)}/resume")
 
     @question
     def cost(
         self, *, experiment: str | None = None, pool: str | None = None, since: str | None = None
-    ) -> Steps[Row]:
+    ) -> Steps[Cost]:
         """What machines cost, in `total` and `by` experiment, pool, kind and day, in USD. `since`
         is a day (UTC), or `7d` for the last seven."""
         params = given(experiment=experiment, pool=pool, since=since)
         return row("GET", "/v1/cost", params=params)
+
+    @question
+    def share(
+        self,
+        experiment_id: str,
+        *,
+        weight: float | None = None,
+        priority: int | None = None,
+        max_slots: int | None = None,
+        hold: bool | None = None,
+    ) -> Steps[ShareRequested]:
+        """Ask that an experiment gets another place among others; what is None stays."""
+        body = given(weight=weight, priority=priority, max_slots=max_slots, hold=hold)
+        return row("PATCH", f"{experiment_path(experiment_id)}/share", json=body)
+
+    @question
+    def move_trial(self, trial_id: str, ahead_of: str) -> Steps[TrialMoved]:
+        """Ask that a waiting trial is served before another that waits."""
+        return row("POST", f"{trial_path(trial_id)}/move", json={"ahead_of": ahead_of})

@@ -1,7 +1,14 @@
 """Commands against a real gateway, as a person types them."""
 
 import asyncio
+import contextlib
 import json
+import pty
+import signal
+import subprocess
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +16,7 @@ import pytest
 from integration.gateway.conftest import Gateway, alone, gateway
 from integration.gateway.test_experiments import ended, saved
 from integration.gateway.test_gateway import publish, trial_events
+from integration.gateway.test_logs import write
 from typer.testing import CliRunner
 
 from shoal.aio import AsyncClient
@@ -36,6 +44,23 @@ def shoal(gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         return result.exit_code, result.stdout
 
     return run
+
+
+@contextlib.asynccontextmanager
+async def typed(*words: str, stdin: int = subprocess.DEVNULL) -> AsyncIterator[Process]:
+    """The command as a process of its own, which Ctrl-C reaches."""
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    code += "from shoal.cli.app import main; main()"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, *words, stdin=stdin,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(60):
+            yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
 
 
 async def test_from_a_file_to_a_fork(gateway: Gateway, shoal: Any, tmp_path: Path) -> None:
@@ -95,6 +120,79 @@ async def test_waiting_ends_with_the_experiment(gateway: Gateway, shoal: Any) ->
     assert f"{e} is failed." in told
 
 
+async def test_ctrl_c_leaves_the_experiment_and_says_so(
+    gateway: Gateway, shoal: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "cells.yaml").write_text(FILE)
+    async with typed("run", "cells.yaml") as process:
+        assert process.stdout is not None
+        assert b"submitted as" in await process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = await process.communicate()
+    assert process.returncode == 130
+    assert b"goes on" in err
+    assert b"shoal stop" in err
+    (row,) = json.loads((await shoal("ls", "--json"))[1])
+    assert row["state"] == "active"
+    async with typed("events", "--experiment", row["experiment_id"], "--json") as process:
+        assert process.stdout is not None
+        assert json.loads(await process.stdout.readline())["type"] == "experiment.submitted"
+        process.send_signal(signal.SIGINT)
+        _, err = await process.communicate()
+    assert (process.returncode, err) == (130, b"")
+
+
+async def test_a_question_that_nobody_answers(gateway: Gateway, shoal: Any) -> None:
+    e = await gateway.submit()
+    async with typed("delete", e) as process:
+        _, err = await process.communicate()
+    assert process.returncode == 1
+    assert err.decode().splitlines()[-1] == (
+        "shoal: There is nobody to ask: pass --yes to go ahead."
+    )
+    async with typed("login") as process:
+        _, err = await process.communicate()
+    assert process.returncode == 1
+    assert b"a bug" not in err
+    _, terminal = pty.openpty()
+    async with typed("login", "ada", stdin=terminal) as process:
+        assert process.stderr is not None
+        await process.stderr.readuntil(b"Password:")
+        process.send_signal(signal.SIGINT)
+        _, err = await process.communicate()
+    assert process.returncode == 130
+    assert b"a bug" not in err
+
+
+async def test_what_is_not_there_is_said(gateway: Gateway, shoal: Any) -> None:
+    e = await gateway.submit()
+    await publish(gateway, *trial_events(e))
+    await gateway.until(f"/v1/experiments/{e}/metrics", lambda found: found["items"])
+    assert (await shoal("metrics", e, "--metric", "loss"))[0] == 0
+    assert (await shoal("metrics", e, "--metric", "nope"))[0] == 1
+    assert (await shoal("events", "--experiment", "nope", "--no-follow"))[0] == 1
+    assert (await shoal("logs", f"{e}-9"))[0] == 1
+
+
+async def test_logs_are_parts_and_are_followed(gateway: Gateway, shoal: Any) -> None:
+    e = await gateway.submit()
+    await publish(gateway, *trial_events(e))
+    await gateway.until(f"/v1/experiments/{e}/trials/{e}-0", lambda t: t["trial_id"])
+    await write(gateway, e, 0, "INFO begun", "ERROR bad", "INFO loss 3")
+    assert (await shoal("logs", e, "--tail", "1"))[1] == f"{e}-0[0] INFO loss 3\n"
+    assert (await shoal("logs", e, "--level", "error"))[1] == f"{e}-0[0] ERROR bad\n"
+    assert (await shoal("logs", e, "--search", "loss"))[1] == f"{e}-0[0] INFO loss 3\n"
+    assert (await shoal("logs", e, "--rank", "1"))[1] == ""
+    async with typed("logs", "-f", f"{e}-0", "--tail", "1", "--json") as process:
+        assert process.stdout is not None
+        assert json.loads(await process.stdout.readline())["lines"] == ["INFO loss 3"]
+        await write(gateway, e, 3, "more")
+        assert json.loads(await process.stdout.readline())["lines"] == ["more"]
+        await publish(gateway, TrialCompleted(experiment_id=e, trial_id=f"{e}-0", reason="done"))
+        out, err = await asyncio.wait_for(process.communicate(), 20)
+    assert (process.returncode, out, err) == (0, b"", b"")
+
+
 async def test_the_doctor_looks_at_the_platform(
     gateway: Gateway, shoal: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,7 +207,7 @@ async def test_the_doctor_looks_at_the_platform(
     await gateway.until("/v1/nodes", lambda found: found["items"])
     code, told = await shoal("doctor", "cells.yaml")
     assert (code, "fail" in told) == (0, False)
-    assert "2 on 1 nodes" in told
+    assert "2 on 1 node," in told
     monkeypatch.setenv("SHOAL_TOKEN", "shoal_none")
     code, told = await shoal("doctor")
     assert (code, "shoal login" in told) == (1, True)

@@ -25,7 +25,8 @@ NAMED: dict[str, Any] = {
     "group": "training",
 }  # fmt: skip
 ANSWER: dict[str, Any] = {
-    "items": [], "next": None, "experiment_id": "e", "request_id": "r", "sha256": "0" * 64,
+    "items": [], "next": None, "complete": True, "experiment_id": "e", "request_id": "r",
+    "sha256": "0" * 64,
 }  # fmt: skip
 
 
@@ -170,7 +171,7 @@ def test_what_creates_is_sent_again_under_the_same_key(create: Callable[[Client]
     assert all(keys)
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
 async def test_whoever_is_busy_is_asked_again_after_the_time_it_says(status: int) -> None:
     asked: list[str] = []
     busy = httpx.Response(status, json={"detail": "no"}, headers={"Retry-After": "0"})
@@ -221,3 +222,27 @@ def test_an_error_reaches_the_question_that_can_handle_it() -> None:
     transport = answering([httpx.Response(404, json={"detail": "no"})], [])
     with Client("http://x", transport=transport) as client:
         assert client._perform(lenient()) == "handled 404"
+
+
+def test_both_clients_follow_a_log_to_its_end() -> None:
+    def log(*numbers: int) -> str:
+        return "".join(f'id: {n}\nevent: log\ndata: {{"id": {n}}}\n\n' for n in numbers)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        params = ("true", "2", "1", "error")
+        assert tuple(request.url.params[n] for n in ("follow", "tail", "rank", "level")) == params
+        if request.headers.get("Last-Event-ID") is None:
+            return httpx.Response(200, text="id: 3\n: the log\n\n" + log(4, 5))
+        assert request.headers["Last-Event-ID"] == "5"
+        return httpx.Response(200, text=log(6) + "event: end\ndata: {}\n\n")
+
+    transport = httpx.MockTransport(answer)
+    with Client("http://x", transport=transport) as client:
+        found = [piece["id"] for piece in client.follow_logs("e", tail=2, rank=1, level="error")]
+
+    async def other() -> list[int]:
+        async with AsyncClient("http://x", transport=transport) as client:
+            pieces = client.follow_logs("e", tail=2, rank=1, level="error")
+            return [piece["id"] async for piece in pieces]
+
+    assert asyncio.run(other()) == found == [4, 5, 6]

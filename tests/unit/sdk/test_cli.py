@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from shoal.cli import story
 from shoal.cli.app import app, main
-from shoal.cli.run import tell
+from shoal.cli.run import watch
 from shoal.client import Client, ShoalError, find_url
 
 runner = CliRunner()
@@ -66,14 +66,28 @@ def test_a_bad_file_is_one_sentence(
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["nope"], ["run"], ["ls", "--limit", "x"], ["set", "e"], ["set", "e", "--max-trials", "0"],
-        ["explain"], ["explain", "trial"], ["search"], ["queue", "set", "e"],
-        ["queue", "move", "e-1"],
+        ["", "nope"], ["run"], ["ls", "--limit", "x"], ["ls", "--state", "x"],
+        ["ls", "--sort", "x"], ["set", "e"], ["set", "e", "--max-trials", "0"], ["cost", "-x"],
+        ["explain", "nope"], ["explain trial"], ["queue set", "e"], ["queue move", "e-1"],
+        ["workspace secret set"], ["workspace grant", "w", "u", "boss"],
     ],
 )  # fmt: skip
 def test_wrong_usage_is_code_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
-    code, out, err = run(capsys, *arguments)
+    command = arguments[0].split()
+    code, out, err = run(capsys, *command, *arguments[1:])
     assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"See `{' '.join(['shoal', *command])} --help`." in err
+    assert ".." not in err
+
+
+@pytest.mark.parametrize("group", [g.name for g in app.registered_groups if g.name != "events"])
+def test_a_group_alone_explains_itself(capsys: pytest.CaptureFixture[str], group: str) -> None:
+    if group == "queue":
+        group = "workspace secret"
+    code, out, err = run(capsys, *group.split())
+    assert (code, err) == (0, "")
+    assert out.startswith("Usage: ")
+    assert "Commands:" in out
 
 
 def test_no_platform(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,16 +135,20 @@ def test_a_broken_stream_goes_on_after_the_last_event() -> None:
         return httpx.Response(200, content=story_so_far[len(asked) - 1])
 
     client = Client("http://x", transport=httpx.MockTransport(answer))
-    assert tell(client, "e") == 3
+    assert watch(client, "e") == 3
     assert asked == [None, "2"]
 
 
 def test_a_problem_becomes_an_error() -> None:
-    problem = {"detail": "It has ended.", "errors": [{"path": "a", "message": "b"}]}
+    problem = {
+        "type": "urn:shoal:problem:state", "detail": "It has ended.",
+        "errors": [{"path": "a", "message": "b"}],
+    }  # fmt: skip
     transport = httpx.MockTransport(lambda _: httpx.Response(409, json=problem))
     with pytest.raises(ShoalError, match=r"It has ended\.") as error:
         Client("http://x", transport=transport).pause("e")
     assert (error.value.status, error.value.errors[0]["path"]) == (409, "a")
+    assert error.value.type == "urn:shoal:problem:state"
 
 
 def test_a_submission_without_an_answer_is_repeated_with_its_key() -> None:
@@ -209,7 +227,7 @@ def test_the_story() -> None:
                     {"trial_id": "e-0", "metrics": {"loss": 0.5, "size": 7}},
                 ],
             ),
-            "the experiment completed; 1 results that no other beats: e-0 (loss=0.5 size=7)",
+            "the experiment completed; 1 result that no other beats: e-0 (loss=0.5 size=7)",
         ),
     ],
 )  # fmt: skip

@@ -112,6 +112,7 @@ def run(*arguments: str, stdin: str = "", patch: Callable[..., None]) -> None:
 def test_what_a_command_asks(
     asked: Asked,
     monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     command: str,
     stdin: str,
@@ -123,6 +124,10 @@ def test_what_a_command_asks(
     file.write_text("max_restarts: 1\n")
     words = command.replace("FILE", str(file)).split()
     run(*words, stdin=stdin, patch=monkeypatch.setattr)
+    assert asked[-1] == (method, path, body)
+    capsys.readouterr()
+    run(*words, "--json", stdin=stdin, patch=monkeypatch.setattr)
+    json.loads(capsys.readouterr().out)
     assert asked[-1] == (method, path, body)
 
 

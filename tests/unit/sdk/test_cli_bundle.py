@@ -3,6 +3,7 @@
 import io
 import os
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,33 @@ def test_a_link_to_a_file_becomes_the_file(tmp_path: Path) -> None:
     (tmp_path / "gone").symlink_to("nowhere")
     with tarfile.open(fileobj=io.BytesIO(bundle.make(tmp_path))) as tar:
         assert [(m.name, m.isfile()) for m in tar] == [("a.py", True), ("b.py", True)]
+
+
+def test_what_is_too_big_is_not_read(tmp_path: Path) -> None:
+    fill(tmp_path, ["a.py", "data/small.bin"])
+    with (tmp_path / "data/big.bin").open("wb") as file:
+        file.truncate(bundle.MAX_UNPACKED)
+    began = time.monotonic()
+    with pytest.raises(OSError, match="too big") as error:
+        bundle.make(tmp_path)
+    assert time.monotonic() - began < 5
+    assert "data/big.bin (2048.0 MiB)" in str(error.value)
+    assert "name what is not code in .shoalignore" in str(error.value)
+    (tmp_path / ".shoalignore").write_text("big.bin\n")
+    assert names(bundle.make(tmp_path)) == [".shoalignore", "a.py", "data/small.bin"]
+
+
+def test_packing_ends_where_the_bundle_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle, "MAX_SIZE", 2**20)
+    fill(tmp_path, ["a.py"])
+    (tmp_path / "noise").write_bytes(os.urandom(2**21))
+    (tmp_path / "zeros").write_bytes(bytes(2**23))
+    with pytest.raises(OSError, match=r"more than 1\.0 MiB packed.*zeros \(8\.0 MiB\), noise"):
+        bundle.make(tmp_path)
+    (tmp_path / "noise").unlink()
+    assert len(bundle.make(tmp_path)) < 2**20
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ Run = Callable[..., tuple[int, str, str]]
 EXPERIMENT: dict[str, Any] = {
     "experiment_id": "e", "name": "x", "state": "completed", "reason": "3 trials ended",
     "closing": "its budget is spent", "trials": {"completed": 2}, "max_trials": 9,
-    "max_concurrent_trials": 3, "best": {"metric": 0.5, "trial_id": "e-0"}, "slot_seconds": 1.0,
+    "max_concurrent_trials": 3, "best": {"metric": 0.5, "trial_id": "e-0", "step": 4},
+    "slot_seconds": 1.0,
     "submitted_at": 0.0, "front": [],
     "config": {"searcher": {"name": "random", "metric": "loss", "objectives": []}},
 }  # fmt: skip
@@ -132,6 +133,7 @@ def test_show_tells_where_trials_come_from(platform: Platform, run: Run) -> None
     platform.answers |= {"/e": EXPERIMENT, "/e/trials": {"items": [TRIAL, copy]}}
     _, out, _ = run("show", "e")
     assert "its budget is spent" in out
+    assert "0.5 by e-0 at step 4\n" in out
     assert "pbt from e-0" in out
     assert "BRACKET" not in out
     assert "FRONT" not in out

@@ -279,7 +279,7 @@ def test_entrypoints(entrypoint: str | None, ours: list[str]) -> None:
 def test_the_command_writes_and_tells(tmp_path: Path) -> None:
     file, target = tmp_path / "old.yaml", tmp_path / "new.yaml"
     file.write_text(EPOCHS)
-    result = CliRunner().invoke(app, ["migrate", str(file), "-o", str(target)])
+    result = CliRunner().invoke(app, ["migrate", str(file), str(target)])
     assert (result.exit_code, result.stdout) == (0, "")
     assert parse_experiment(yaml.safe_load(target.read_text())).searcher.max_time == 32
     assert result.stderr.startswith("To do before it runs:\n  ")
@@ -288,6 +288,24 @@ def test_the_command_writes_and_tells(tmp_path: Path) -> None:
     assert {note["kind"] for note in json.loads(result.stdout)["notes"]} == {
         "todo", "changed", "gone",
     }  # fmt: skip
+
+
+def test_what_is_ours_already_stays_as_it_is(tmp_path: Path) -> None:
+    file, target = tmp_path / "ours.yaml", tmp_path / "new.yaml"
+    text = """# mine
+name: digits
+entrypoint: python train.py
+searcher: {name: async_halving, metric: loss, max_time: 16, max_trials: 8}
+"""
+    file.write_text(text)
+    result = CliRunner().invoke(app, ["migrate", str(file), str(target)])
+    assert (result.exit_code, result.stdout, target.read_text()) == (0, "", text)
+    assert result.stderr == f"{file} is an experiment of Shoal already: it stays as it is.\n"
+    assert CliRunner().invoke(app, ["migrate", str(file)]).stdout == text
+    found = json.loads(CliRunner().invoke(app, ["migrate", str(file), "-o", "json"]).stdout)
+    assert (found["config"]["name"], found["notes"]) == ("digits", [])
+    file.write_text(text.replace("max_time: 16", "max_time: 16, time_metric: batches"))
+    assert "stop_once: true" in CliRunner().invoke(app, ["migrate", str(file)]).stdout
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from shoal import bundle
 from shoal.checkup.finding import Finding, fail, ok, warn
+from shoal.words import counted
 
 LARGE = 20 * 2**20
 """Bytes of a bundle above which each submission takes noticeably long."""
@@ -19,10 +20,8 @@ def code(folder: Path) -> Iterator[Finding]:
         yield ok(bundle.IGNORE_FILE, text)
     sizes = {path: path.stat().st_size for path in bundle.files(folder)}
     total = sum(sizes.values())
-    words = f"{len(sizes)} files, {total / 2**20:.1f} MiB before they are packed"
-    largest = sorted(sizes, key=lambda path: -sizes[path])[:3]
-    named = ", ".join(f"{p.relative_to(folder)} ({sizes[p] / 2**20:.1f} MiB)" for p in largest)
-    todo = f"name in {bundle.IGNORE_FILE} what is no code, such as {named}"
+    words = f"{counted(len(sizes), 'file')}, {total / 2**20:.1f} MiB before they are packed"
+    todo = f"name in {bundle.IGNORE_FILE} what is no code, such as {bundle.largest(folder, sizes)}"
     if total <= LARGE:
         yield ok("Code", words)
         return

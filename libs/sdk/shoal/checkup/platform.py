@@ -7,9 +7,11 @@ from typing import Any
 
 import httpx
 
-from shoal.asking import Row, ShoalError
+from shoal.answers.machines import NodeRow, PoolRow
+from shoal.asking import ShoalError
 from shoal.checkup.finding import Finding, fail, ok, warn
 from shoal.client import Client
+from shoal.words import counted
 
 SKEW = 5.0
 """Seconds by which clocks may differ, before events seem to be in another order."""
@@ -57,17 +59,19 @@ def knows(client: Client) -> tuple[bool, Finding]:
     return True, ok("Login", f"as {me['user']}: {', '.join(roles)}")
 
 
-def slots(nodes: list[Row]) -> Finding:
+def slots(nodes: list[NodeRow]) -> Finding:
     """Whether there is anything to train on."""
     live = [n for n in nodes if n["state"] == "ready"]
     total, used = sum(len(n["slots"]) for n in live), sum(n["used"] for n in live)
     if not total:
         todo = "start a worker, or a pool that provisions machines"
         return warn("Slots", "no node is ready: experiments wait", todo)
-    return ok("Slots", f"{total} on {len(live)} nodes, {total - used} of them free")
+    return ok("Slots", f"{total} on {counted(len(live), 'node')}, {total - used} of them free")
 
 
-def pools(config: Mapping[str, Any], nodes: list[Row], served: list[Row]) -> Iterator[Finding]:
+def pools(
+    config: Mapping[str, Any], nodes: list[NodeRow], served: list[PoolRow]
+) -> Iterator[Finding]:
     """Whether the pools of a file are there, with slots as it wants them."""
     resources = config["resources"]
     wanted = (resources.get("slots") or {}).get("min") or resources["slots_per_trial"]
@@ -78,14 +82,15 @@ def pools(config: Mapping[str, Any], nodes: list[Row], served: list[Row]) -> Ite
         fitting = sum(kind is None or kind in s["model"] for n in inside for s in n["slots"])
         what = f"Pool {name}"
         of = f" of {kind}" if kind else ""
+        has = f"has {counted(fitting, 'slot')}{of}"
         if fitting >= wanted:
-            yield ok(what, f"has {fitting} slots{of}; a trial takes {wanted}")
+            yield ok(what, f"{has}; a trial takes {wanted}")
         elif name in grows:
-            yield ok(what, f"has {fitting} slots{of}, and starts machines when they are wanted")
+            yield ok(what, f"{has}, and starts machines when they are wanted")
         else:
             known = sorted({n["pool"] for n in nodes if n["state"] == "ready"} | grows)
             todo = f"there are the pools {', '.join(known) or '(none)'}: see resources in the file"
-            yield fail(what, f"has {fitting} slots{of}; a trial takes {wanted}", todo)
+            yield fail(what, f"{has}; a trial takes {wanted}", todo)
 
 
 def _version(theirs: str, ours: str) -> Finding:

@@ -3,9 +3,10 @@
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.main import get_command
 
 from shoal.cli import (
     change,
@@ -17,6 +18,7 @@ from shoal.cli import (
     explain,
     local,
     login,
+    logs,
     metrics,
     migrate,
     model,
@@ -35,17 +37,21 @@ from shoal.cli import (
     webhook,
     workspace,
 )
+from shoal.cli.base import INTERRUPTED, PASS_THROUGH
+from shoal.cli.printing import choosing
 from shoal.client import ShoalError
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 refused, failed, or no answer; 2 wrong usage; 3 the experiment that was"
     " waited for was cancelled; 130 interrupted."
 )
+SILENT = (local.up, local.down, top.top)
+"""Commands that print nothing themselves."""
 app = typer.Typer(
     name="shoal", epilog=EXIT_CODES, rich_markup_mode=None, pretty_exceptions_enable=False
 )
 for _part in (
-    local, login, run, read, runs, metrics, control, change, cost, plan, migrate, doctor, top,
+    local, login, run, read, logs, runs, metrics, control, change, cost, plan, migrate, doctor, top,
 ):  # fmt: skip
     _part.add(app)
 for _name, _group in (
@@ -64,6 +70,20 @@ for _name, _group in (
     ("workspace", workspace.group),
 ):
     app.add_typer(_group, name=_name)
+
+
+def _choose(part: typer.Typer) -> None:
+    """Let all commands print as they are asked to, but those for which another program prints."""
+    for command in part.registered_commands:
+        one, settings = command.callback, command.context_settings
+        if one is not None and one not in SILENT and settings is not PASS_THROUGH:
+            command.callback = choosing(one)
+    for inner in part.registered_groups:
+        if inner.typer_instance is not None:
+            _choose(inner.typer_instance)
+
+
+_choose(app)
 
 
 def _version(wanted: bool) -> None:
@@ -90,12 +110,18 @@ def root(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command. An error is one sentence on stderr; its exit code is 1, or 2 for usage."""
-    args = None if arguments is None else list(arguments)
+    args = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = app(args, standalone_mode=False)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
+    except typer.Abort as abort:  # a question that was not answered
+        typer.echo(err=True)
+        if not isinstance(abort.__context__, EOFError):
+            sys.exit(INTERRUPTED)
+        typer.echo("shoal: There is nobody to ask: give all that is needed as arguments.", err=True)
+        sys.exit(1)
     except BrokenPipeError:  # `shoal events | head`
         sys.stderr.close()
         sys.exit(0)
@@ -110,9 +136,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if message is None:  # a bug: no traceback, but say what to report
             typer.echo(f"shoal: a bug: {type(error).__name__}: {error}", err=True)
             sys.exit(1)
-        typer.echo(f"shoal: {message()} See `shoal --help`.", err=True)
+        words, typed = " ".join(message().split()).rstrip("."), _typed(args)
+        typer.echo(f"shoal: {words}. See `{typed} --help`.", err=True)
         sys.exit(2)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _typed(arguments: Sequence[str]) -> str:
+    """The command that was meant, as far as there is one."""
+    names = ["shoal"]
+    command: Any = get_command(app)
+    for word in arguments:
+        command = getattr(command, "commands", {}).get(word)
+        if command is None:
+            break
+        names.append(word)
+    return " ".join(names)
 
 
 def _complain(error: ShoalError) -> None:

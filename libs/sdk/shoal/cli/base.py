@@ -1,35 +1,23 @@
 """What all commands share."""
 
 import importlib.util
-import json
 import os
 import sys
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from shoal.client import Client, Row, ShoalError
+from shoal.answers.experiments import Experiment, Submitted
+from shoal.cli.printing import tell
+from shoal.client import Client, ShoalError
 from shoal_contract.ids import experiment_of_trial
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Output = Annotated[
-    Literal["wide", "json"] | None,
-    typer.Option("--output", "-o", help="`wide`: all columns, nothing cut; `json`: as --json."),
-]
 Id = Annotated[str, typer.Argument(metavar="ID", help="An experiment's id, as `shoal ls` shows.")]
 AnyId = Annotated[str, typer.Argument(metavar="ID", help="Of an experiment or a trial.")]
 
-COLOURS = {
-    "active": "green", "running": "green", "completed": "cyan", "ready": "green",
-    "paused": "yellow", "waiting": "yellow", "draining": "yellow",
-    "failed": "red", "cancelled": "magenta", "stopped": "magenta", "removed": "red",
-}  # fmt: skip
-"""Of states, on a terminal."""
-
+INTERRUPTED = 130
+"""The exit code after Ctrl-C."""
 PASS_THROUGH = {
     "allow_extra_args": True,
     "ignore_unknown_options": True,
@@ -57,64 +45,10 @@ def client() -> Client:
     return Client()
 
 
-def say(text: str) -> None:
-    """Print a line at once, as it is."""
-    typer.echo(text)
-
-
-def say_json(value: Any) -> None:
-    """Print JSON, indented."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def submitted(experiment: Row, json: bool) -> None:
+def submitted(experiment: Experiment | Submitted) -> None:
     """Tell of an experiment that was submitted, and is left to itself."""
-    if json:
-        say_json(experiment)
-    else:
-        say(f"{experiment['experiment_id']} submitted; `shoal show` and `shoal logs` tell more.")
-
-
-def as_json(json: bool, output: str | None) -> bool:
-    """Whether JSON was asked for, in either way."""
-    return json or output == "json"
-
-
-def table(columns: list[str], rows: list[list[Any]], nothing: str, *, wide: bool = False) -> None:
-    """Print rows below one another, or the sentence `nothing` if there is none. `wide`: each on
-    one line, however long."""
-    if not rows:
-        say(nothing)
-        return
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        grid.add_column(column, overflow="fold")
-    for row in rows:
-        grid.add_row(*(_cell(cell) for cell in row))
-    out = Console()
-    if wide:
-        out = Console(width=100_000)
-    elif not out.is_terminal:
-        out = Console(width=200)
-    out.print(grid, highlight=False, markup=False, crop=False)
-
-
-def _cell(value: Any) -> Text:
-    words = text(value)
-    return Text(words, style=COLOURS.get(words, ""))
-
-
-def text(value: Any) -> str:
-    """A cell: numbers short, nothing as a dash, mappings as `a=1 b=2`."""
-    if value is None or value == "" or value == []:
-        return "-"
-    if isinstance(value, float):
-        return f"{value:.5g}"
-    if isinstance(value, dict):
-        return " ".join(f"{name}={text(item)}" for name, item in value.items()) or "-"
-    if isinstance(value, list):
-        return ",".join(text(item) for item in value)
-    return str(value)
+    id = experiment["experiment_id"]
+    tell(experiment, f"{id} submitted; `shoal show` and `shoal logs` tell more.")
 
 
 def is_trial(name: str) -> bool:
@@ -135,8 +69,28 @@ def state_of(trial: Mapping[str, Any]) -> str:
     return str(trial["state"])
 
 
-def fields(row: Row) -> None:
-    """Print a row, a field a line."""
-    width = max(len(name) for name in row)
-    for name, value in row.items():
-        say(f"{name.replace('_', ' '):{width}}  {text(value)}")
+def commands(about: str) -> typer.Typer:
+    """A group of commands; alone it says what there is."""
+    return typer.Typer(help=about, callback=_explain(about), invoke_without_command=True)
+
+
+def _explain(about: str) -> Callable[[typer.Context], None]:
+    def explain(context: typer.Context) -> None:
+        if context.invoked_subcommand is None:
+            typer.echo(context.get_help())
+
+    explain.__doc__ = about
+    return explain
+
+
+def confirmed(question: str) -> None:
+    """Go on if a person says yes. Raises ShoalError if there is nobody to ask."""
+    try:
+        yes = typer.confirm(question, err=True)
+    except typer.Abort as abort:
+        if isinstance(abort.__context__, EOFError):
+            typer.echo(err=True)
+            raise ShoalError("There is nobody to ask: pass --yes to go ahead.") from abort
+        raise
+    if not yes:
+        raise typer.Exit(1)

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from shoal.cli.base import Id, Json, client, say, submitted
+from shoal.cli.base import Id, client, confirmed, submitted
+from shoal.cli.printing import tell, tell_one
 from shoal.client import Row, ShoalError
 
 Sets = Annotated[
@@ -25,9 +26,9 @@ def add(app: typer.Typer) -> None:
     app.command("continue")(go_on)
 
 
-def fork(id: Id, sets: Sets = None, name: Name = None, json: Json = False) -> None:
+def fork(id: Id, sets: Sets = None, name: Name = None) -> None:
     """Submit an experiment again, with the same code and what --set changes."""
-    submitted(client().fork(id, _changes(sets, name)), json)
+    submitted(client().fork(id, _changes(sets, name)))
 
 
 def go_on(
@@ -37,10 +38,9 @@ def go_on(
     ] = None,
     sets: Sets = None,
     name: Name = None,
-    json: Json = False,
 ) -> None:
     """Train on from a trial's newest checkpoint, with its hyperparameters, as a new experiment."""
-    submitted(client().go_on(trial, max_time, _changes(sets, name)), json)
+    submitted(client().go_on(trial, max_time, _changes(sets, name)))
 
 
 def edit(
@@ -62,35 +62,35 @@ def edit(
         raise typer.BadParameter(
             "say --name, --description, --label, --no-labels, --notes or --project."
         )
-    client().edit(
+    found = client().edit(
         id, name=name, description=description, labels=labels, notes=notes, project=project
     )
-    say(f"{id} is changed.")
+    tell(found, f"{id} is changed.")
 
 
 def archive(ids: Some) -> None:
     """Leave experiments that have ended out of lists."""
     for one in ids:
-        client().archive(one)
-        say(f"{one} is archived. `shoal ls --all` shows it.")
+        found = client().archive(one)
+        tell_one(found, f"{one} is archived. `shoal ls --all` shows it.")
 
 
 def unarchive(ids: Some) -> None:
     """Put archived experiments back into lists."""
     for one in ids:
-        client().unarchive(one)
-        say(f"{one} is back.")
+        found = client().unarchive(one)
+        tell_one(found, f"{one} is back.")
 
 
 def delete(
     ids: Some, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
 ) -> None:
     """Remove experiments that have ended, with their checkpoints, for good."""
-    if not yes and not typer.confirm(f"Remove {', '.join(ids)} and all their checkpoints?"):
-        raise typer.Exit(1)
+    if not yes:
+        confirmed(f"Remove {', '.join(ids)} and all their checkpoints?")
     for one in ids:
-        client().delete(one)
-        say(f"{one} is removed.")
+        found = client().delete(one)
+        tell_one(found, f"{one} is removed.")
 
 
 def _changes(sets: list[str] | None, name: str | None) -> Row:

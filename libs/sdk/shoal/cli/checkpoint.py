@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
-from shoal.cli.base import AnyId, Json, client, parts, say, say_json, table
+from shoal.answers.trials import KeptCheckpoint
+from shoal.cli.base import AnyId, client, commands, parts
+from shoal.cli.printing import in_json, table, tell, tell_one
 from shoal.cli.progress import transferring
-from shoal.client import Row, ShoalError
+from shoal.client import ShoalError
 
-group = typer.Typer(help="See, copy, keep and remove checkpoints.", no_args_is_help=True)
+group = commands("See, copy, keep and remove checkpoints.")
 One = Annotated[
     str, typer.Argument(metavar="CHECKPOINT", help="Its id, as `shoal checkpoint ls` shows.")
 ]
@@ -21,13 +23,11 @@ Some = Annotated[list[str], typer.Argument(metavar="CHECKPOINT...", help="Their 
 def ls(
     id: AnyId,
     all: Annotated[bool, typer.Option("--all", help="Those that were removed, too.")] = False,
-    json: Json = False,
 ) -> None:
     """List the checkpoints of an experiment or a trial, oldest first."""
     experiment, trial = parts(id)
     found = client().checkpoints(experiment, trial=trial, removed=all)
-    if json:
-        say_json(found)
+    if in_json(found):
         return
     rows = [[c["checkpoint_id"], c["step"], _size(c["size"]), c["state"], c["url"]] for c in found]
     table(["CHECKPOINT", "STEP", "SIZE", "STATE", "ADDRESS"], rows, "No checkpoint yet.")
@@ -54,34 +54,34 @@ def download(
         draft.rename(target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    say(f"{checkpoint} is in {target}.")
+    tell(found | {"folder": str(target)}, f"{checkpoint} is in {target}.")
 
 
 @group.command()
 def rm(checkpoints: Some) -> None:
     """Remove checkpoints, each as soon as no trial needs it. A worker does it."""
     for one in checkpoints:
-        client().remove_checkpoint(one)
-        say(f"{one} is to be removed.")
+        found = client().remove_checkpoint(one)
+        tell_one(found, f"{one} is to be removed.")
 
 
 @group.command()
 def pin(checkpoints: Some) -> None:
     """Keep checkpoints, whatever the experiment's settings say."""
     for one in checkpoints:
-        client().pin_checkpoint(one)
-        say(f"{one} is kept. `shoal checkpoint unpin {one}` lets it go.")
+        found = client().pin_checkpoint(one)
+        tell_one(found, f"{one} is kept. `shoal checkpoint unpin {one}` lets it go.")
 
 
 @group.command()
 def unpin(checkpoints: Some) -> None:
     """Keep checkpoints only as the experiment's settings say."""
     for one in checkpoints:
-        client().unpin_checkpoint(one)
-        say(f"{one} is kept as its experiment says.")
+        found = client().unpin_checkpoint(one)
+        tell_one(found, f"{one} is kept as its experiment says.")
 
 
-def _copy(found: Row, target: Path) -> None:
+def _copy(found: KeptCheckpoint, target: Path) -> None:
     from shoal.training.checkpoints import MANIFEST, CheckpointError, Folder
 
     try:

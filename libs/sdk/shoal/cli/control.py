@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from shoal.cli.base import AnyId, Id, client, is_trial, say
+from shoal.cli.base import AnyId, Id, client, is_trial
+from shoal.cli.printing import tell
 
 
 def add(app: typer.Typer) -> None:
@@ -16,29 +17,26 @@ def add(app: typer.Typer) -> None:
 
 def pause(id: Id) -> None:
     """Let an experiment checkpoint and give its slots back, to go on later."""
-    client().pause(id)
-    say(f"{id} is asked to pause. `shoal resume {id}` lets it go on.")
+    found = client().pause(id)
+    tell(found, f"{id} is asked to pause. `shoal resume {id}` lets it go on.")
 
 
 def resume(id: Id) -> None:
     """Let a paused experiment go on."""
-    client().resume(id)
-    say(f"{id} is asked to go on.")
+    found = client().resume(id)
+    tell(found, f"{id} is asked to go on.")
 
 
 def stop(id: AnyId) -> None:
     """End an experiment, or one trial alone, with a last checkpoint of what runs."""
-    if is_trial(id):
-        client().stop_trial(id)
-    else:
-        client().cancel(id)
-    say(f"{id} is asked to end.")
+    found = client().stop_trial(id) if is_trial(id) else client().cancel(id)
+    tell(found, f"{id} is asked to end.")
 
 
 def kill(id: Id) -> None:
     """End an experiment at once: what was trained since the last checkpoints is lost."""
-    client().kill(id)
-    say(f"{id} is asked to end at once.")
+    found = client().kill(id)
+    tell(found, f"{id} is asked to end at once.")
 
 
 def change(
@@ -53,7 +51,7 @@ def change(
     """Make a running search larger, smaller or wider."""
     if max_trials is None and max_concurrent is None:
         raise typer.BadParameter("say --max-trials or --max-concurrent.")
-    client().change(experiment, max_trials=max_trials, max_concurrent_trials=max_concurrent)
+    found = client().change(experiment, max_trials=max_trials, max_concurrent_trials=max_concurrent)
     changed = {"max_trials": max_trials, "max_concurrent_trials": max_concurrent}
     words = ", ".join(f"{name} {n}" for name, n in changed.items() if n is not None)
-    say(f"{experiment} is asked to change: {words}.")
+    tell(found, f"{experiment} is asked to change: {words}.")

@@ -1,11 +1,13 @@
 """`shoal cost`: what machines cost, and what for."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import typer
 
-from shoal.cli.base import Json, client, say, say_json, table
-from shoal.client import Row
+from shoal.answers.machines import Sums
+from shoal.cli.base import client
+from shoal.cli.printing import in_json, say, table
 
 By = Literal["experiment", "pool", "kind", "day"]
 USES = ("used", "lost", "idle", "starting")
@@ -23,7 +25,6 @@ def cost(
         str | None, typer.Option(help="From this day (UTC) on; 7d: the last seven days.")
     ] = None,
     by: Annotated[By | None, typer.Option(help="What to list.")] = None,
-    json: Json = False,
 ) -> None:
     """Tell what machines cost, what that would have been on demand, and what was wasted.
 
@@ -32,30 +33,30 @@ def cost(
     joined. An experiment's own cost is what it used and lost.
     """
     found = client().cost(experiment=experiment, pool=pool, since=since)
-    if json:
-        say_json(found)
+    if in_json(found):
         return
     total, chosen = found["total"], by or ("day" if experiment else "experiment")
     since_when = f" since {found['since']}" if found["since"] else ""
     say(f"{_usd(total['cost'])} USD spent{since_when}{_compared(total)}.")
-    seconds = total["machine_seconds"]
+    seconds: Mapping[str, Any] = total["machine_seconds"]
     if whole := sum(seconds.values()):
         parts = ", ".join(f"{seconds[use] / whole:.1%} {use}" for use in USES)
         say(f"{whole / 3600:,.2f} machine-hours: {parts}.")
     say("")
-    rows = [_row(chosen, row) for row in found["by"][chosen]]
+    divided: Mapping[str, Any] = found["by"]
+    rows = [_row(chosen, row) for row in divided[chosen]]
     columns = [chosen.upper(), "SPENT", "ON DEMAND", "SAVED", *(use.upper() for use in USES)]
     table([*columns, "HOURS"], rows, "No machine has run yet.")
 
 
-def _row(by: str, row: Row) -> list[Any]:
+def _row(by: str, row: Mapping[str, Any]) -> list[Any]:
     saved = "" if row["saved"] is None else f"{row['saved']:.1%}"
     hours = sum(row["machine_seconds"].values()) / 3600
     money = [_usd(row[name]) for name in ("cost", "on_demand")]
     return [row[by], *money, saved, *(_usd(row[use]) for use in USES), f"{hours:.2f}"]
 
 
-def _compared(total: Row) -> str:
+def _compared(total: Sums) -> str:
     if total["saved"] is None:
         return ""
     return f"; on demand it would have been {_usd(total['on_demand'])} ({total['saved']:.1%} saved)"

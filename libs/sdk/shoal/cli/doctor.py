@@ -13,7 +13,8 @@ from rich.text import Text
 from shoal import __version__, credentials
 from shoal.checkup import Finding, feed, folder, machine, platform
 from shoal.checkup.finding import fail, ok
-from shoal.cli.base import Json, client, say_json
+from shoal.cli.base import client
+from shoal.cli.printing import in_json, json
 from shoal.cli.run import load
 from shoal.client import ShoalError
 from shoal_contract.parse import ConfigError, parse_experiment
@@ -30,16 +31,14 @@ def doctor(
     file: Annotated[
         Path | None, typer.Argument(help="An experiment: look at its pool and folder, too.")
     ] = None,
-    json: Json = False,
 ) -> None:
     """Look at everything that it takes, and say what to do. Exit code: 1 if something fails."""
     out, found = Console(highlight=False), []
     for finding in _findings(file):
         found.append(finding)
-        if not json:
+        if not json():
             _tell(out, finding)
-    if json:
-        say_json([asdict(finding) for finding in found])
+    in_json([asdict(finding) for finding in found])
     raise typer.Exit(any(finding.state == "fail" for finding in found))
 
 

@@ -5,25 +5,19 @@ from typing import Annotated
 
 import typer
 
-from shoal.cli.base import Json, client, say, say_json
+from shoal.cli.base import client, commands
+from shoal.cli.printing import in_json, say
 
-group = typer.Typer(help="Say why things are as they are.")
-
-
-@group.callback()
-def explain() -> None:
-    """Say why things are as they are."""
+group = commands("Say why things are as they are.")
 
 
 @group.command()
 def trial(
     id: Annotated[str, typer.Argument(metavar="ID", help="A trial's id, as `shoal show` lists.")],
-    json: Json = False,
 ) -> None:
     """Tell a trial's story, and where it stands now and why."""
     found = client().explain(id)
-    if json:
-        say_json(found)
+    if in_json(found):
         return
     for event in found["events"]:
         clock = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event["at"]))

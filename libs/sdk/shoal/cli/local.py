@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-from shoal.cli.base import PASS_THROUGH, Json, client, hand_over, say, say_json
+from shoal.cli.base import PASS_THROUGH, client, hand_over
+from shoal.cli.printing import in_json, say
+from shoal.words import counted
 
 
 def add(app: typer.Typer) -> None:
@@ -49,28 +51,29 @@ def demo(context: typer.Context) -> None:
     _local("demo", *context.args)
 
 
-def status(json: Json = False) -> None:
+def status() -> None:
     """Say whether the platform works, and what it does."""
     line = client()
     line.ready()
     nodes, waiting = line.nodes(), line.queue()
     experiments = line.experiments(200)
     live = [n for n in nodes if n["state"] != "removed"]
+    slots = sum(len(n["slots"]) for n in live)
+    active = sum(e["state"] == "active" for e in experiments)
     found = {
         "url": line.url,
         "nodes": len(live),
-        "slots": sum(len(n["slots"]) for n in live),
+        "slots": slots,
         "used": sum(n["used"] for n in live),
         "waiting": len(waiting),
-        "active": sum(e["state"] == "active" for e in experiments),
+        "active": active,
     }
-    if json:
-        say_json(found)
+    if in_json(found):
         return
     say(f"Shoal works at {found['url']}.")
     say(
-        f"{found['nodes']} nodes, {found['used']} of {found['slots']} slots used,"
-        f" {found['waiting']} trials waiting, {found['active']} experiments active."
+        f"{counted(len(live), 'node')}, {found['used']} of {counted(slots, 'slot')} used,"
+        f" {counted(len(waiting), 'trial')} waiting, {counted(active, 'experiment')} active."
     )
 
 

@@ -13,7 +13,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import typer
 
-from shoal.cli.base import Json, client, say, say_json, table
+from shoal.cli.base import client
+from shoal.cli.printing import in_json, say, table, tell
 from shoal.client import Client, ShoalError
 from shoal.credentials import remember
 
@@ -42,29 +43,29 @@ def login(
     if oidc:
         found = _with_browser(line)
     else:
-        name = user or typer.prompt("User", default=getpass.getuser())
+        name = user or typer.prompt("User", default=getpass.getuser(), err=True)
         word = password(confirm=setup is not None)
         found = line.set_up(setup, name, word) if setup else line.login(name, word)
     remember(line.url, found["token"])
     until = time.strftime("%Y-%m-%d %H:%M", time.localtime(found["expires_at"]))
-    say(f"{found['user']} is logged in at {line.url} until {until}.")
+    about = {"user": found["user"], "url": line.url, "expires_at": found["expires_at"]}
+    tell(about, f"{found['user']} is logged in at {line.url} until {until}.")
 
 
 def logout() -> None:
     """End the login, and forget its token."""
     line = client()
     try:
-        line.logout()
+        found = line.logout()
     finally:
         remember(line.url, None)
-    say(f"Logged out of {line.url}.")
+    tell(found, f"Logged out of {line.url}.")
 
 
-def whoami(json: Json = False) -> None:
+def whoami() -> None:
     """Say who you are to the platform, and what you may do."""
     found = client().me()
-    if json:
-        say_json(found)
+    if in_json(found):
         return
     say(f"{found['user']}: {found['role'] or 'no role'} in the cluster.")
     for name, role in sorted(found["workspaces"].items()):
@@ -74,12 +75,10 @@ def whoami(json: Json = False) -> None:
 def audit(
     limit: Annotated[int, typer.Option(min=1, help="How many.")] = 50,
     user: Annotated[str | None, typer.Option(help="Of this user alone.")] = None,
-    json: Json = False,
 ) -> None:
     """List what was changed, and tried: who, when, from where. For administrators."""
     found = client().audit(limit, user)
-    if json:
-        say_json(found)
+    if in_json(found):
         return
     rows = [
         [
@@ -99,7 +98,7 @@ def password(text: str = "Password", *, confirm: bool = False) -> str:
     """A password from the terminal, unseen, or a line of the standard input."""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
-    found: str = typer.prompt(text, hide_input=True, confirmation_prompt=confirm)
+    found: str = typer.prompt(text, hide_input=True, confirmation_prompt=confirm, err=True)
     return found
 
 
@@ -129,7 +128,7 @@ def _with_browser(line: Client) -> Any:
         server.timeout = 1.0
         query = urlencode({"port": server.server_port, "challenge": challenge})
         url = f"{line.url}/v1/login/oidc?{query}"
-        say(f"Log in with your browser: {url}")
+        typer.echo(f"Log in with your browser: {url}", err=True)
         webbrowser.open(url)
         end = time.monotonic() + BROWSER_PATIENCE
         while not codes and time.monotonic() < end:

@@ -1,25 +1,16 @@
 """`shoal metrics` and `shoal compare`: what trials reported, and which did best."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 
-from shoal.cli.base import (
-    AnyId,
-    Json,
-    Output,
-    as_json,
-    client,
-    is_trial,
-    parts,
-    say,
-    say_json,
-    table,
-    text,
-)
+from shoal.answers.trials import Report
+from shoal.cli.base import AnyId, client, is_trial, parts
 from shoal.cli.curves import curves, plot, spark
+from shoal.cli.printing import in_json, say, table, text, wide
 from shoal.client import Client, Row, ShoalError
 
 MOST_PLOTTED = 12
@@ -39,8 +30,6 @@ def metrics(
     metric: Annotated[list[str] | None, typer.Option(help="This alone; repeatable.")] = None,
     reports: Annotated[bool, typer.Option("--reports", help="Every report.")] = False,
     draw: Annotated[bool, typer.Option("--plot", help="Draw the curves.")] = False,
-    output: Output = None,
-    json: Json = False,
 ) -> None:
     """Print the metrics of an experiment's trials, or of one trial: a curve, first, last and best.
 
@@ -49,31 +38,35 @@ def metrics(
     experiment, one = parts(id)
     trial = one or trial
     points = 0 if reports else None
-    found = client().metrics(experiment, group=group, trial=trial, name=metric, points=points)
-    if as_json(json, output):
-        say_json(found)
+    line = client()
+    found = line.metrics(experiment, group=group, trial=trial, name=metric, points=points)
+    if missing := set(metric or ()) - _names(found):
+        there = _names(line.metrics(experiment, group=group, trial=trial, points=1))
+        if there:
+            raise ShoalError(
+                f"No {group} report has {', '.join(sorted(missing))};"
+                f" there {'is' if len(there) == 1 else 'are'} {', '.join(sorted(there))}."
+            )
+    if in_json(found):
         return
     nothing = f"No {group} report yet."
     if reports:
         rows = [[p["trial_id"], p["step"], p.get("time"), p["metrics"]] for p in found]
-        table(["TRIAL", "STEP", "TIME", "METRICS"], rows, nothing, wide=output == "wide")
+        table(["TRIAL", "STEP", "TIME", "METRICS"], rows, nothing)
     elif draw:
         _draw(found, nothing)
     else:
-        _summary(found, nothing, wide=output == "wide")
+        _summary(found, nothing)
 
 
 def compare(
     ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Experiments or trials.")],
     all: Annotated[bool, typer.Option("--all", help="Also what is the same everywhere.")] = False,
-    output: Output = None,
-    json: Json = False,
 ) -> None:
     """Put experiments (their best trials) or trials side by side: hyperparameters and results."""
     line = client()
     found = [_column(line, one) for one in dict.fromkeys(ids)]
-    if as_json(json, output):
-        say_json(found)
+    if in_json(found):
         return
     names = list(dict.fromkeys(name for column in found for name in column["values"]))
     rows = []
@@ -81,19 +74,24 @@ def compare(
         cells = [text(column["values"].get(name)) for column in found]
         if all or len(found) == 1 or len(set(cells)) > 1 or not name.startswith("hp "):
             rows.append([name.removeprefix("hp "), *cells])
-    table(["", *(column["id"] for column in found)], rows, "", wide=output == "wide")
+    table(["", *(column["id"] for column in found)], rows, "")
+
+
+def _names(reports: list[Report]) -> set[str]:
+    return {name for report in reports for name in report["metrics"]}
 
 
 def _column(line: Client, id: str) -> Row:
     """What `compare` says of an experiment's best trial, or of a trial."""
     experiment = line.experiment(parts(id)[0])
-    name = id if is_trial(id) else (experiment["best"] or {}).get("trial_id")
+    top = experiment["best"]
+    name = id if is_trial(id) else top and top["trial_id"]
     searcher = experiment["config"]["searcher"]
     values: dict[str, Any] = {"experiment": experiment["name"], "method": searcher["name"]}
     if name is None:
         return {"id": id, "values": values | {"state": experiment["state"]}}
     trial = line.trial(name)
-    best = trial["best"] or {}
+    best: Mapping[str, Any] = trial["best"] or {}
     values |= {"trial": name, "state": trial["state"]}
     values |= {f"best {searcher['metric']}": best.get("metric"), "at step": best.get("step")}
     values |= {"trained up to": trial["time"], "slot-hours": trial["slot_seconds"] / 3600}
@@ -109,17 +107,17 @@ def _flat(values: Row, prefix: str = "") -> Row:
     return found
 
 
-def _summary(found: list[Row], nothing: str, *, wide: bool) -> None:
+def _summary(found: list[Report], nothing: str) -> None:
     rows = []
     for (trial_id, name), curve in curves(found).items():
         values = [value for _, value in curve]
         row = [trial_id, name, len(values), values[0], values[-1], min(values), max(values)]
-        rows.append([*row, spark(values, 60 if wide else 20)])
+        rows.append([*row, spark(values, 60 if wide() else 20)])
     columns = ["TRIAL", "METRIC", "REPORTS", "FIRST", "LAST", "LEAST", "GREATEST", "CURVE"]
-    table(columns, rows, nothing, wide=wide)
+    table(columns, rows, nothing)
 
 
-def _draw(found: list[Row], nothing: str) -> None:
+def _draw(found: list[Report], nothing: str) -> None:
     lines = curves(found)
     if not lines:
         say(nothing)

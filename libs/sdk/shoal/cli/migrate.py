@@ -1,12 +1,14 @@
 """`shoal migrate`: an experiment file of another platform into ours."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import yaml
 
-from shoal.cli.base import Json, say_json
+from shoal.answers.base import FieldError
+from shoal.cli.printing import in_json, json
 from shoal.cli.run import load
 from shoal.client import ShoalError
 from shoal.migrate import Note
@@ -22,32 +24,53 @@ def add(app: typer.Typer) -> None:
 
 def migrate(
     file: Annotated[Path, typer.Argument(help="A Determined experiment, as YAML.")],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where to write; else to the screen.")
+    target: Annotated[
+        Path | None, typer.Argument(metavar="[NEW]", help="Where to write; else to the screen.")
     ] = None,
-    json: Json = False,
 ) -> None:
     """Make a Determined experiment file into ours.
 
     What is to be done by hand, means something else, or has no counterpart is said on stderr.
     """
+    new, notes = load(file), list[Note]()
+    if ours := _ours(new):
+        text = file.read_text()
+    else:
+        new, notes = _migrated(new, file)
+        text = yaml.safe_dump(new, sort_keys=False, allow_unicode=True, width=100)
+    if target is not None:
+        target.write_text(text)
+    found = {"config": new, "notes": [asdict(note) for note in notes]}
+    if not in_json(found) and target is None:
+        typer.echo(text, nl=False)
+    if ours:
+        typer.echo(f"{file} is an experiment of Shoal already: it stays as it is.", err=True)
+    if not json():
+        _tell(notes)
+
+
+def _ours(document: Any) -> bool:
+    """Whether an experiment is ours: Determined's may look the same, but for `batches`, which are
+    what it counts by itself."""
     try:
-        new, notes = migrated(load(file), file.stem)
-    except ValueError as error:
-        raise ShoalError(f"{file}: {error}.") from error
+        return parse_experiment(document).searcher.time_metric != "batches"
+    except ConfigError:
+        return False
+
+
+def _migrated(document: Any, file: Path) -> tuple[Any, list[Note]]:
     try:
+        new, notes = migrated(document, file.stem)
         parse_experiment(new)
     except ConfigError as error:
-        raise ShoalError(str(error), errors=[p.model_dump() for p in error.problems]) from error
-    if json:
-        say_json({"config": new, "notes": [_row(note) for note in notes]})
-        return
-    text = yaml.safe_dump(new, sort_keys=False, allow_unicode=True, width=100)
-    if output is None:
-        typer.echo(text, nl=False)
-    else:
-        output.write_text(text)
-    _tell(notes)
+        problems = [
+            FieldError(path=one.path, message=one.message, suggestion=one.suggestion)
+            for one in error.problems
+        ]
+        raise ShoalError(str(error), errors=problems) from error
+    except ValueError as error:
+        raise ShoalError(f"{file}: {error}.") from error
+    return new, notes
 
 
 def _tell(notes: list[Note]) -> None:
@@ -56,7 +79,3 @@ def _tell(notes: list[Note]) -> None:
             typer.echo(f"{title}:", err=True)
             for note in of_kind:
                 typer.echo(f"  {note}.", err=True)
-
-
-def _row(note: Note) -> dict[str, str]:
-    return {"kind": note.kind, "path": note.path, "text": note.text}

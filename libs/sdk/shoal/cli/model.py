@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from shoal.cli.base import Json, client, say, say_json, table
+from shoal.cli.base import client, commands
+from shoal.cli.printing import in_json, table, tell
 
-group = typer.Typer(help="Checkpoints that are worth a name.", no_args_is_help=True)
+group = commands("Checkpoints that are worth a name.")
 Name = Annotated[str, typer.Argument(metavar="MODEL")]
 Workspace = Annotated[str, typer.Option(help="Where it is kept.")]
 
@@ -19,16 +20,15 @@ def create(
     workspace: Workspace = "default",
 ) -> None:
     """Have a model of this name."""
-    client().create_model(name, description, workspace)
-    say(f"{workspace} has the model {name}.")
+    found = client().create_model(name, description, workspace)
+    tell(found, f"{workspace} has the model {name}.")
 
 
 @group.command()
-def ls(workspace: Workspace = "default", json: Json = False) -> None:
+def ls(workspace: Workspace = "default") -> None:
     """List models."""
     found = client().models(workspace)
-    if json:
-        say_json(found)
+    if in_json(found):
         return
     rows = [
         [
@@ -43,11 +43,10 @@ def ls(workspace: Workspace = "default", json: Json = False) -> None:
 
 
 @group.command()
-def show(name: Name, workspace: Workspace = "default", json: Json = False) -> None:
+def show(name: Name, workspace: Workspace = "default") -> None:
     """Show a model's versions, the newest first."""
     found = client().model(name, workspace)
-    if json:
-        say_json(found)
+    if in_json(found):
         return
     rows = [
         [
@@ -72,7 +71,7 @@ def add(
 ) -> None:
     """Make a checkpoint the model's next version; it is pinned."""
     found = client().add_version(name, checkpoint, notes, workspace)
-    say(f"{checkpoint} is version {found['version']} of {name}.")
+    tell(found, f"{checkpoint} is version {found['version']} of {name}.")
 
 
 @group.command()
@@ -83,12 +82,12 @@ def stage(
     workspace: Workspace = "default",
 ) -> None:
     """Say how far a version is; what was in production before is archived."""
-    client().change_version(name, version, stage=stage, workspace=workspace)
-    say(f"Version {version} of {name}: {stage}.")
+    found = client().change_version(name, version, stage=stage, workspace=workspace)
+    tell(found, f"Version {version} of {name}: {stage}.")
 
 
 @group.command()
 def rm(name: Name, workspace: Workspace = "default") -> None:
     """Forget a model. The checkpoints of its versions stay."""
-    client().remove_model(name, workspace)
-    say(f"{workspace} no longer has the model {name}.")
+    found = client().remove_model(name, workspace)
+    tell(found, f"{workspace} no longer has the model {name}.")

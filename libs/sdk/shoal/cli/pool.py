@@ -1,22 +1,23 @@
 """`shoal pool ls`, `show`, `drain`, `resume`, `cap`."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import typer
 
-from shoal.cli.base import Json, client, fields, say, say_json, table, text
-from shoal.client import Row
+from shoal.answers.machines import Crossed, PoolRow
+from shoal.cli.base import client, commands
+from shoal.cli.printing import fields, in_json, say, table, tell, text
 
-group = typer.Typer(help="See resource pools, drain them, limit them.", no_args_is_help=True)
+group = commands("See resource pools, drain them, limit them.")
 Name = Annotated[str, typer.Argument(metavar="POOL", help="Its name, as `shoal pool ls` shows.")]
 
 
 @group.command()
-def ls(json: Json = False) -> None:
+def ls() -> None:
     """List resource pools, with their machines and what these cost an hour."""
     found = client().pools()
-    if json:
-        say_json(found)
+    if in_json(found):
         return
     rows = [
         [
@@ -36,11 +37,10 @@ def ls(json: Json = False) -> None:
 
 
 @group.command()
-def show(name: Name, json: Json = False) -> None:
+def show(name: Name) -> None:
     """Show a pool: its limits, what it would do if it only observes, and its machines."""
     found = client().pool(name)
-    if json:
-        say_json(found)
+    if in_json(found):
         return
     shown = {
         "pool": found["pool"],
@@ -81,18 +81,18 @@ def drain(
     node: Annotated[str | None, typer.Option(metavar="NODE", help="This node alone.")] = None,
 ) -> None:
     """Let a pool's machines, or one node, checkpoint and go. None starts until `resume`."""
-    client().drain_pool(name, node)
-    if node is None:
-        say(f"{name} is asked to drain. `shoal pool resume {name}` lets it start machines again.")
-    else:
-        say(f"{node} is asked to drain. It is used again when its worker is started anew.")
+    found = client().drain_pool(name, node)
+    words = f"{name} is asked to drain. `shoal pool resume {name}` lets it start machines again."
+    if node is not None:
+        words = f"{node} is asked to drain. It is used again when its worker is started anew."
+    tell(found, words)
 
 
 @group.command()
 def resume(name: Name) -> None:
     """Let a pool that was drained start machines again."""
-    client().resume_pool(name)
-    say(f"{name} is asked to go on.")
+    found = client().resume_pool(name)
+    tell(found, f"{name} is asked to go on.")
 
 
 @group.command()
@@ -120,22 +120,25 @@ def cap(
     }
     if not reset and all(value is None for value in asked.values()):
         raise typer.BadParameter("say --max, --min, --per-hour, --per-day, --mode or --reset.")
-    limits = client().change_pool(name, **asked, reset=reset)["limits"]
-    say(f"{name} is asked to go by: {text({k: v for k, v in limits.items() if v is not None})}.")
+    found = client().change_pool(name, **asked, reset=reset)
+    limits = {name: value for name, value in found["limits"].items() if value is not None}
+    tell(found, f"{name} is asked to go by: {text(limits)}.")
 
 
-def _state(pool: Row) -> str:
+def _state(pool: PoolRow) -> str:
     if pool["draining"]:
         return "draining"
     return "observing" if pool["limits"]["mode"] == "observe" else "acting"
 
 
-def _limit(pool: Row, name: str) -> str:
-    now, described = pool["limits"][name], pool["configured"][name]
+def _limit(pool: PoolRow, name: str) -> str:
+    limits: Mapping[str, Any] = pool["limits"]
+    configured: Mapping[str, Any] = pool["configured"]
+    now, described = limits[name], configured[name]
     return text(now) if now == described else f"{text(now)} (described: {text(described)})"
 
 
-def _crossed(word: Row | None) -> str | None:
+def _crossed(word: Crossed | None) -> str | None:
     if word is None:
         return None
     return f"{word['share']:.0%} of {word['limit']:g} USD a {word['period']} crossed last"

@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
-from shoal.cli.base import Json, client, say, say_json, table
+from shoal.cli.base import client, commands
+from shoal.cli.printing import in_json, table, tell
 
-group = typer.Typer(help="Experiments of a workspace that belong together.", no_args_is_help=True)
+group = commands("Experiments of a workspace that belong together.")
 Name = Annotated[str, typer.Argument(metavar="PROJECT")]
 Workspace = Annotated[str, typer.Option(help="Whose project.")]
 
@@ -15,12 +16,10 @@ Workspace = Annotated[str, typer.Option(help="Whose project.")]
 def ls(
     workspace: Workspace = "default",
     all: Annotated[bool, typer.Option("--all", help="Archived ones, too.")] = False,
-    json: Json = False,
 ) -> None:
     """List the projects of a workspace."""
     found = client().projects(workspace, archived=all)
-    if json:
-        say_json(found)
+    if in_json(found):
         return
     rows = [[p["name"], p["by"], "yes" if p["archived"] else "no", p["description"]] for p in found]
     table(["NAME", "BY", "ARCHIVED", "DESCRIPTION"], rows, "None.")
@@ -33,8 +32,8 @@ def create(
     description: Annotated[str, typer.Option(help="What it is about.")] = "",
 ) -> None:
     """Make a project. Experiments join it by `project` in their file."""
-    client().create_project(project, description, workspace)
-    say(f"{workspace} has the project {project}. `shoal ls --project {project}` lists it.")
+    found = client().create_project(project, description, workspace)
+    tell(found, f"{workspace} has the project {project}. `shoal ls --project {project}` lists it.")
 
 
 @group.command()
@@ -44,8 +43,8 @@ def rename(
     workspace: Workspace = "default",
 ) -> None:
     """Call a project something else. Its experiments stay in it."""
-    client().change_project(project, new_name=name, workspace=workspace)
-    say(f"{project} is {name} now.")
+    found = client().change_project(project, new_name=name, workspace=workspace)
+    tell(found, f"{project} is {name} now.")
 
 
 @group.command()
@@ -55,19 +54,19 @@ def describe(
     workspace: Workspace = "default",
 ) -> None:
     """Say what a project is about."""
-    client().change_project(project, description=description, workspace=workspace)
-    say(f"{project} is changed.")
+    found = client().change_project(project, description=description, workspace=workspace)
+    tell(found, f"{project} is changed.")
 
 
 @group.command()
 def archive(project: Name, workspace: Workspace = "default") -> None:
     """Let a project take no more experiments. Those that it has stay."""
-    client().change_project(project, archived=True, workspace=workspace)
-    say(f"{project} is archived. `shoal project ls --all` shows it.")
+    found = client().change_project(project, archived=True, workspace=workspace)
+    tell(found, f"{project} is archived. `shoal project ls --all` shows it.")
 
 
 @group.command()
 def unarchive(project: Name, workspace: Workspace = "default") -> None:
     """Let an archived project take experiments again."""
-    client().change_project(project, archived=False, workspace=workspace)
-    say(f"{project} is back.")
+    found = client().change_project(project, archived=False, workspace=workspace)
+    tell(found, f"{project} is back.")

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from shoal.cli.base import Id, Json, client, say, say_json, table
+from shoal.cli.base import Id, client
+from shoal.cli.printing import choosing, in_json, table, tell
 
 group = typer.Typer(help="Show what waits for slots, or change who goes first.")
 
@@ -13,18 +14,17 @@ Trial = Annotated[str, typer.Argument(metavar="TRIAL", help="The id of a trial t
 
 
 @group.callback(invoke_without_command=True)
+@choosing
 def queue(
     context: typer.Context,
     pool: Annotated[str | None, typer.Option(help="Of this pool alone.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many.")] = 100,
-    json: Json = False,
 ) -> None:
     """Show what waits for slots, the first in line first, and why; or change who goes first."""
     if context.invoked_subcommand is not None:
         return
     found = client().queue(pool=pool, limit=limit)
-    if json:
-        say_json(found)
+    if in_json(found):
         return
     now = time.time()
     rows = [
@@ -49,8 +49,8 @@ def move(
     ahead_of: Annotated[str, typer.Option(metavar="TRIAL", help="Another that waits.")],
 ) -> None:
     """Have a waiting trial served before another. Priorities and shares still count."""
-    client().move_trial(trial, ahead_of)
-    say(f"{trial} is asked to go ahead of {ahead_of}.")
+    found = client().move_trial(trial, ahead_of)
+    tell(found, f"{trial} is asked to go ahead of {ahead_of}.")
 
 
 @group.command("set")
@@ -66,23 +66,23 @@ def change(
     asked = {"weight": weight, "priority": priority, "max_slots": max_slots}
     if all(value is None for value in asked.values()):
         raise typer.BadParameter("say --weight, --priority or --max-slots.")
-    client().share(id, weight=weight, priority=priority, max_slots=max_slots)
+    found = client().share(id, weight=weight, priority=priority, max_slots=max_slots)
     words = ", ".join(f"{name} {n:g}" for name, n in asked.items() if n is not None)
-    say(f"{id} is asked to change: {words}.")
+    tell(found, f"{id} is asked to change: {words}.")
 
 
 @group.command()
 def hold(id: Id) -> None:
     """Let nothing more of an experiment start. What runs goes on."""
-    client().share(id, hold=True)
-    say(f"{id} is asked to hold. `shoal queue release {id}` lets it start again.")
+    found = client().share(id, hold=True)
+    tell(found, f"{id} is asked to hold. `shoal queue release {id}` lets it start again.")
 
 
 @group.command()
 def release(id: Id) -> None:
     """Let a held experiment start again."""
-    client().share(id, hold=False)
-    say(f"{id} is asked to go on.")
+    found = client().share(id, hold=False)
+    tell(found, f"{id} is asked to go on.")
 
 
 def _span(seconds: float) -> str:

@@ -8,10 +8,12 @@ from typing import Annotated, Any
 import typer
 import yaml
 
+from shoal.answers.experiments import Experiment, Submitted
 from shoal.cli import story
-from shoal.cli.base import Id, Json, client, say, say_json, submitted
+from shoal.cli.base import INTERRUPTED, Id, client, submitted
+from shoal.cli.printing import json_line, say, tell
 from shoal.cli.progress import counting, transferring
-from shoal.client import Client, Row, ShoalError
+from shoal.client import Client, ShoalError
 
 _TRIAL_ENDS = ("trial.completed", "trial.stopped", "trial.cancelled", "trial.failed")
 
@@ -28,22 +30,21 @@ def run(
     template: Annotated[
         str | None, typer.Option(help="What the file is put on top of; see `shoal template`.")
     ] = None,
-    json: Json = False,
 ) -> None:
     """Submit an experiment with the code in its file's folder.
 
-    Exit code: 0 completed, 1 failed, 3 cancelled.
+    Exit code: 0 completed, 1 failed, 3 cancelled; 130 after Ctrl-C, and the experiment goes on.
     """
     config = load(file)
     line = client()
     experiment = _submit(line, config, file.absolute().parent, template)
-    if json or not follow:
-        submitted(experiment, json)
-    if follow:
-        raise typer.Exit(tell(line, experiment["experiment_id"], json))
+    if not follow:
+        submitted(experiment)
+        return
+    raise typer.Exit(watch(line, experiment["experiment_id"]))
 
 
-def wait(id: Id, json: Json = False) -> None:
+def wait(id: Id) -> None:
     """Wait until an experiment has ended. Exit code: 0 completed, 1 failed, 3 cancelled."""
     line = client()
     most = line.experiment(id)["max_trials"]
@@ -54,16 +55,15 @@ def wait(id: Id, json: Json = False) -> None:
             if (end := event["type"]) in story.ENDS:
                 break
             over.add(event["data"]["trial_id"])
-            update(len(over), most, "trials have ended")
+            update(len(over), most, "have ended" if len(over) > 1 else "has ended")
     state = end.removeprefix("search.")  # what reads show may be a moment older
-    if json:
-        say_json(line.experiment(id) | {"state": state})
-    else:
-        say(f"{id} is {state}.")
+    tell(line.experiment(id) | {"state": state}, f"{id} is {state}.")
     raise typer.Exit(story.ENDS[end])
 
 
-def _submit(line: Client, config: Any, folder: Path, template: str | None) -> Row:
+def _submit(
+    line: Client, config: Any, folder: Path, template: str | None
+) -> Experiment | Submitted:
     with transferring("the code") as advance:
         return line.run(config, folder, watch=advance, template=template)
 
@@ -89,13 +89,11 @@ def load(file: Path) -> Any:
     return config
 
 
-def tell(line: Client, experiment_id: str, json: bool = False) -> int:
+def watch(line: Client, experiment_id: str) -> int:
     """Tell what happens to an experiment until it has ended; returns the exit code."""
     try:
         for event in line.events(experiment=experiment_id, types=story.FOLLOWED, since="start"):
-            if json:
-                say_json(event)
-            elif (words := story.line(event)) is not None:
+            if not json_line(event) and (words := story.line(event)) is not None:
                 say(f"{time.strftime('%H:%M:%S', time.localtime(event['time']))} {words}")
             if event["type"] in story.ENDS:
                 return story.ENDS[event["type"]]
@@ -105,5 +103,5 @@ def tell(line: Client, experiment_id: str, json: bool = False) -> int:
             f" end it: shoal stop {experiment_id}",
             err=True,
         )
-        return 0
+        return INTERRUPTED
     return 1

@@ -1,12 +1,12 @@
 """`shoal runs`: each attempt of a trial, what it got and what ended it."""
 
 import time
-from typing import Any
 
 import typer
 
-from shoal.cli.base import AnyId, Json, Output, as_json, client, parts, say_json, table
-from shoal.client import Row
+from shoal.answers.trials import Exit
+from shoal.cli.base import AnyId, client, parts
+from shoal.cli.printing import in_json, table, wide
 
 
 def add(app: typer.Typer) -> None:
@@ -14,14 +14,13 @@ def add(app: typer.Typer) -> None:
     app.command()(runs)
 
 
-def runs(id: AnyId, output: Output = None, json: Json = False) -> None:
+def runs(id: AnyId) -> None:
     """List the runs of an experiment or a trial: each attempt, what it got and what ended it."""
     experiment, trial = parts(id)
     found = client().runs(experiment, trial=trial)
-    if as_json(json, output):
-        say_json(found)
+    if in_json(found):
         return
-    now, wide = time.time(), output == "wide"
+    now = time.time()
     rows = [
         [
             run["trial_id"],
@@ -34,19 +33,19 @@ def runs(id: AnyId, output: Output = None, json: Json = False) -> None:
             run["from_step"],
             run["last_time"],
             run["reason"],
-            *([run["asked_for"], [_exit(one) for one in run["exits"]]] if wide else []),
+            *([run["asked_for"], [_exit(one) for one in run["exits"]]] if wide() else []),
         ]
         for run in found
     ]
     columns = ["TRIAL", "RUN", "STATE", "WAITED", "RAN", "SLOTS", "NODES", "FROM", "TO", "WHY"]
-    columns += ["ASKED-FOR", "EXITS"] if wide else []
-    table(columns, rows, "No run yet.", wide=wide)
+    columns += ["ASKED-FOR", "EXITS"] if wide() else []
+    table(columns, rows, "No run yet.")
 
 
 def _seconds(since: float | None, until: float) -> str | None:
     return None if since is None else f"{max(0.0, until - since):.1f} s"
 
 
-def _exit(exit: Row) -> Any:
+def _exit(exit: Exit) -> str:
     code = "" if exit["exit_code"] is None else f" ({exit['exit_code']})"
     return f"{exit['node_id']}: {exit['outcome']}{code}"

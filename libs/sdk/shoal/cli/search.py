@@ -1,39 +1,41 @@
 """`shoal search`: how a search stands, and what one would do, without training anything."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import typer
 
-from shoal.cli.base import PASS_THROUGH, Id, Json, client, fields, say, say_json, simulator, table
-from shoal.client import Row
+from shoal.answers.experiments import Bracket, Rung, Search
+from shoal.cli.base import PASS_THROUGH, Id, client, commands, simulator
+from shoal.cli.printing import fields, in_json, say, table
 
-group = typer.Typer(help="See how a search stands, or what one would do, without training.")
+group = commands("See how a search stands, or what one would do, without training.")
 
 
 @group.command()
-def show(id: Id, json: Json = False) -> None:
+def show(id: Id) -> None:
     """Show how far the search of an experiment is: its brackets and rungs."""
     found = client().searcher(id)
-    if json:
-        say_json(found)
+    if in_json(found):
         return
     shown = ("experiment_id", "method", "metric", "state", "closing", "trials")
-    fields({name: found[name] for name in shown} | _progress(found))
+    said: Mapping[str, Any] = found
+    fields({name: said[name] for name in shown} | _progress(found))
     say("")
     rows = [
         [number, *_planned(bracket), *_reached(rung)]
         for number, bracket in enumerate(found["brackets"])
-        for rung in bracket["rungs"] or [None]
+        for rung in (*bracket["rungs"],) or (None,)
     ]
     columns = ["BRACKET", "PLANNED", "TRIALS", "RUNG-AT", "RESULTS", "PAUSED", "BEST", "OF"]
     table(columns, rows, "No trial yet.")
 
 
-def _progress(found: Row) -> Row:
+def _progress(found: Search) -> dict[str, Any]:
     """What was trained so far, of what is expected, and what proposes."""
     of = "" if found["expected_units"] is None else f" of about {found['expected_units']}"
     unit = found["time_metric"]
-    sampler = found["sampler"] or {}
+    sampler: Mapping[str, Any] = found["sampler"] or {}
     known = "" if not sampler.get("known") else f", which has learned from {sampler['known']}"
     return {
         "trained": f"{found['units']}{of} (in units of {unit})",
@@ -41,14 +43,14 @@ def _progress(found: Row) -> Row:
     }
 
 
-def _planned(bracket: Row) -> list[Any]:
+def _planned(bracket: Bracket) -> list[Any]:
     return [bracket["max_trials"], bracket["trials"]]
 
 
-def _reached(rung: Row | None) -> list[Any]:
+def _reached(rung: Rung | None) -> list[Any]:
     if rung is None:
         return [None] * 5
-    best = rung["best"] or {}
+    best: Mapping[str, Any] = rung["best"] or {}
     cells = [rung["target"], rung["results"], rung["paused"]]
     return [*cells, best.get("metric"), best.get("trial_id")]
 

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from shoal.cli.base import text
+from shoal.answers.base import Event
+from shoal.cli.printing import text
+from shoal.words import counted
 
 FOLLOWED = ("experiment.", "search.", "trial.", "allocation.")
 """Beginnings of the event types from which the story of an experiment is told."""
@@ -10,7 +12,7 @@ ENDS = {"search.completed": 0, "search.failed": 1, "search.cancelled": 3}
 """How an experiment ends, and the exit code that says so."""
 
 
-def line(event: dict[str, Any]) -> str | None:
+def line(event: Event) -> str | None:
     """The line for an event; None for one that is of no interest to a person."""
     kind, data = event["type"], event["data"]
     noun, _, verb = kind.partition(".")
@@ -51,7 +53,7 @@ def _search(verb: str, data: dict[str, Any]) -> str | None:
         case "accepted" | "paused" | "resumed":
             return f"the experiment is {verb}"
         case "warmed":
-            found = [f"{len(data['results'])} earlier results"] if data["results"] else []
+            found = [counted(len(data["results"]), "earlier result")] if data["results"] else []
             found += ["another trial's weights"] if data.get("checkpoint") else []
             return f"the search starts from {' and '.join(found) or 'nothing'}"
         case "changed":
@@ -87,7 +89,7 @@ def _allocation(trial: str, verb: str, data: dict[str, Any]) -> str | None:
     if verb == "granted":
         slots = sum(len(p["slots"]) for p in data["placements"])
         nodes = ", ".join(p["node_id"] for p in data["placements"])
-        return f"{trial} runs on {nodes} ({slots} slot{'s' if slots != 1 else ''})"
+        return f"{trial} runs on {nodes} ({counted(slots, 'slot')})"
     if verb == "ended" and data["outcome"] in ("preempted", "lost"):
         return f"{trial} lost its slots ({data['outcome']}): {data['reason']}"
     return None
@@ -96,7 +98,8 @@ def _allocation(trial: str, verb: str, data: dict[str, Any]) -> str | None:
 def _ended(verb: str, data: dict[str, Any]) -> str:
     best, front = data.get("best"), data.get("front")
     if front:
-        tail = f"; {len(front)} results that no other beats: " + ", ".join(
+        number = counted(len(front), "result")
+        tail = f"; {number} that no other beats: " + ", ".join(
             f"{one['trial_id']} ({text(one['metrics'])})" for one in front
         )
     elif best:

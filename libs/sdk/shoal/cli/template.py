@@ -6,13 +6,12 @@ from typing import Annotated
 import typer
 import yaml
 
-from shoal.cli.base import Json, client, say, say_json, table
+from shoal.cli.base import client, commands
+from shoal.cli.printing import in_json, table, tell
 from shoal.cli.run import load
 from shoal.client import ShoalError
 
-group = typer.Typer(
-    help="Parts of configs, for `shoal run FILE --template NAME`.", no_args_is_help=True
-)
+group = commands("Parts of configs, for `shoal run FILE --template NAME`.")
 Name = Annotated[str, typer.Argument(metavar="NAME")]
 Workspace = Annotated[str, typer.Option(help="Where it is kept.")]
 
@@ -24,16 +23,15 @@ def keep(
     workspace: Workspace = "default",
 ) -> None:
     """Keep a template, instead of one of this name."""
-    client().set_template(name, load(file), workspace)
-    say(f"{workspace} has the template {name}.")
+    found = client().set_template(name, load(file), workspace)
+    tell(found, f"{workspace} has the template {name}.")
 
 
 @group.command()
-def ls(workspace: Workspace = "default", json: Json = False) -> None:
+def ls(workspace: Workspace = "default") -> None:
     """List templates."""
     found = client().templates(workspace)
-    if json:
-        say_json(found)
+    if in_json(found):
         return
     table(["NAME", "BY", "SETS"], [[t["name"], t["by"], list(t["config"])] for t in found], "None.")
 
@@ -43,7 +41,7 @@ def show(name: Name, workspace: Workspace = "default") -> None:
     """Print a template as YAML."""
     for found in client().templates(workspace):
         if found["name"] == name:
-            typer.echo(yaml.safe_dump(found["config"], sort_keys=False), nl=False)
+            tell(found, yaml.safe_dump(found["config"], sort_keys=False).rstrip())
             return
     raise ShoalError(f"There is no template {name!r}.")
 
@@ -51,5 +49,5 @@ def show(name: Name, workspace: Workspace = "default") -> None:
 @group.command()
 def rm(name: Name, workspace: Workspace = "default") -> None:
     """Forget a template."""
-    client().remove_template(name, workspace)
-    say(f"{workspace} no longer has the template {name}.")
+    found = client().remove_template(name, workspace)
+    tell(found, f"{workspace} no longer has the template {name}.")

@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from shoal.cli.base import Json, client, say, say_json, table
+from shoal.cli.base import client, commands
+from shoal.cli.printing import in_json, table, tell
 
-group = typer.Typer(help="Tokens for programs, to be set as SHOAL_TOKEN.", no_args_is_help=True)
+group = commands("Tokens for programs, to be set as SHOAL_TOKEN.")
 
 
 @group.command()
@@ -18,22 +19,17 @@ def create(
     ] = "write",
     workspace: Annotated[str | None, typer.Option(help="The only one where it counts.")] = None,
     days: Annotated[float, typer.Option(min=0.01, max=366, help="How long it counts.")] = 90,
-    json: Json = False,
 ) -> None:
     """Make a token. It is printed this once."""
     found = client().create_token(name, scope=scope, workspace=workspace, days=days)
-    if json:
-        say_json(found)
-    else:
-        say(found["token"])
+    tell(found, found["token"])
 
 
 @group.command()
-def ls(json: Json = False) -> None:
+def ls() -> None:
     """List your tokens, without what they are shown as; administrators see everybody's."""
     found = client().tokens()
-    if json:
-        say_json(found)
+    if in_json(found):
         return
     rows = [
         [
@@ -53,5 +49,5 @@ def ls(json: Json = False) -> None:
 @group.command()
 def revoke(token_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     """End a token, at once."""
-    client().revoke_token(token_id)
-    say(f"The token {token_id} no longer counts.")
+    found = client().revoke_token(token_id)
+    tell(found, f"The token {token_id} no longer counts.")

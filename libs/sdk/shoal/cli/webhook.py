@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
-from shoal.cli.base import Json, client, say, say_json, table
+from shoal.cli.base import client, commands
+from shoal.cli.printing import in_json, table, tell
 
-group = typer.Typer(help="Tell other systems what happens.", no_args_is_help=True)
+group = commands("Tell other systems what happens.")
 Workspace = Annotated[str, typer.Option(help="Of whose experiments.")]
 
 
@@ -17,22 +18,17 @@ def create(
         list[str], typer.Option(help="Beginning of types: `search.`, `trial.failed`; repeatable.")
     ],
     workspace: Workspace = "default",
-    json: Json = False,
 ) -> None:
     """Have a receiver told. Prints what its messages are signed with, this once."""
     found = client().create_webhook(url, event, workspace)
-    if json:
-        say_json(found)
-    else:
-        say(found["secret"])
+    tell(found, found["secret"])
 
 
 @group.command()
-def ls(workspace: Workspace = "default", json: Json = False) -> None:
+def ls(workspace: Workspace = "default") -> None:
     """List webhooks."""
     found = client().webhooks(workspace)
-    if json:
-        say_json(found)
+    if in_json(found):
         return
     rows = [[h["webhook_id"], h["url"], h["events"], h["by"]] for h in found]
     table(["ID", "URL", "EVENTS", "BY"], rows, "There is none.")
@@ -43,5 +39,5 @@ def rm(
     webhook_id: Annotated[str, typer.Argument(metavar="ID")], workspace: Workspace = "default"
 ) -> None:
     """Tell a receiver no more."""
-    client().remove_webhook(webhook_id, workspace)
-    say(f"The webhook {webhook_id} is gone.")
+    found = client().remove_webhook(webhook_id, workspace)
+    tell(found, f"The webhook {webhook_id} is gone.")

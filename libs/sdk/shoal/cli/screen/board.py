@@ -6,7 +6,8 @@ from typing import Any
 
 from rich.text import Text
 
-from shoal.cli.base import COLOURS, state_of, text
+from shoal.cli.base import state_of
+from shoal.cli.printing import COLOURS, text
 
 Row = Mapping[str, Any]
 Cells = tuple[Text, ...]
