@@ -95,7 +95,11 @@ class AsyncClient(Api, Trials, Access, Catalog, Pools, asking.Awaiting):
             began = time.monotonic()
             try:
                 async with self._http.stream(
-                    "GET", reader.path, params=reader.params, headers=reader.headers, timeout=30.0
+                    "GET",
+                    reader.path,
+                    params=reader.params,
+                    headers=reader.headers | self._fresh.headers,
+                    timeout=30.0,
                 ) as response:
                     if response.status_code >= 500:
                         raise httpx.RemoteProtocolError(f"status {response.status_code}")

@@ -62,8 +62,9 @@ def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:
 
 
 def largest(folder: Path, sizes: Mapping[Path, int]) -> str:
-    """The largest files, with their sizes."""
+    """The largest files with their sizes, but for those that are a hundred times smaller."""
     few = sorted(sizes, key=lambda path: -sizes[path])[:3]
+    few = [path for path in few if 100 * sizes[path] >= sizes[few[0]]]
     return ", ".join(f"{path.relative_to(folder)} ({_mib(sizes[path])})" for path in few)
 
 

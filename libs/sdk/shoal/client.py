@@ -99,7 +99,11 @@ class Client(Api, Trials, Access, Catalog, Pools, asking.Waiting):
             began = time.monotonic()
             try:
                 with self._http.stream(
-                    "GET", reader.path, params=reader.params, headers=reader.headers, timeout=30.0
+                    "GET",
+                    reader.path,
+                    params=reader.params,
+                    headers=reader.headers | self._fresh.headers,
+                    timeout=30.0,
                 ) as response:
                     if response.status_code >= 500:
                         raise httpx.RemoteProtocolError(f"status {response.status_code}")

@@ -59,8 +59,8 @@ def test_what_is_too_big_is_not_read(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="too big") as error:
         bundle.make(tmp_path)
     assert time.monotonic() - began < 5
-    assert "data/big.bin (2048.0 MiB)" in str(error.value)
-    assert "name what is not code in .shoalignore" in str(error.value)
+    named = "name what is not code in .shoalignore, such as data/big.bin (2048.0 MiB)"
+    assert str(error.value).endswith(named)
     (tmp_path / ".shoalignore").write_text("big.bin\n")
     assert names(bundle.make(tmp_path)) == [".shoalignore", "a.py", "data/small.bin"]
 

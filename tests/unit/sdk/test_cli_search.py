@@ -33,6 +33,7 @@ class Platform:
 
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
+        self.default: Any = {}
         self.asked: list[tuple[str, str, Any]] = []
 
     def client(self, *_: Any) -> Client:
@@ -42,7 +43,7 @@ class Platform:
         path = request.url.path.removeprefix("/v1/experiments")
         body = json.loads(request.content) if request.content else None
         self.asked.append((request.method, path, body))
-        return httpx.Response(200, json=self.answers.get(path, {}))
+        return httpx.Response(200, json=self.answers.get(path, self.default))
 
 
 @pytest.fixture
@@ -97,6 +98,26 @@ def test_a_trial_is_asked_for_under_one_id_until_there_is_an_answer() -> None:
     assert client.create_trial("e", {}) == asked[0]
     assert len(asked) == 2
     assert len(set(asked)) == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "pause e", "resume e", "stop e", "stop e-0", "kill e", "set e --max-trials 3",
+        "edit e --name x", "archive e", "unarchive e", "delete e --yes", "fork e",
+        "queue hold e", "queue release e", "queue set e --weight 2",
+        "queue move e-0 --ahead-of e-1", "checkpoint pin e-0-a1-s2", "checkpoint unpin e-0-a1-s2",
+        "checkpoint rm e-0-a1-s2", "pool drain p", "pool resume p",
+    ],
+)  # fmt: skip
+def test_what_changes_something_prints_the_answer(
+    platform: Platform, run: Run, command: str
+) -> None:
+    answer = {"experiment_id": "e", "requested": "it"}
+    platform.default = answer
+    for asked in ("--json", "-o json"):
+        code, out, err = run(*command.split(), *asked.split())
+        assert (code, json.loads(out), err) == (0, answer, "")
 
 
 def test_stop_takes_either_id(platform: Platform, run: Run) -> None:

@@ -136,8 +136,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if message is None:  # a bug: no traceback, but say what to report
             typer.echo(f"shoal: a bug: {type(error).__name__}: {error}", err=True)
             sys.exit(1)
-        words, typed = " ".join(message().split()).rstrip("."), _typed(args)
-        typer.echo(f"shoal: {words}. See `{typed} --help`.", err=True)
+        words = " ".join(message().split()).rstrip(".").replace("Value error, ", "")
+        typer.echo(f"shoal: {words}. See `{_typed(args)} --help`.", err=True)
         sys.exit(2)
     sys.exit(code if isinstance(code, int) else 0)
 
