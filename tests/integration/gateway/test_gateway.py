@@ -227,6 +227,9 @@ async def test_logs_are_read_from_where_one_was(gateway: Gateway) -> None:
     first = await gateway.get(f"/v1/experiments/{e}/logs", limit=2)
     rest = await gateway.get(f"/v1/experiments/{e}/logs", after=first["next"])
     assert [p["lines"] for p in first["items"] + rest["items"]] == [[f"line {i}"] for i in range(3)]
+    created = trial_events(e)[1].model_copy(update={"trial_id": f"{e}-1", "number": 1})
+    await publish(gateway, created)
+    await gateway.until(f"/v1/experiments/{e}/trials/{e}-1", lambda t: t["trial_id"])
     one = await gateway.get(f"/v1/experiments/{e}/logs", trial=f"{e}-1")
     assert [p["lines"] for p in one["items"]] == [["line 1"]]
 

@@ -55,7 +55,7 @@ def wait(id: Id) -> None:
             if (end := event["type"]) in story.ENDS:
                 break
             over.add(event["data"]["trial_id"])
-            update(len(over), most, "have ended" if len(over) > 1 else "has ended")
+            update(len(over), most, "of the trials have ended")
     state = end.removeprefix("search.")  # what reads show may be a moment older
     tell(line.experiment(id) | {"state": state}, f"{id} is {state}.")
     raise typer.Exit(story.ENDS[end])
