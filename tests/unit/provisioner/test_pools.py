@@ -40,7 +40,7 @@ def test_a_pool_of_spot_machines_is_read():
         ({"kinds": [V100, V100]}, "two kinds have the same"),
         ({"provisioning": "on_demand"}, "`fallback_after` is for pools with"),
         ({"provisioning": "on_demand", "fallback_after": "-"}, "`deadline_policy` is for pools"),
-        ({"provisioning": "cheap"}, "0.provisioning: Input should be 'spot' or 'on_demand'"),
+        ({"provisioning": "cheap"}, "0.provisioning: input should be 'spot' or 'on_demand'"),
         ({"budget": {"per_hour": -1}}, "0.budget.per_hour: .*greater than 0"),
         ({"budget": {"lines": [0.9, 0.5]}}, "shares between 0 and 1, rising"),
         ({"name": "My_Pool"}, "must be one for Compute Engine"),
@@ -98,7 +98,7 @@ def test_a_table_of_ones_own_may_differ_by_region_and_zone(tmp_path):
     with pytest.raises(PoolsError, match="prices /no/such cannot be read"):
         read_prices("/no/such")
     file.write_text("as_of: today")
-    with pytest.raises(PoolsError, match="source: Field required"):
+    with pytest.raises(PoolsError, match="source: field required"):
         read_prices(str(file))
 
 

@@ -30,8 +30,8 @@ def test_pools_come_from_a_file_or_from_the_text(tmp_path, monkeypatch):
     [
         ("/no/such/file", "/no/such/file cannot be read"),
         ("[{", "neither YAML nor JSON"),
-        ("[{}]", "0.name: Field required"),
-        ('[{"name": "a", "slots": 3}]', "0.slots: Extra inputs"),
+        ("[{}]", "0.name: field required"),
+        ('[{"name": "a", "slots": 3}]', "0.slots: extra inputs"),
         ('[{"name": "a", "max_instances": 1, "min_instances": 2}]', "must not exceed"),
         ('[{"name": "a"}, {"name": "a"}]', "two pools have the same name"),
         ("[]", "no pool"),
