@@ -92,7 +92,10 @@ class Job(_Section):
     every: float = Field(default=0, ge=0)
     """Seconds between one and the next."""
     seconds_per_unit: float | dict[str, float] = 1.0
-    """Of training; by the slots' model if they differ."""
+    """Of training, on one slot; by the slots' model if they differ."""
+    scaling: float = Field(default=1.0, ge=0, le=1)
+    """A gang of n slots is n to the power of this as fast as one slot is: 1 in proportion, 0.76 is
+    24 times on 64."""
     config: dict[str, Any]
 
 
@@ -128,6 +131,12 @@ class Report(BaseModel):
     mean_wait: float | None
     utilisation: float
     """Slots that were held, of those that were there."""
+    fragmentation: float
+    """Slots that nobody held while a gang waited that needs no more than those of its pool, of
+    all."""
+    fairness: float | None
+    """How alike the parts of their time are in which experiments held slots: 1, all alike, to 1
+    over their number (Jain, Chiu, Hawe: A quantitative measure of fairness, 1984)."""
     preemptions: int
     losses: int
     units: int
@@ -148,7 +157,7 @@ class Simulation:
         self._rng = random.Random(scenario.seed)  # noqa: S311 - reproducible, not secret
         self.network = Network(self.clock, self._rng, scenario.faults)
         self.network.watchers.append(self.watch)
-        self._speeds: dict[str, Any] = {}
+        self._speeds: dict[str, tuple[Any, float]] = {}
         pace = Pace(start=scenario.start_seconds, checkpoint_every=scenario.checkpoint_every)
         self.training = Training(self.network, pace, speed(self._speeds), quality)
         self._nodes: dict[str, Node] = {}
@@ -195,7 +204,7 @@ class Simulation:
 
     def _submission(self, id: str, config: ExperimentConfig, job: Job) -> Callable[[], None]:
         def submit() -> None:
-            self._speeds[id] = job.seconds_per_unit
+            self._speeds[id] = job.seconds_per_unit, job.scaling
             seeded = config.model_copy(update={"seed": self.scenario.seed})
             event = ExperimentSubmitted(experiment_id=id, config=seeded, storage_url="memory://")
             self.network.publish([event])
@@ -345,6 +354,7 @@ class Simulation:
         watch, now = self.watch, self.clock.now
         spans = sorted(end - watch.submitted[id] for id, end in watch.finished.items())
         busy = sum(stay.until - stay.since for stay in watch.stays)
+        all_slots = watch.slot_seconds or 1.0
         cost = sum(
             (self._ends.get(id, now) - since) / 3600 * self._cloud(self._nodes[id].pool).price
             for id, since in self._born.items()
@@ -357,7 +367,9 @@ class Simulation:
             mean_completion=statistics.fmean(spans) if spans else None,
             p95_completion=spans[int(0.95 * (len(spans) - 1))] if spans else None,
             mean_wait=statistics.fmean(watch.waits) if watch.waits else None,
-            utilisation=busy / watch.slot_seconds if watch.slot_seconds else 0.0,
+            utilisation=busy / all_slots,
+            fragmentation=watch.idle.slot_seconds / all_slots,
+            fairness=watch.fairness(),
             preemptions=watch.preemptions,
             losses=watch.losses,
             units=self.training.units,

@@ -15,6 +15,7 @@ from rich.table import Table
 from shoal_contract.parse import plain
 from shoal_simulator.cluster import Report, Scenario, Simulation
 from shoal_simulator.curves import CurvesError
+from shoal_simulator.traces import resolved
 from shoal_simulator.watch import BrokenPromiseError
 
 
@@ -48,6 +49,12 @@ def command(
     for name in Report.model_fields:
         grid.add_row(name.replace("_", " "), _text(name, reports))
     Console(width=100).print(grid, highlight=False)
+    late = [report for report in reports if report.finished < report.experiments]
+    if late:
+        typer.echo(
+            f"In {len(late)} of {len(reports)} runs not all experiments had ended after"
+            f" {scenario.until:.6g} s: see `until` in the file."
+        )
     if plot is not None:
         typer.echo(f"Who ran where: {plot}")
 
@@ -55,7 +62,7 @@ def command(
 def read(file: Path) -> Scenario:
     """A cluster file. Raises CurvesError with what is wrong, in a sentence."""
     try:
-        return Scenario.model_validate(yaml.safe_load(file.read_text()))
+        return Scenario.model_validate(resolved(yaml.safe_load(file.read_text()), file.parent))
     except OSError as error:
         raise CurvesError(f"{file} cannot be read: {error.strerror or error}") from error
     except yaml.YAMLError as error:

@@ -3,7 +3,6 @@
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -56,7 +55,8 @@ class Gang:
 
     task: Task
     world_size: int
-    seconds_per_unit: float = 1.0
+    slots: list[Slot] = field(default_factory=list)
+    """Of the ranks that exist, or did."""
     units: int = 0
     target: int = 0
     saved: int = 0
@@ -94,9 +94,7 @@ class Training:
         gang.runs[order.run_id] = node
         gang.ranks += len(order.slots)
         slots = [node.slots[number] for number in order.slots]
-        gang.seconds_per_unit = max(
-            gang.seconds_per_unit if len(gang.runs) > 1 else 0.0, self._speed(gang.task, slots)
-        )
+        gang.slots += slots
         if gang.ranks == gang.world_size:
             self._go_on(order.allocation_id, gang)
 
@@ -129,9 +127,8 @@ class Training:
         whole = gang.ranks == gang.world_size and not gang.broken
         if whole and not gang.training and gang.units < gang.target:
             gang.training = True
-            self.network.clock.after(
-                gang.seconds_per_unit, lambda: self._trained(allocation_id, gang)
-            )
+            seconds = self._speed(gang.task, gang.slots)
+            self.network.clock.after(seconds, lambda: self._trained(allocation_id, gang))
 
     def _trained(self, allocation_id: str, gang: Gang) -> None:
         gang.training = False
@@ -304,13 +301,19 @@ def quality(task: Task, units: int) -> float:
     return value if task.smaller_is_better else 1 - value
 
 
-def speed(table: Mapping[str, Mapping[str, float] | float]) -> Callable[[Task, list[Slot]], float]:
-    """Seconds a unit, by experiment: a number, or by the slots' model, the slowest of a gang."""
+def speed(
+    table: Mapping[str, tuple[Mapping[str, float] | float, float]],
+) -> Callable[[Task, list[Slot]], float]:
+    """Seconds a unit of a gang, by experiment: what a slot takes, a number or by its model (the
+    slowest of a gang counts), over the number of slots to a power."""
 
     def seconds(task: Task, slots: list[Slot]) -> float:
-        found: Any = table.get(task.experiment_id, 1.0)
-        if not isinstance(found, Mapping):
-            return float(found)
-        return max(float(found.get(slot.model, max(found.values()))) for slot in slots)
+        found, scaling = table[task.experiment_id]
+        if isinstance(found, Mapping):
+            known: Mapping[str, float] = found
+            slowest = max(known.get(slot.model, max(known.values())) for slot in slots)
+        else:
+            slowest = found
+        return float(slowest / len(slots) ** scaling)
 
     return seconds

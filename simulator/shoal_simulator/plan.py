@@ -4,6 +4,7 @@ The cluster is told to the scheduler's core as events, the pass is its decision 
 without slots are served apart: each node offers them as many places as it may hold.
 """
 
+import re
 from itertools import count
 from pathlib import Path
 from typing import Annotated
@@ -26,9 +27,12 @@ from shoal_contract.events import (
 from shoal_contract.resources import Resources
 from shoal_decider import Message, Tick
 from shoal_scheduler.core.decider import SchedulerDecider
+from shoal_scheduler.core.draft import Draft
 from shoal_scheduler.core.explain import explain
+from shoal_scheduler.core.forecast import Start, forecast
 from shoal_scheduler.core.pools import PoolConfig, Pools
 from shoal_scheduler.core.state import State
+from shoal_scheduler.core.turn import Turn
 from shoal_simulator.scenario import Answer, Node, PlanError, Scenario, Work, read, sound, to_json
 
 
@@ -39,6 +43,7 @@ def plan(scenario: Scenario) -> Answer:
 
 GPU, CPU = "gpu", "cpu"
 _NOW = 1e9
+_INTERNAL = re.compile(r"\bt-\d+\b")
 
 
 class _Cluster:
@@ -50,9 +55,11 @@ class _Cluster:
         gpu = PoolConfig(
             policy=scenario.policy, fit=scenario.fit, preemption=scenario.preemption, min_run=0
         )
-        cpu = PoolConfig(policy="fair_share", preemption=False, fit=scenario.fit)
+        shared = "priority" if scenario.policy == "priority" else "fair_share"
+        cpu = PoolConfig(policy=shared, preemption=False, fit=scenario.fit)
         self.decider = SchedulerDecider(Pools(pools={GPU: gpu, CPU: cpu}))
         self.state: State = self.decider.initial()
+        self._starts: dict[str, Start] = {}
         self.nodes = {node.id: number for number, node in enumerate(scenario.nodes)}
         self.groups = {group.id: number for number, group in enumerate(scenario.groups)}
         gpus = [node.gpu for node in scenario.nodes] + [t.gpu for t in scenario.tasks if t.gpu]
@@ -80,6 +87,9 @@ class _Cluster:
                     allocate[self._name(event.trial_id)] = self._places(event)
                 elif isinstance(event, AllocationReleasing):
                     release.append(self._name(event.allocation_id))
+        for pool in (GPU, CPU):
+            turn = Turn(Draft.of(self.state, _NOW), pool, self.state.index.pools.of(pool))
+            self._starts |= forecast(turn, len(self.scenario.tasks))
         pending = {
             task.id: self._why(number)
             for number, task in enumerate(self.scenario.tasks)
@@ -206,10 +216,10 @@ class _Cluster:
         return found
 
     def _why(self, number: int) -> str:
-        sentence = explain(self.state, f"t-{number}", _NOW)
+        sentence = explain(self.state, f"t-{number}", self._starts.get(f"t-{number}"))
         for gpu, internal in self.gpus.items():
             sentence = sentence.replace(f" {internal} ", f" {gpu} ")
-        return sentence.replace(f"t-{number} waits", f"{self.scenario.tasks[number].id} waits", 1)
+        return _INTERNAL.sub(lambda found: self._name(found[0]), sentence)
 
 
 def _task(experiment: str, name: str, steps: int) -> Task:
@@ -251,3 +261,5 @@ def command(
         typer.echo(f"{task} is to yield.")
     for sentence in answer.pending.values():
         typer.echo(sentence)
+    if not (answer.allocate or answer.release or answer.pending):
+        typer.echo("Nothing starts, nothing yields and nothing waits.")

@@ -58,11 +58,13 @@ class Work(_Part):
     """Running: seconds since its newest checkpoint; left out: it has none."""
 
 
-class Scenario(BaseModel):
-    """One cluster at one moment. What is not named here is not read."""
+class Scenario(_Part):
+    """One cluster at one moment."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
+    about: str = ""
+    """What it shows. Not read, as `expect` is not."""
+    expect: dict[str, object] = Field(default_factory=dict)
+    """What should be decided."""
     policy: Literal["fifo", "fair_share", "priority"] = "fifo"
     fit: Literal["best", "worst"] = "best"
     preemption: bool = True

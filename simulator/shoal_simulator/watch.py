@@ -15,7 +15,9 @@ from shoal_contract.events import (
     StartOrdered,
     TrialCreated,
 )
+from shoal_contract.ids import experiment_of_trial
 from shoal_contract.states import EXPERIMENT, TRIAL, ExperimentState, TrialState, terminal
+from shoal_simulator.idle import Idle
 
 Key = tuple[str, str, int]
 """A slot: its node, the node's incarnation, its number there."""
@@ -50,6 +52,7 @@ class Watch:
     losses: int = 0
     slot_seconds: float = 0.0
     """Slots there were, times seconds."""
+    idle: Idle = field(default_factory=Idle)
     _searches: dict[str, ExperimentState] = field(default_factory=dict)
     _trials: dict[str, TrialState] = field(default_factory=dict)
     _held: dict[Key, str] = field(default_factory=dict)
@@ -62,9 +65,24 @@ class Watch:
     def __call__(self, events: Sequence[Event], now: float) -> None:
         """What one decision wrote, all at once."""
         self.events += len(events)
+        self.idle.passes(now)
         for event in events:
             self._follow(event, now)
         self._gangs_are_whole(events, now)
+
+    def fairness(self) -> float | None:
+        """Jain's index of the parts of their time in which experiments held slots."""
+        spans: dict[str, list[tuple[float, float]]] = {}
+        for stay in self.stays:
+            spans.setdefault(experiment_of_trial(stay.trial_id), []).append(
+                (stay.since, stay.until)
+            )
+        parts = [
+            _covered(spans.get(name, [])) / max(1e-9, end - self.submitted[name])
+            for name, end in self.finished.items()
+        ]
+        squares = sum(part * part for part in parts)
+        return sum(parts) ** 2 / (len(parts) * squares) if squares else None
 
     def over(self) -> bool:
         """Whether every experiment that was submitted has ended."""
@@ -84,11 +102,13 @@ class Watch:
             case NodeAdmitted():
                 self._gone(event.node_id, now)
                 self._nodes[event.node_id] = (event.incarnation, len(event.slots), now)
+                self.idle.come(event.node_id, event.pool, len(event.slots))
             case NodeRemoved():
                 self._removed(event, now)
             case AllocationQueued():
                 self._alive(event.allocation_id, event, now)
                 self._queued.setdefault(event.allocation_id, now)
+                self.idle.wait(event.allocation_id, event.resources.pools, event.resources.least)
             case AllocationGranted():
                 self._granted(event, now)
             case RunSettled():
@@ -96,6 +116,7 @@ class Watch:
             case AllocationEnded():
                 self._alive(event.allocation_id, event, now)
                 self._ended.add(event.allocation_id)
+                self.idle.done(event.allocation_id)
                 self.preemptions += event.outcome == "preempted"
                 self.losses += event.outcome == "lost"
                 left = [key for key in self._places.get(event.allocation_id, ())
@@ -118,6 +139,7 @@ class Watch:
 
     def _granted(self, event: AllocationGranted, now: float) -> None:
         self._alive(event.allocation_id, event, now)
+        self.idle.done(event.allocation_id)
         if event.allocation_id in self._queued:
             self.waits.append(now - self._queued.pop(event.allocation_id))
         keys = [
@@ -134,6 +156,7 @@ class Watch:
             there = known is not None and known[0] == key[1] and key[2] < known[1]
             self._must(there, f"{event.allocation_id} is on {key}, which is not there", now)
             self._held[key] = event.allocation_id
+            self.idle.hold(key[0], 1)
             stay = Stay(key[0], key[2], event.trial_id, now)
             self.stays.append(stay)
             self._bars[key, event.allocation_id] = stay
@@ -157,6 +180,7 @@ class Watch:
     def _free(self, key: Key, allocation_id: str, now: float) -> None:
         if self._held.get(key) == allocation_id:
             del self._held[key]
+            self.idle.hold(key[0], -1)
             self._bars.pop((key, allocation_id)).until = now
 
     def _removed(self, event: NodeRemoved, now: float) -> None:
@@ -170,6 +194,7 @@ class Watch:
         found = self._nodes.pop(node_id, None)
         if found is not None:
             self.slot_seconds += found[1] * (now - found[2])
+            self.idle.go(node_id)
 
     def _search(self, event: Event, now: float) -> None:
         experiment_id = str(getattr(event, "experiment_id", ""))
@@ -201,3 +226,12 @@ class Watch:
             allowed = event.type in TRIAL[state]
             self._must(allowed, f"{event.type} of {trial_id}, which is {state}", now)
             self._trials[trial_id] = TrialState(TRIAL[state][event.type])
+
+
+def _covered(spans: list[tuple[float, float]]) -> float:
+    """The length of the union of spans."""
+    total, reached = 0.0, float("-inf")
+    for since, until in sorted(spans):
+        total += max(0.0, until - max(since, reached))
+        reached = max(reached, until)
+    return total

@@ -39,7 +39,7 @@ class Resources(Strict):
     max_slots: int | None = Field(default=None, ge=1)
     """Slots that the experiment may hold at once."""
     slot_type: str | None = None
-    """Only slots of this model (`Tesla V100-SXM2-16GB`), or whose model contains this word."""
+    """Only slots of this model (`Tesla V100-SXM2-16GB`), or whose model has this word or words."""
     mixed_types: bool = False
     """Whether a gang may have slots of several models."""
     single_node: bool = False

@@ -142,6 +142,8 @@ async def one_that_trains(gateway: Gateway) -> None:
         created = trial_events(e)[1].model_copy(update=name | {"number": number})
         await publish(gateway, created, waiting[0].model_copy(update=name))
     await gateway.until("/v1/queue", lambda q: len(q["items"]) == 2)
+    itself = await gateway.http.post(f"{other}/move", json={"ahead_of": f"{e}-1"})
+    assert itself.status_code == 422
     await good(gateway, "POST", f"{other}/move", {"ahead_of": f"{e}-2"})
     await good(gateway, "POST", f"{other}/stop")
     best = BestTrial(

@@ -238,7 +238,20 @@ def test_what_waits_for_slots_says_why_in_the_schedulers_words() -> None:
         "to train up to 4. At 1970-01-01 00:02:00 UTC: e-1 waits for 2 slots of pool p: 1 of 4 are"
         " free, and it is first in line."
     )
+    soon = waits.model_copy(update={"expected_at": 600.0})
+    assert now(request(), soon).endswith("line. That should be at about 1970-01-01 00:10:00 UTC.")
     assert now(request(), waiting(1, "first"), waits).count("At ") == 1
     assert "free" not in now(request(), waits, GRANTED)
     assert "over" not in now(request(), request(2), late)
     assert "free" not in now(request(), waits, TrialCancelled(**IDS, reason="a person asked"))
+
+
+def test_machines_that_are_starting_are_told() -> None:
+    def now(*events: Event, starting: list[str]) -> str:
+        return standing("e-1", story(CREATED, *events), EXPERIMENT, [], starting)
+
+    pools = request().resources.pools
+    assert now(request(), starting=["other"]) == now(request(), starting=[])
+    two = now(request(), starting=[*pools, *pools, "other"])
+    assert two.endswith(f" 2 machines are starting in pool {pools[0]}.")
+    assert "starting" not in now(request(), GRANTED, starting=pools)

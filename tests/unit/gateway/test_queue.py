@@ -9,11 +9,13 @@ from shoal_contract.events import (
     AllocationQueued,
     AllocationWaiting,
     Event,
+    NodeAdmitted,
     ShareChanged,
+    SlotSetAside,
     Waiting,
 )
 from shoal_contract.states import Outcome
-from shoal_gateway.core import keys
+from shoal_gateway.core import keys, rows
 
 from .test_projections import TASK, Model
 
@@ -47,6 +49,37 @@ def test_by_pool_then_priority_then_age() -> None:
     first = [queued("d", priority=1), waiting("d", 9.0)]
     other = [queued("e", resource_pool="another"), waiting("e", 10.0)]
     assert line(*THREE, *first, *other) == ["e", "d", "a", "b", "c"]
+
+
+def test_priority_counts_only_where_the_pool_goes_by_it() -> None:
+    first = [queued("d", priority=1), waiting("d", 9.0)]
+    by_age = [told.model_copy(update={"ageing": None}) for told in (*THREE[1::2], first[1])]
+    assert line(*THREE, *first, *by_age) == ["a", "b", "c", "d"]
+    aged = [queued("d", priority=41), waiting("d", 90.0).model_copy(update={"ageing": 10.0})]
+    slowly = [told.model_copy(update={"ageing": 10.0}) for told in THREE[1::2]]
+    assert line(*THREE, *slowly, *aged) == ["a", "b", "c", "d"], "it is 90 s younger"
+
+
+def test_all_that_may_serve_it_and_the_fewest_slots_that_it_takes() -> None:
+    wide = waiting("a", 1.0).model_copy(update={"pools": ["default", "spot"]})
+    ranged = queued("a", slots={"min": 2, "max": 8})
+    assert Model(ranged).queue()[0]["pools"] == ["default"]
+    [row] = Model(ranged, wide).queue()
+    assert (row["pools"], row["slots"]) == (["default", "spot"], 2)
+
+
+def test_slots_put_aside_are_shown_until_the_node_comes_back() -> None:
+    def node(incarnation: str) -> NodeAdmitted:
+        return NodeAdmitted(
+            node_id="n", incarnation=incarnation, pool="p", host="h", slots=[], ports=[],
+            instance_id=None,
+        )  # fmt: skip
+
+    aside = SlotSetAside(node_id="n", incarnation="1", slot=3, reason="three failed")
+    model = Model(node("1"), aside)
+    assert rows.nodes([model.rows[keys.node("n")]], [])[0]["aside"] == {"3": "three failed"}
+    model.apply(node("2"), 9.0)
+    assert rows.nodes([model.rows[keys.node("n")]], [])[0]["aside"] == {}
 
 
 def test_a_second_attempt_keeps_its_place_and_what_is_new_comes_last() -> None:

@@ -273,6 +273,44 @@ def test_a_file_that_is_no_scenario(tmp_path):
         read(tmp_path / "none.json")
 
 
+def test_what_a_scenario_has_no_word_for_is_refused(tmp_path):
+    (tmp_path / "s.json").write_text('{"nodes": [], "polcy": "fifo"}')
+    with pytest.raises(PlanError, match="polcy"):
+        read(tmp_path / "s.json")
+
+
+def test_unlike_gpus_are_told_apart_however_many_there_are():
+    """Names that begin alike are other models."""
+    many = [{"id": f"n{n}", "slots": 1, "gpu": f"G{n}"} for n in range(12)]
+    scenario = {"nodes": many, "tasks": [{"id": "t", "slots": 1, "gpu": "G1"}]}
+    assert plan(Scenario.model_validate(scenario)).allocate == {"t": {"n1": 1}}
+
+
+def test_tasks_without_slots_go_by_priority_where_the_others_do():
+    scenario = {
+        "policy": "priority", "nodes": nodes(0, max_cpu_tasks=1), "groups": RANKED,
+        "tasks": [task("a", 0, "low"), task("b", 0, "high")],
+    }  # fmt: skip
+    assert list(plan(Scenario.model_validate(scenario)).allocate) == ["b"]
+
+
+def test_who_waits_is_told_after_whose_end_it_starts():
+    waits = plan(Scenario.model_validate(line(task("x", 8, "low")))).pending
+    assert waits["w"] == (
+        "w waits for 8 slots of pool gpu: 3 of 8 are free, and it is first in line;"
+        " it should start when r and a have ended."
+    )
+
+
+def test_the_command_says_so_if_there_is_nothing_to_say(tmp_path):
+    (tmp_path / "s.json").write_text('{"nodes": []}')
+    done = subprocess.run(
+        [sys.executable, "-m", "shoal_simulator", "plan", str(tmp_path / "s.json")],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "Nothing starts, nothing yields and nothing waits.\n"
+
+
 def test_the_command_prints_the_answer(tmp_path):
     scenario, _, _ = CASES["a gang takes whole nodes first"]
     file = tmp_path / "s.json"

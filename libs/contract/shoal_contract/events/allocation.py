@@ -37,7 +37,8 @@ class AllocationQueued(Event, type="allocation.queued", key=_ALLOCATION):
 
 
 class AllocationWaiting(Event, type="allocation.waiting", key=_ALLOCATION):
-    """Why an allocation waits. Said when the reason becomes another one."""
+    """Why an allocation waits. Said when the reason becomes another one, and to the first in line
+    when its words do, or the time at which it is to start."""
 
     experiment_id: Id
     allocation_id: Id
@@ -45,12 +46,19 @@ class AllocationWaiting(Event, type="allocation.waiting", key=_ALLOCATION):
     why: Waiting
     reason: str
     """One sentence, true when it was said."""
+    again: bool = False
+    """Whether the reason is the one that was said before."""
     expected_at: float | None = None
     """Unix seconds at which it may start; None: nobody can tell."""
     number: float = 0
     """Its place by age: smaller is served first, as far as priorities and shares allow."""
     since: float = 0
     """Unix seconds since when it counts as waiting."""
+    pools: list[str] = Field(default_factory=list)
+    """The pools that may serve it now, in order of preference."""
+    ageing: float | None = 0
+    """Seconds of waiting that count as one level of priority, 0: none do; None: the pool does not
+    go by priority."""
 
 
 class AllocationWidened(Event, type="allocation.widened", key=_ALLOCATION):

@@ -29,7 +29,7 @@ def queue(
     now = time.time()
     rows = [
         [
-            row["pool"],
+            " or ".join(row["pools"]),
             row["trial_id"],
             row["slots"],
             row["priority"],

@@ -102,11 +102,12 @@ def nodes(
             f"{n['used']}/{len(n['slots'])}",
             sorted({s["model"] for s in n["slots"]}),
             n["trials"],
+            n["aside"],
         ]
         for n in found
     ]
     table(
-        ["NODE", "POOL", "STATE", "USED", "MODELS", "TRIALS"],
+        ["NODE", "POOL", "STATE", "USED", "MODELS", "TRIALS", "PUT ASIDE"],
         rows,
         "No node at the moment.",
     )

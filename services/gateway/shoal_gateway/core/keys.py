@@ -24,6 +24,8 @@ MOVED = PREFIX + "moved"
 """The places of those that a person moved."""
 SHARES = PREFIX + "shares"
 """An experiment's place among others, where a person changed it."""
+ASIDE = "aside:"
+"""How those fields of a node's row begin that tell of a slot put aside; its number follows."""
 
 
 def experiment(experiment_id: str) -> str:

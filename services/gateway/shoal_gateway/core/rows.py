@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shoal_contract.states import ExperimentState, TrialState
+from shoal_gateway.core import keys
 
 Row = dict[str, Any]
 
@@ -97,7 +98,7 @@ def trial(row: Row, smaller: bool) -> Row:
 
 
 def nodes(rows: Sequence[Row], allocations: Sequence[Row]) -> list[Row]:
-    """Nodes, with how many of their slots are used and by which trials."""
+    """Nodes, with how many of their slots are used, by which trials, and which are put aside."""
     used: Counter[str] = Counter()
     trials: dict[str, list[str]] = {}
     for allocation in allocations:
@@ -105,9 +106,23 @@ def nodes(rows: Sequence[Row], allocations: Sequence[Row]) -> list[Row]:
             used[placement["node_id"]] += len(placement["slots"])
             trials.setdefault(placement["node_id"], []).append(allocation["trial_id"])
     return [
-        row | {"used": used[row["node_id"]], "trials": sorted(trials.get(row["node_id"], []))}
+        {name: value for name, value in row.items() if not name.startswith(keys.ASIDE)}
+        | {
+            "used": used[row["node_id"]],
+            "trials": sorted(trials.get(row["node_id"], [])),
+            "aside": _aside(row),
+        }
         for row in rows
     ]
+
+
+def _aside(row: Row) -> dict[str, str]:
+    """The slots of a node on which nothing is placed any more, and why."""
+    return {
+        name.removeprefix(keys.ASIDE): said["reason"]
+        for name, said in row.items()
+        if name.startswith(keys.ASIDE) and said["incarnation"] == row["incarnation"]
+    }
 
 
 def queue(
@@ -116,8 +131,9 @@ def queue(
     moved: Mapping[str, Row],
     shares: Mapping[str, Row],
 ) -> list[Row]:
-    """What waits, pool by pool: by priority, then by age, as people changed them. What else a
-    policy goes by, shares and slots that are free, is in each one's `reason`."""
+    """What waits, pool by pool: by priority where the pool goes by it, then by age, as people
+    changed them. What else a policy goes by, shares and slots that are free, is in each one's
+    `reason`."""
     found = []
     for name, row in rows.items():
         share = shares.get(row["experiment_id"], {})
@@ -128,11 +144,22 @@ def queue(
                 "priority": share.get("priority") or row["priority"],
                 "hold": share.get("hold", False),
                 "since": said.get("since") or row["queued_at"],
+                "pools": said.get("pools") or [row["pool"]],
                 "number": said.get("number", math.inf),  # told in a moment
+                "ageing": said.get("ageing", 0.0),
                 "why": said.get("why"),
                 "reason": said.get("reason"),
                 "expected_at": said.get("expected_at"),
             }
         )
-    found.sort(key=lambda r: (r["pool"], r["priority"], r["number"], r["since"]))
-    return [{k: v for k, v in row.items() if k != "number"} for row in found]
+    found.sort(key=lambda r: (r["pool"], _rank(r), r["number"], r["since"]))
+    return [{k: v for k, v in row.items() if k not in ("number", "ageing")} for row in found]
+
+
+def _rank(row: Row) -> float:
+    """What decides before age, as the scheduler reckons it."""
+    if row["ageing"] is None:
+        return 0.0
+    if not row["ageing"]:
+        return float(row["priority"])
+    return float(row["priority"] * row["ageing"] + row["since"])

@@ -63,14 +63,29 @@ class Place:
 
 
 def standing(
-    trial_id: str, story: Sequence[Envelope], experiment: Row, trials: Sequence[Row]
+    trial_id: str,
+    story: Sequence[Envelope],
+    experiment: Row,
+    trials: Sequence[Row],
+    starting: Sequence[str] = (),
 ) -> str:
     """The sentence on a trial. `story` is its events in their order; `experiment` and `trials`,
     all of the experiment's, are rows as they are stored. For one that waits for slots the
-    scheduler's own sentence follows."""
+    scheduler's own sentence follows, and which machines are `starting`, of which pools each."""
     life = _live(story)
-    waits = life.waits if isinstance(life.last, TrialRequested) and life.started is None else ""
-    return f"Trial {trial_id} {_words(trial_id, life, experiment, trials)}.{waits}"
+    words = f"Trial {trial_id} {_words(trial_id, life, experiment, trials)}."
+    if not isinstance(life.last, TrialRequested) or life.started is not None:
+        return words
+    return words + life.waits + _starting(life.last.resources.pools, starting)
+
+
+def _starting(pools: Sequence[str], starting: Sequence[str]) -> str:
+    """How many machines are starting in the pools that a trial may use."""
+    counts = [(starting.count(pool), pool) for pool in pools if pool in starting]
+    return "".join(
+        f" {count} machine{' is' if count == 1 else 's are'} starting in pool {pool}."
+        for count, pool in counts
+    )
 
 
 def place_now(trial_id: str, experiment: Row, trials: Sequence[Row]) -> Place | None:
@@ -105,6 +120,8 @@ def _live(story: Sequence[Envelope]) -> _Life:
             case AllocationWaiting() as event:
                 if event.allocation_id == allocation_id(event.trial_id, life.attempt):
                     life.waits = f" At {_clock(envelope.time)}: {event.reason}"
+                    if event.expected_at is not None:
+                        life.waits += f" That should be at about {_clock(event.expected_at)}."
             case TrialMeasured() as event:
                 life.time = event.time
             case TrialExtended() as event:

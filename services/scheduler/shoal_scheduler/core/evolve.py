@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from typing import TypeVar
+from zlib import crc32
 
 from shoal_contract.events import (
     AllocationEnded,
@@ -66,7 +67,9 @@ def evolve(state: State, event: Event) -> State:
             allocation = change(state.allocations, event.allocation_id)
             allocation.task = allocation.task.model_copy(update={"target": event.target})
         case AllocationWaiting():
-            change(state.allocations, event.allocation_id).waiting = event.why
+            allocation = change(state.allocations, event.allocation_id)
+            allocation.waiting, allocation.expected_at = event.why, event.expected_at
+            allocation.said = crc32(event.reason.encode())
         case AllocationWidened() | AllocationMoved():
             _shift(state, event)
         case AllocationProgressed():

@@ -1,29 +1,27 @@
 """Why a trial waits, in one sentence."""
 
-from itertools import islice, takewhile
-
 from shoal_contract.events import Waiting
 from shoal_contract.states import AllocationState, NodeState
-from shoal_scheduler.core.batches import Entry, batch_of
-from shoal_scheduler.core.models import Allocation, Month
+from shoal_scheduler.core.batches import batch_of
+from shoal_scheduler.core.forecast import Start
+from shoal_scheduler.core.models import Allocation, Month, Node
 from shoal_scheduler.core.months import following
 from shoal_scheduler.core.placement import suits
 from shoal_scheduler.core.state import State
-from shoal_scheduler.core.tables import Line
 
 COUNTED = 1000
 """How many that wait ahead are counted one by one."""
 
 
-def explain(state: State, trial_id: str, now: float | None = None) -> str:
-    """One honest sentence on a trial's place in the queue."""
+def explain(state: State, trial_id: str, start: Start | None = None) -> str:
+    """One honest sentence on a trial's place in the queue. `start`: when it is to start."""
     allocation = state.of_trial(trial_id)
     if allocation is None:
         return f"{trial_id} asks for no slots."
     if allocation.state is not AllocationState.QUEUED:
         where = ", ".join(run.placement.node_id for run in allocation.runs.values())
         return f"{trial_id} holds {_slots(allocation.slots)} on {where} ({allocation.state})."
-    return sentence(state, allocation, classify(state, allocation, allocation.waiting), None, now)
+    return sentence(state, allocation, classify(state, allocation, allocation.waiting), start)
 
 
 def classify(state: State, allocation: Allocation, found: Waiting | None) -> Waiting:
@@ -47,14 +45,14 @@ def classify(state: State, allocation: Allocation, found: Waiting | None) -> Wai
     return "room" if found == "room" else "behind"
 
 
-def sentence(
-    state: State, allocation: Allocation, why: Waiting, until: float | None, now: float | None
-) -> str:
-    """The reason in words and numbers."""
+def sentence(state: State, allocation: Allocation, why: Waiting, start: Start | None) -> str:
+    """The reason in words and numbers. It says whose end it waits for, not when that is."""
     index, resources, name = state.index, allocation.resources, allocation.trial_id
     need = _slots(allocation.least, resources.slot_type)
     if resources.node_labels:
         need += " on nodes with " + ", ".join(f"{k}={v}" for k, v in resources.node_labels.items())
+    if resources.single_node and allocation.least > 1:
+        need += " on one node"
     pools = " or ".join(allocation.pools)
     held = index.held.get(allocation.experiment_id, 0)
     match why:
@@ -85,7 +83,10 @@ def sentence(
             )
         case "machines":
             most = _largest(state, allocation)
-            has = "has no machine yet" if not most else f"has {most} that could ever serve it"
+            there = any(index.room.models(pool) for pool in allocation.pools)
+            has = (
+                f"has {most or 'none'} that could ever serve it" if there else "has no machine yet"
+            )
             return f"{name} waits for {need}: pool {pools} {has}."
         case "leaving":
             return f"{name} waits for {need} of pool {pools}: others were told to leave them."
@@ -95,21 +96,13 @@ def sentence(
                 " who is ahead of it."
             )
         case "room" | "behind":
-            return _room(state, allocation, need, pools, until, now)
+            return _room(state, allocation, need, pools, start)
 
 
-def _room(
-    state: State,
-    allocation: Allocation,
-    need: str,
-    pools: str,
-    until: float | None,
-    now: float | None,
-) -> str:
-    pool = allocation.pools[-1]
-    counts = _counts(state, allocation, pool)
+def _room(state: State, allocation: Allocation, need: str, pools: str, start: Start | None) -> str:
+    counts = [count for pool in allocation.pools for count in _counts(state, allocation, pool)]
     free, total = sum(free for free, _ in counts), sum(size for _, size in counts)
-    ahead = _ahead(state, allocation, pool)
+    ahead = _ahead(state, allocation, allocation.pools[-1])
     who = (
         "it is first in line"
         if not ahead
@@ -118,9 +111,18 @@ def _room(
     if ahead >= COUNTED:
         who = f"{ahead} or more trials are ahead of it"
     words = f"{allocation.trial_id} waits for {need} of pool {pools}: {free} of {total} are free"
-    if until is not None and now is not None:
-        return f"{words}, and enough should be in {_time(until - now)}."
-    return f"{words}, and {who}."
+    return f"{words}, and {who}{_after(start)}."
+
+
+def _after(start: Start | None) -> str:
+    """Whose ends it waits for, the last of them first."""
+    if start is None or not start.after:
+        return ""
+    last, *others = start.after
+    if not others:
+        return f"; it should start when {last} has ended"
+    more = others[0] if len(others) == 1 else f"{len(others)} others"
+    return f"; it should start when {last} and {more} have ended"
 
 
 def _used(month: Month) -> str:
@@ -131,56 +133,51 @@ def _used(month: Month) -> str:
 
 def _largest(state: State, allocation: Allocation) -> int:
     """The most slots that one gang could have, were all free."""
+    resources = allocation.resources
+    if resources.single_node:
+        nodes = [n for pool in allocation.pools for n in _nodes(state, allocation, pool)]
+        models = [(model, count[0]) for node in nodes for model, count in node.counts(()).items()]
+        return max((n for model, n in models if suits(resources, model)), default=0)
     sizes = [size for pool in allocation.pools for _, size in _counts(state, allocation, pool)]
-    return sum(sizes) if allocation.resources.mixed_types else max(sizes, default=0)
+    return sum(sizes) if resources.mixed_types else max(sizes, default=0)
+
+
+def _nodes(state: State, allocation: Allocation, pool: str) -> list[Node]:
+    """The nodes of a pool that will do."""
+    ready = (n for n in state.nodes.values() if n.pool == pool and n.state is NodeState.READY)
+    return [node for node in ready if node.suits(allocation.resources)]
 
 
 def _counts(state: State, allocation: Allocation, pool: str) -> list[tuple[int, int]]:
     """Free slots and all slots of each model that will do."""
     room, resources = state.index.room, allocation.resources
     models = [model for model in room.models(pool) if suits(resources, model)]
-    if not resources.node_labels:
+    if not resources.node_labels and not resources.avoid_nodes:
         return [(room.free(pool, model), room.size(pool, model)) for model in models]
-    ready = [n for n in state.nodes.values() if n.pool == pool and n.state is NodeState.READY]
-    nodes = [node for node in ready if node.suits(resources)]
-    return [
-        (
-            sum(len(node.free(model)) for node in nodes),
-            sum(
-                slot.model == model and slot.number not in node.aside
-                for node in nodes
-                for slot in node.slots
-            ),
-        )
-        for model in models
-    ]
+    found = {model: [0, 0] for model in models}
+    for node in _nodes(state, allocation, pool):
+        for model, (usable, free, _) in node.counts(()).items():
+            if model in found:
+                found[model][0] += free
+                found[model][1] += usable
+    return [(free, usable) for free, usable in found.values()]
 
 
 def _ahead(state: State, allocation: Allocation, pool: str) -> int:
-    """Who waits in the pool, is older, and is in no line behind its own; up to `COUNTED`."""
+    """How many in a pool are served before it, of those that may start; up to `COUNTED`. Who has a
+    share takes turns with the others: of each that is further below its own, one counts."""
     index = state.index
-    own = batch_of(allocation, pool)
+    own, batch = index.entry(allocation, pool), batch_of(allocation, pool)
+    shared = index.pools.of(pool).policy == "fair_share"
     count = 0
     for head in index.heads.get(pool, ()):
-        count += _older(index.queues[head.batch], allocation.number)
-        if head.batch == own or count >= COUNTED:
+        line = index.queues[head.batch]
+        if shared and head.batch == batch:
+            return min(count + line.place(own), COUNTED)
+        if count >= COUNTED or (not shared and head[:3] >= own):
             break
+        count += 1 if shared else min(line.place(own), head.ready)
     return min(count, COUNTED)
-
-
-def _older(line: Line[Entry], number: float) -> int:
-    """How many at a line's beginning are older; all, where age alone decides."""
-    first, last = line.first(), line.last()
-    if first is not None and last is not None and first.rank == last.rank:
-        return line.place((first.rank, number))
-    older = takewhile(lambda other: other.number < number, line)
-    return sum(1 for _ in islice(older, COUNTED))
-
-
-def _time(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(0, seconds):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _slots(count: int, model: str | None = None) -> str:

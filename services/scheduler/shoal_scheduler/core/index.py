@@ -130,7 +130,7 @@ class Index:
                 for owner in owners(batch):
                     self._batches.setdefault(owner, {})
                     change(self._batches, owner)[batch] = None
-            change(self.queues, batch).add(self._entry(allocation, pool))
+            change(self.queues, batch).add(self.entry(allocation, pool))
             self._show(batch)
         more = len(allocation.resources.pools) > len(allocation.pools)
         if more:
@@ -143,7 +143,7 @@ class Index:
         for pool in allocation.pools:
             batch = batch_of(allocation, pool)
             line = change(self.queues, batch)
-            line.remove(self._entry(allocation, pool))
+            line.remove(self.entry(allocation, pool))
             self._show(batch)
             if not line:
                 del self.queues[batch]
@@ -312,7 +312,8 @@ class Index:
         """The first of a batch, if it may start."""
         return self._shown.get(batch)
 
-    def _entry(self, allocation: Allocation, pool: str) -> Entry:
+    def entry(self, allocation: Allocation, pool: str) -> Entry:
+        """Its place among those that wait in a pool."""
         config = self.pools.of(pool)
         rank = 0.0
         if config.policy == "priority":

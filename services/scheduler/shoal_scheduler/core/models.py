@@ -140,6 +140,10 @@ class Allocation:
     progress: Progress | None = None
     waiting: Waiting | None = None
     """The reason why it waits that was said last."""
+    said: int = 0
+    """A checksum of its words."""
+    expected_at: float | None = None
+    """Unix seconds at which it may start, as was said with them."""
     stop_reason: StopReason | None = None
     """Why its runs were told to stop; None: they were not."""
     grace: float = 0

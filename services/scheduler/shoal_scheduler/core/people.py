@@ -34,12 +34,32 @@ def move(draft: Draft, body: TrialMoveRequested) -> None:
         return
     if mine.number <= other.number:
         return
-    before = (a.number for a in state.allocations.values() if a.number < other.number)
+    _put(draft, mine.allocation_id, _before(draft, other.number), min(mine.since, other.since))
+
+
+def _before(draft: Draft, number: float) -> float:
+    """A place right before a number that is taken. If none is left between two, who is in the
+    last one moves ahead."""
+    ahead = [a for a in draft.state.allocations.values() if a.number < number]
+    if not ahead:
+        return number - 1
+    last = max(ahead, key=lambda a: a.number)
+    middle = (last.number + number) / 2
+    if last.number < middle < number:
+        return middle
+    place = last.number
+    if last.state is not AllocationState.QUEUED:
+        return place
+    _put(draft, last.allocation_id, _before(draft, place), last.since)
+    return place
+
+
+def _put(draft: Draft, allocation_id: str, number: float, since: float) -> None:
     draft.emit(
         AllocationMoved(
-            experiment_id=mine.experiment_id,
-            allocation_id=mine.allocation_id,
-            number=(max(before, default=other.number - 2) + other.number) / 2,
-            since=min(mine.since, other.since),
+            experiment_id=draft.state.allocations[allocation_id].experiment_id,
+            allocation_id=allocation_id,
+            number=number,
+            since=since,
         )
     )

@@ -1,10 +1,14 @@
 """Where a gang goes: on as few nodes as possible, leaving the fewest free slots behind."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from shoal_contract.resources import Resources
 from shoal_scheduler.core.room import Room, Share, Spot
+
+_WORD = re.compile(r"[^\W_]+")
 
 Able = Callable[[str], bool]
 """Whether a node will do."""
@@ -48,7 +52,8 @@ def place(
             key = (len(found), -last if fit.worst else last, room.number(*found[0][:2]))
             if rank is None or key < rank:
                 best, rank = found, key
-    if not best and resources.mixed_types and fit.mixed and len(models) > 1:
+    mixed = resources.mixed_types and fit.mixed and not resources.single_node
+    if not best and mixed and len(models) > 1:
         best = _mixed(room, pool, models, slots, may, able)
     return best
 
@@ -59,8 +64,18 @@ def suits(resources: Resources, model: str) -> bool:
 
 
 def is_of(wanted: str, model: str) -> bool:
-    """Whether a model is what somebody calls `wanted`."""
-    return wanted == model or wanted.lower() in model.lower()
+    """Whether a model is what somebody calls `wanted`: its name, or words of it as they stand
+    there.
+
+    >>> [is_of(name, "NVIDIA A100-SXM4-40GB") for name in ("A100", "a100-sxm4", "A10", "100")]
+    [True, True, False, False]
+    """
+    return wanted == model or _words(wanted) in _words(model)
+
+
+@lru_cache(1024)
+def _words(name: str) -> str:
+    return f" {' '.join(_WORD.findall(name.lower()))} "
 
 
 def _of_model(

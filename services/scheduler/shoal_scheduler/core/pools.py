@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shoal_scheduler.core.placement import Fit
+from shoal_scheduler.core.placement import Fit, is_of
 
 
 class _Section(BaseModel):
@@ -44,7 +44,7 @@ class PoolConfig(_Section):
         """Money that a slot of a model costs an hour."""
         if not self.prices:
             return self.price
-        named = (p for word, p in self.prices.items() if word.lower() in model.lower())
+        named = (p for words, p in self.prices.items() if is_of(words, model))
         return self.prices.get(model, next(named, self.price))
 
 
@@ -72,6 +72,9 @@ class Workspace(_Section):
 class Pools(_Section):
     """All pools and workspaces. Those not named have the defaults."""
 
+    told: int = Field(default=10, ge=0)
+    """Of each pool the first so many that wait are told anew, every ten seconds, why they do and
+    when they are to start, if that is another answer."""
     pools: dict[str, PoolConfig] = Field(default_factory=dict)
     workspaces: dict[str, Workspace] = Field(default_factory=dict)
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 from itertools import islice
+from zlib import crc32
 
 from shoal_contract.events import (
     AllocationQueued,
     AllocationWaiting,
     DemandChanged,
+    NodeAdmitted,
     QuotaChanged,
     ShareChanged,
     Waiting,
@@ -15,12 +17,20 @@ from shoal_contract.states import AllocationState
 from shoal_scheduler.core.demand import missing
 from shoal_scheduler.core.draft import Draft
 from shoal_scheduler.core.explain import classify, sentence
+from shoal_scheduler.core.forecast import Start, forecast, line_up
+from shoal_scheduler.core.models import Allocation
 from shoal_scheduler.core.policies import POLICIES
 from shoal_scheduler.core.turn import Turn
 
 TOLD = 100
-"""How many are told when a person or a quota holds them back, or no more does."""
-BLOCKED: tuple[Waiting, ...] = ("held", "max_slots", "quota")
+"""How many are told when a person, a quota or the lack of machines holds them back, or no more."""
+BLOCKED: tuple[Waiting, ...] = ("held", "max_slots", "quota", "machines")
+
+
+AFRESH = 10.0
+"""Seconds after which the first in line are told anew."""
+LATER = 0.1
+"""Another start is news if it differs by so much of the time until then, at least by `AFRESH`."""
 
 
 def schedule(draft: Draft, everywhere: bool) -> None:
@@ -31,50 +41,93 @@ def schedule(draft: Draft, everywhere: bool) -> None:
     for pool in sorted(draft.pools):
         turn = Turn(draft, pool, index.pools.of(pool), thorough=everywhere)
         POLICIES[turn.config.policy].run(turn)
-        for name, (why, until) in turn.why.items():
-            _tell(draft, name, why, until)
+        if everywhere and draft.now % AFRESH < 1:
+            _tell_first(draft, turn)
+        for name, (why, _) in turn.why.items():
+            _tell(draft, name, why)
     for event in list(draft.events):
         match event:
             case AllocationQueued():
-                _tell(draft, event.allocation_id, None, None)
+                _tell(draft, event.allocation_id, None)
             case QuotaChanged():
-                _tell_again(draft, draft.state.index.waiting_of(event.workspace))
+                _tell_blocked(draft, draft.state.index.waiting_of(event.workspace))
             case ShareChanged():
-                _tell_again(draft, draft.state.index.queued(event.experiment_id))
+                _tell_blocked(draft, draft.state.index.queued(event.experiment_id))
+            case NodeAdmitted():
+                line = line_up(draft.state.index, event.pool, TOLD)
+                _tell_blocked(draft, (entry.allocation_id for entry in line))
     for pool in sorted(draft.pools):
         wants = missing(draft.state, pool)
         if wants != draft.state.demand.get(pool, []):
             draft.emit(DemandChanged(pool=pool, wants=wants))
 
 
-def _tell_again(draft: Draft, names: Iterable[str]) -> None:
+def _tell_blocked(draft: Draft, names: Iterable[str]) -> None:
     """Say why these wait now, of many the first: what holds them back is another reason."""
     for name in islice(names, TOLD):
-        _tell(draft, name, None, None, again=True)
+        allocation = draft.state.allocations.get(name)
+        if allocation is not None and allocation.state is AllocationState.QUEUED:
+            why = classify(draft.state, allocation, None)
+            if why in BLOCKED or allocation.waiting in BLOCKED:
+                _say(draft, allocation, why)
 
 
-def _tell(
-    draft: Draft, name: str, why: Waiting | None, until: float | None, again: bool = False
-) -> None:
+def _tell_first(draft: Draft, turn: Turn) -> None:
+    """Say anew why the first in line wait and when they are to start, where that is news."""
+    most = draft.state.index.pools.told
+    line = line_up(draft.state.index, turn.pool, most)
+    starts = forecast(turn, most) if line else {}
+    for entry in line:
+        allocation = draft.state.allocations[entry.allocation_id]
+        found = turn.why.get(entry.allocation_id, (allocation.waiting, None))[0]
+        why = classify(draft.state, allocation, found)
+        _say(draft, allocation, why, starts.get(entry.allocation_id), afresh=True)
+
+
+def _tell(draft: Draft, name: str, found: Waiting | None) -> None:
     """Say why an allocation waits, if that was not said. What nobody looked at, index tells."""
     allocation = draft.state.allocations.get(name)
     if allocation is None or allocation.state is not AllocationState.QUEUED:
         return
-    if why is None and allocation.waiting is not None and not again:
+    if found is not None or allocation.waiting is None:
+        _say(draft, allocation, classify(draft.state, allocation, found))
+
+
+def _say(
+    draft: Draft,
+    allocation: Allocation,
+    why: Waiting,
+    start: Start | None = None,
+    afresh: bool = False,
+) -> None:
+    again = why == allocation.waiting
+    if again and not afresh:
         return
-    why = classify(draft.state, allocation, why)
-    if again and why not in BLOCKED and allocation.waiting not in BLOCKED:
+    reason = sentence(draft.state, allocation, why, start)
+    at = start.at if start else None
+    if again and crc32(reason.encode()) == allocation.said and not _other(draft, allocation, at):
         return
-    if why != allocation.waiting:
-        draft.emit(
-            AllocationWaiting(
-                experiment_id=allocation.experiment_id,
-                allocation_id=name,
-                trial_id=allocation.trial_id,
-                why=why,
-                reason=sentence(draft.state, allocation, why, until, draft.now),
-                expected_at=until,
-                number=allocation.number,
-                since=allocation.since,
-            )
+    config = draft.state.index.pools.of(allocation.pools[0])
+    draft.emit(
+        AllocationWaiting(
+            experiment_id=allocation.experiment_id,
+            allocation_id=allocation.allocation_id,
+            trial_id=allocation.trial_id,
+            why=why,
+            reason=reason,
+            again=again,
+            expected_at=at,
+            number=allocation.number,
+            since=allocation.since,
+            pools=allocation.pools,
+            ageing=config.ageing if config.policy == "priority" else None,
         )
+    )
+
+
+def _other(draft: Draft, allocation: Allocation, at: float | None) -> bool:
+    """Whether the time at which it is to start is news."""
+    said = allocation.expected_at
+    if at is None or said is None:
+        return at is not said
+    return abs(at - said) > max(AFRESH, LATER * (said - draft.now))

@@ -7,6 +7,7 @@ from shoal_contract.events import (
     NodeAdmitted,
     NodeDraining,
     NodeRemoved,
+    SlotSetAside,
 )
 from shoal_contract.states import NodeState
 from shoal_gateway.core import keys
@@ -29,6 +30,9 @@ def project(envelope: Envelope) -> list[Change]:
             state = NodeState.DRAINING if draining else NodeState.REMOVED
             fields = {"state": state.value, "reason": event.reason, "since": time}
             return [SetFields(keys.node(event.node_id), fields)]
+        case SlotSetAside():
+            said = {"incarnation": event.incarnation, "reason": event.reason}
+            return [SetFields(keys.node(event.node_id), {f"{keys.ASIDE}{event.slot}": said})]
         case AllocationGranted():
             value = event.model_dump(mode="json", exclude={"rendezvous"})
             return [SetFields(keys.ALLOCATIONS, {event.allocation_id: value})]

@@ -24,12 +24,12 @@ def project(envelope: Envelope) -> list[Change]:
                 "attempt": event.task.attempt,
                 "pool": event.resources.pools[0],
                 "priority": event.resources.priority,
-                "slots": event.resources.slots_per_trial,
+                "slots": event.resources.least,
                 "queued_at": envelope.time,
             }
             return [SetFields(keys.QUEUE, {event.allocation_id: value})]
         case AllocationWaiting():
-            names = {"why", "reason", "expected_at", "number", "since"}
+            names = {"why", "reason", "expected_at", "number", "since", "pools", "ageing"}
             return [SetFields(keys.WAITING, {event.allocation_id: event.model_dump(include=names)})]
         case AllocationMoved():
             place = event.model_dump(include={"number", "since"})

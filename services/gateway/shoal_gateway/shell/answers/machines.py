@@ -35,6 +35,9 @@ class NodeRow(Answer):
     """How many of its slots are."""
     trials: list[str]
     """Those that use them, as far as the caller may know."""
+    aside: dict[str, str]
+    """The numbers of slots on which run after run failed, so that nothing is placed there until
+    the worker is started anew, and why each."""
 
 
 class Nodes(Answer):
@@ -175,8 +178,12 @@ class Waiting(Answer):
     trial_id: str
     attempt: int
     pool: str
+    """The first that may serve it."""
+    pools: list[str]
+    """All that may serve it now, in order of preference."""
     priority: int
     slots: int
+    """The fewest that it takes."""
     queued_at: float
     hold: bool
     """Whether a person holds its experiment back."""

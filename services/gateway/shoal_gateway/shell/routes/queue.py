@@ -59,7 +59,7 @@ async def queue(
     and when each may start, where that can be told. `waiting`: how many there are in all."""
     tables = (keys.QUEUE, keys.WAITING, keys.MOVED, keys.SHARES)
     found = rows.queue(*await use.store.rows(tables))
-    chosen = [row for row in found if pool in (None, row["pool"])]
+    chosen = [row for row in found if pool is None or pool in row["pools"]]
     seen = set(await use.directory.seen(who, (row["trial_id"] for row in chosen)))
     items = [row for row in chosen if row["trial_id"] in seen]
     return {"items": items[:limit], "waiting": len(chosen)}
@@ -97,6 +97,10 @@ async def move(
     await trial(experiment_id, trial_id, use)
     if not await use.directory.may(who, Role.EDITOR, experiment_of_trial(body.ahead_of)):
         raise unknown("trial", body.ahead_of)
+    if trial_id == body.ahead_of:
+        raise ProblemError(
+            422, "A trial cannot go ahead of itself.", kind="urn:shoal:problem:request"
+        )
     waiting = {row["trial_id"]: row["pool"] for row in (await use.store.row(keys.QUEUE)).values()}
     for name in (trial_id, body.ahead_of):
         if name not in waiting:

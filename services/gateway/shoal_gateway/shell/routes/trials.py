@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Response
 
 from shoal_bus.history import read_all
+from shoal_contract.events import AllocationWaiting
 from shoal_contract.subjects import SCHEDULE, SEARCH
 from shoal_gateway.core import keys, rows
 from shoal_gateway.core.runs import runs as runs_of
@@ -74,11 +75,22 @@ async def explain(
     searcher = row["config"]["searcher"]
     return {
         "trial_id": trial_id,
-        "now": standing(trial_id, story, row, await _rows(use, experiment_id)),
+        "now": standing(
+            trial_id, story, row, await _rows(use, experiment_id), await _starting(use)
+        ),
         "events": [
-            {"at": e.time, "event": e.event.type, "text": tell(e.event, searcher)} for e in story
+            {"at": e.time, "event": e.event.type, "text": tell(e.event, searcher)}
+            for e in story
+            if not (isinstance(e.event, AllocationWaiting) and e.event.again)
         ],
     }
+
+
+async def _starting(use: Parts) -> list[str]:
+    """The pool of each machine that was asked for and has not joined."""
+    machines = await use.store.row(keys.MACHINES)
+    found = await use.store.rows([keys.instance(i) for i in machines])
+    return [row["pool"] for row in found if row.get("state") in ("requested", "started")]
 
 
 async def _rows(use: Parts, experiment_id: str) -> list[rows.Row]:
