@@ -30,6 +30,7 @@ class NodeRow(TypedDict):
     since: float
     used: int
     trials: list[str]
+    aside: dict[str, str]
 
 
 class InstanceRow(TypedDict):
@@ -135,6 +136,7 @@ class Waiting(TypedDict):
     trial_id: str
     attempt: int
     pool: str
+    pools: list[str]
     priority: int
     slots: int
     queued_at: float
