@@ -1,6 +1,6 @@
 """The questions about who may do what: logins, tokens, users, workspaces, secrets."""
 
-from shoal.asking import Request, Row, Steps, created, given, items, part, question, row
+from shoal.asking import Row, Steps, created, pages, part, question, row
 
 
 class Access:
@@ -32,7 +32,7 @@ class Access:
     @question
     def tokens(self) -> Steps[list[Row]]:
         """One's own tokens; an administrator's answer has everybody's."""
-        return items("/v1/tokens")
+        return pages("/v1/tokens")
 
     @question
     def create_token(
@@ -57,7 +57,7 @@ class Access:
     @question
     def users(self) -> Steps[list[Row]]:
         """All users."""
-        return items("/v1/users")
+        return pages("/v1/users")
 
     @question
     def create_user(
@@ -91,7 +91,7 @@ class Access:
     @question
     def workspaces(self) -> Steps[list[Row]]:
         """The workspaces that one may see."""
-        return items("/v1/workspaces")
+        return pages("/v1/workspaces")
 
     @question
     def workspace(self, name: str) -> Steps[Row]:
@@ -117,7 +117,7 @@ class Access:
     @question
     def secrets(self, workspace: str) -> Steps[list[Row]]:
         """The names of a workspace's secrets."""
-        return items(f"{_workspace(workspace)}/secrets")
+        return pages(f"{_workspace(workspace)}/secrets")
 
     @question
     def set_secret(self, workspace: str, name: str, value: str) -> Steps[Row]:
@@ -133,16 +133,7 @@ class Access:
     @question
     def audit(self, limit: int = 100, user: str | None = None) -> Steps[list[Row]]:
         """The newest records of the audit log, newest first."""
-        found: list[Row] = []
-        params = given(user=user)
-        while len(found) < limit:
-            params["limit"] = min(1000, limit - len(found))
-            page = yield Request("GET", "/v1/audit", params)
-            found += page["items"]
-            if page["next"] is None:
-                break
-            params["cursor"] = page["next"]
-        return found
+        return pages("/v1/audit", limit, user=user)
 
 
 def _workspace(name: str) -> str:

@@ -15,6 +15,7 @@ from shoal.asking import (
     given,
     items,
     listed,
+    pages,
     part,
     question,
     row,
@@ -99,20 +100,11 @@ class Api:
     ) -> Steps[list[Row]]:
         """Experiments, newest first. `q` are words that name, description, labels or notes have;
         `sort` is a field, with `-` from the greatest down; `archived` None: those as well."""
-        params = given(
-            state=listed(state), name=name, label=listed(label), owner=owner,
-            workspace=workspace, project=project, q=q, sort=sort,
+        return pages(
+            "/v1/experiments", limit, 200, state=listed(state), name=name, label=listed(label),
+            owner=owner, workspace=workspace, project=project, q=q, sort=sort,
             archived="any" if archived is None else str(archived).lower(),
         )  # fmt: skip
-        found: list[Row] = []
-        while len(found) < limit:
-            params["limit"] = min(200, limit - len(found))
-            page = yield Request("GET", "/v1/experiments", params)
-            found += page["items"]
-            if page["next"] is None:
-                break
-            params["cursor"] = page["next"]
-        return found
 
     @question
     def experiment(self, experiment_id: str) -> Steps[Row]:
@@ -220,9 +212,18 @@ class Api:
     # Trials
 
     @question
-    def trials(self, experiment_id: str) -> Steps[list[Row]]:
-        """The trials of an experiment, in the order of their proposal."""
-        return items(f"{_experiment(experiment_id)}/trials")
+    def trials(
+        self,
+        experiment_id: str,
+        limit: int | None = None,
+        *,
+        state: str | Sequence[str] | None = None,
+        sort: str | None = None,
+    ) -> Steps[list[Row]]:
+        """The trials of an experiment, in the order of their proposal. `sort` is `number`, `metric`
+        or `best`, with `-` from the greatest down."""
+        path = f"{_experiment(experiment_id)}/trials"
+        return pages(path, limit, state=listed(state), sort=sort)
 
     @question
     def searcher(self, experiment_id: str) -> Steps[Row]:
@@ -232,7 +233,7 @@ class Api:
     @question
     def runs(self, experiment_id: str, *, trial: str | None = None) -> Steps[list[Row]]:
         """The runs of an experiment's trials: each attempt, what it got and what ended it."""
-        return items(f"{_experiment(experiment_id)}/runs", trial=trial)
+        return pages(f"{_experiment(experiment_id)}/runs", trial=trial)
 
     @question
     def trial(self, trial_id: str) -> Steps[Row]:
@@ -316,7 +317,7 @@ class Api:
     ) -> Steps[list[Row]]:
         """Checkpoints of an experiment's trials; with `removed`, also those that are gone."""
         path = f"{_experiment(experiment_id)}/checkpoints"
-        return items(path, trial=trial, removed=removed)
+        return pages(path, trial=trial, removed=removed)
 
     @question
     def checkpoint(self, checkpoint_id: str) -> Steps[Row]:

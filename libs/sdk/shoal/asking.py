@@ -21,6 +21,8 @@ Watch = Callable[[int, int], None]
 """Told of each piece of a body that was sent: its bytes, and those of the whole."""
 TERMINAL = ("completed", "failed", "cancelled")
 """States in which an experiment stays."""
+PAGE = 1000
+"""Items that are asked for at once, at most."""
 PIECE = 256 * 1024
 """Bytes of a body that are sent at once when someone watches."""
 LONGEST_WAIT = 30.0
@@ -223,6 +225,20 @@ def created(path: str, body: Row, key: str | None = None) -> Steps[Row]:
 def items(path: str, **params: Any) -> Steps[list[Row]]:
     """One request whose answer has what is wanted in `items`."""
     found: list[Row] = (yield Request("GET", path, given(**params)))["items"]
+    return found
+
+
+def pages(path: str, most: int | None = None, page: int = PAGE, **params: Any) -> Steps[list[Row]]:
+    """Requests whose answers have what is wanted in `items`, page by page; `most` None: all."""
+    found: list[Row] = []
+    wanted = given(**params)
+    while most is None or len(found) < most:
+        wanted["limit"] = page if most is None else min(page, most - len(found))
+        answer = yield Request("GET", path, dict(wanted))
+        found += answer["items"]
+        if answer.get("next") is None:
+            break
+        wanted["cursor"] = answer["next"]
     return found
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from shoal.asking import Row, Steps, created, given, items, part, question, row
+from shoal.asking import Row, Steps, created, given, pages, part, question, row
 
 
 class Catalog:
@@ -11,7 +11,7 @@ class Catalog:
     @question
     def projects(self, workspace: str = "default", *, archived: bool = False) -> Steps[list[Row]]:
         """The projects of a workspace; with `archived`, those as well."""
-        return items(_in(workspace, "projects"), archived=archived)
+        return pages(_in(workspace, "projects"), archived=archived)
 
     @question
     def project(self, name: str, workspace: str = "default") -> Steps[Row]:
@@ -49,7 +49,7 @@ class Catalog:
     @question
     def templates(self, workspace: str = "default") -> Steps[list[Row]]:
         """The templates of a workspace."""
-        return items(_in(workspace, "templates"))
+        return pages(_in(workspace, "templates"))
 
     @question
     def set_template(self, name: str, config: Row, workspace: str = "default") -> Steps[Row]:
@@ -64,7 +64,7 @@ class Catalog:
     @question
     def models(self, workspace: str = "default") -> Steps[list[Row]]:
         """The models of a workspace, with their versions."""
-        return items(_in(workspace, "models"))
+        return pages(_in(workspace, "models"))
 
     @question
     def model(self, name: str, workspace: str = "default") -> Steps[Row]:
@@ -120,7 +120,7 @@ class Catalog:
     @question
     def webhooks(self, workspace: str = "default") -> Steps[list[Row]]:
         """Who is told what happens in a workspace."""
-        return items(_in(workspace, "webhooks"))
+        return pages(_in(workspace, "webhooks"))
 
     @question
     def create_webhook(

@@ -1,6 +1,6 @@
 """The questions about machines: those of a pool, what waits for them, and what they cost."""
 
-from shoal.asking import Row, Steps, given, items, part, question, row
+from shoal.asking import Row, Steps, given, items, pages, part, question, row
 
 
 class Pools:
@@ -9,12 +9,12 @@ class Pools:
     @question
     def nodes(self) -> Steps[list[Row]]:
         """Machines with slots."""
-        return items("/v1/nodes")
+        return pages("/v1/nodes")
 
     @question
     def instances(self) -> Steps[list[Row]]:
         """Machines that the platform asked clouds for."""
-        return items("/v1/instances")
+        return pages("/v1/instances")
 
     @question
     def queue(self, *, pool: str | None = None, limit: int = 1000) -> Steps[list[Row]]:
@@ -24,7 +24,7 @@ class Pools:
     @question
     def pools(self) -> Steps[list[Row]]:
         """Resource pools, each with its machines added up."""
-        return items("/v1/pools")
+        return pages("/v1/pools")
 
     @question
     def pool(self, name: str) -> Steps[Row]:

@@ -17,6 +17,13 @@ class Answer(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
+class Paged(Answer):
+    """A list, or a page of it."""
+
+    next: str | None
+    """The next page's `cursor`; null: this is the last."""
+
+
 def told(answer: type[Answer], status: int = 200) -> dict[int | str, dict[str, Any]]:
     """The argument `responses` of a route that answers so."""
     return {status: {"model": answer}}

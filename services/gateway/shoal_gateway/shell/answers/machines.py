@@ -3,7 +3,7 @@
 from typing import Literal
 
 from shoal_contract.states import NodeState
-from shoal_gateway.shell.answers.base import Answer
+from shoal_gateway.shell.answers.base import Answer, Paged
 
 
 class SlotRow(Answer):
@@ -37,7 +37,7 @@ class NodeRow(Answer):
     """Those that use them, as far as the caller may know."""
 
 
-class Nodes(Answer):
+class Nodes(Paged):
     """Nodes, in the order in which they were admitted."""
 
     items: list[NodeRow]
@@ -75,7 +75,7 @@ class InstanceRow(Answer):
     """Allocations that hold its slots, as far as the caller may know, to how many."""
 
 
-class Instances(Answer):
+class Instances(Paged):
     """Machines, in the order in which they were asked for."""
 
     items: list[InstanceRow]
@@ -138,7 +138,7 @@ class PoolMachines(PoolRow):
     machines: list[InstanceRow]
 
 
-class Pools(Answer):
+class Pools(Paged):
     """The resource pools that the provisioner serves."""
 
     items: list[PoolRow]

@@ -19,7 +19,7 @@ from shoal_gateway.shell.creations import Creation, creation
 from shoal_gateway.shell.draws import Draws
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError
-from shoal_gateway.shell.routes.checkpoints import checkpoints, drop
+from shoal_gateway.shell.routes.checkpoints import drop, saved
 from shoal_gateway.shell.routes.experiments import experiment
 from shoal_gateway.shell.routes.requests import ask
 from shoal_gateway.shell.routes.submissions import Draft, accept, located
@@ -115,11 +115,11 @@ async def unarchive(experiment_id: str, use: Annotated[Parts, Depends(parts)]) -
 async def delete(experiment_id: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
     """Remove an experiment that has ended. Its checkpoints go as soon as no trial needs them."""
     await _over(use, experiment_id)
-    saved = (await checkpoints(experiment_id, use))["items"]
-    if pinned := [c["checkpoint_id"] for c in saved if c["state"] == "pinned"]:
+    kept = await saved(use, experiment_id)
+    if pinned := [c["checkpoint_id"] for c in kept if c["state"] == "pinned"]:
         detail = f"It has checkpoints that are pinned: unpin {', '.join(pinned[:3])} first."
         raise ProblemError(409, detail, kind="urn:shoal:problem:pinned")
-    for row in saved:
+    for row in kept:
         if row["state"] == "saved":
             await drop(use, experiment_id, row)
     trial_ids = await use.store.members(keys.trials(experiment_id))

@@ -25,6 +25,7 @@ from shoal_gateway.shell.answers.catalog import ModelRow, Models, VersionRow
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.creations import Creation, creation
 from shoal_gateway.shell.draws import Draws
+from shoal_gateway.shell.paging import Paging, by, paging
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError, unknown
 from shoal_gateway.shell.routes.checkpoints import change, checkpoint
@@ -88,10 +89,14 @@ async def create(
 
 
 @router.get("", responses=told(Models))
-async def models(workspace: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
+async def models(
+    workspace: str,
+    use: Annotated[Parts, Depends(parts)],
+    paging: Annotated[Paging, Depends(paging)],
+) -> dict[str, Any]:
     """The workspace's models, with their versions."""
     every = use.ledger.state.catalog.models.values()
-    return {"items": [asdict(m) for m in every if m.workspace == workspace]}
+    return paging.of((asdict(m) for m in every if m.workspace == workspace), by("at", "name"))
 
 
 @router.get("/{model}", responses=told(ModelRow))

@@ -26,6 +26,7 @@ from shoal_gateway.shell.answers.machines import (
     Pools,
 )
 from shoal_gateway.shell.auth import caller
+from shoal_gateway.shell.paging import Paging, by, paging
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError, unknown
 
@@ -61,17 +62,19 @@ class Drain(BaseModel):
 
 
 @router.get("", responses=told(Pools))
-async def all_pools(use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
-    """The pools that the provisioner serves."""
+async def all_pools(
+    use: Annotated[Parts, Depends(parts)], paging: Annotated[Paging, Depends(paging)]
+) -> dict[str, Any]:
+    """The pools that the provisioner serves, by name."""
     names = await use.store.members(keys.POOLS)
     rows = await use.store.rows([keys.pool(name) for name in names])
     machines = await _machines(use)
-    served = [row for row in rows if row.get("served")]
-    return {
-        "items": [
-            pools.pool(row, [m for m in machines if m["pool"] == row["pool"]]) for row in served
-        ]
-    }
+    served = (
+        pools.pool(row, [m for m in machines if m["pool"] == row["pool"]])
+        for row in rows
+        if row.get("served")
+    )
+    return paging.of(served, by("pool"))
 
 
 @router.get("/{pool}", responses=told(PoolMachines))

@@ -18,6 +18,7 @@ from shoal_gateway.shell.answers.base import told
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.creations import Creation, creation
 from shoal_gateway.shell.draws import Draws
+from shoal_gateway.shell.paging import Paging, by, paging
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import unknown
 
@@ -49,11 +50,15 @@ class ProjectChange(BaseModel):
 
 @router.get("", responses=told(ProjectRows))
 async def listed(
-    workspace: str, use: Annotated[Parts, Depends(parts)], archived: bool = False
+    workspace: str,
+    use: Annotated[Parts, Depends(parts)],
+    paging: Annotated[Paging, Depends(paging)],
+    archived: bool = False,
 ) -> dict[str, Any]:
     """The workspace's projects, without archived ones unless they are asked for."""
     every = _projects(use, workspace).values()
-    return {"items": [_row(workspace, p) for p in every if archived or not p.archived]}
+    chosen = (_row(workspace, p) for p in every if archived or not p.archived)
+    return paging.of(chosen, by("at", "project_id"))
 
 
 @router.get("/{project}", responses=told(ProjectRow))

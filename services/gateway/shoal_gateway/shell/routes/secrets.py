@@ -15,6 +15,7 @@ from shoal_contract.events import SecretKept
 from shoal_contract.subjects import SECRETS, all_of
 from shoal_gateway.shell.answers.access import Secrets
 from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.paging import Paging, by, paging
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError, unknown
 
@@ -32,10 +33,15 @@ class Value(BaseModel):
 
 
 @router.get("", responses=told(Secrets))
-async def listed(workspace: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
+async def listed(
+    workspace: str,
+    use: Annotated[Parts, Depends(parts)],
+    paging: Annotated[Paging, Depends(paging)],
+) -> dict[str, Any]:
     """The names of the workspace's secrets."""
     found = await kept(use, workspace)
-    return {"items": [{"name": event.name, "set_at": event.at} for event in found]}
+    names = ({"name": event.name, "set_at": event.at} for event in found)
+    return paging.of(names, by("name"))
 
 
 @router.put("/{name}", status_code=204)

@@ -14,6 +14,7 @@ from shoal_gateway.core.ledger.catalog import KeepTemplate, RemoveTemplate
 from shoal_gateway.shell.answers.base import told
 from shoal_gateway.shell.answers.catalog import TemplateRow, Templates
 from shoal_gateway.shell.auth import caller
+from shoal_gateway.shell.paging import Paging, by, paging
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import unknown
 
@@ -23,10 +24,14 @@ Name = Annotated[str, Path(pattern=ID_PATTERN)]
 
 
 @router.get("", responses=told(Templates))
-async def listed(workspace: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
-    """The workspace's templates."""
+async def listed(
+    workspace: str,
+    use: Annotated[Parts, Depends(parts)],
+    paging: Annotated[Paging, Depends(paging)],
+) -> dict[str, Any]:
+    """The workspace's templates, by name."""
     every = use.ledger.state.catalog.templates.values()
-    return {"items": [_row(t) for t in every if t.workspace == workspace]}
+    return paging.of((_row(t) for t in every if t.workspace == workspace), by("name"))
 
 
 @router.get("/{name}", responses=told(TemplateRow))

@@ -16,6 +16,7 @@ from shoal_gateway.shell.answers.base import told
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.creations import Creation, creation
 from shoal_gateway.shell.draws import Draws
+from shoal_gateway.shell.paging import Paging, by, paging
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError, unknown
 from shoal_gateway.shell.rules import denied, workspace_rule
@@ -72,11 +73,14 @@ async def create(
 
 @router.get("", responses=told(Tokens))
 async def tokens(
-    who: Annotated[Caller, Depends(caller)], use: Annotated[Parts, Depends(parts)]
+    who: Annotated[Caller, Depends(caller)],
+    use: Annotated[Parts, Depends(parts)],
+    paging: Annotated[Paging, Depends(paging)],
 ) -> dict[str, Any]:
     """The caller's tokens, without what they are shown as; administrators see everybody's."""
     every = use.ledger.state.tokens.values()
-    return {"items": [_row(t) for t in every if t.user == who.user or who.rules(Role.ADMIN)]}
+    seen = (_row(t) for t in every if t.user == who.user or who.rules(Role.ADMIN))
+    return paging.of(seen, by("created_at", "token_id"))
 
 
 @router.delete("/{token_id}", status_code=204)

@@ -24,6 +24,7 @@ from shoal_gateway.shell.answers.base import told
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.creations import Creation, creation
 from shoal_gateway.shell.draws import Draws
+from shoal_gateway.shell.paging import Paging, by, paging
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError, unknown
 from shoal_gateway.shell.routes.login import Password
@@ -79,9 +80,11 @@ async def create(
 
 
 @router.get("", responses=told(Users))
-async def users(use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
+async def users(
+    use: Annotated[Parts, Depends(parts)], paging: Annotated[Paging, Depends(paging)]
+) -> dict[str, Any]:
     """All users, in the order in which they came."""
-    return {"items": [_row(user) for user in use.ledger.state.users.values()]}
+    return paging.of(map(_row, use.ledger.state.users.values()), by("created_at", "user"))
 
 
 @router.get("/{user}", responses=told(UserRow))

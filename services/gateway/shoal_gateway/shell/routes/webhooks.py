@@ -15,6 +15,7 @@ from shoal_gateway.shell.answers.catalog import NewWebhookRow, Webhooks
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.creations import Creation, creation
 from shoal_gateway.shell.draws import Draws
+from shoal_gateway.shell.paging import Paging, by, paging
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError
 from shoal_gateway.shell.routes.secrets import seal_of
@@ -77,10 +78,15 @@ async def _create(use: Parts, who: Caller, workspace: str, body: NewWebhook, dra
 
 
 @router.get("", responses=told(Webhooks))
-async def webhooks(workspace: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
+async def webhooks(
+    workspace: str,
+    use: Annotated[Parts, Depends(parts)],
+    paging: Annotated[Paging, Depends(paging)],
+) -> dict[str, Any]:
     """The workspace's webhooks."""
     every = use.ledger.state.catalog.webhooks.values()
-    return {"items": [_row(hook) for hook in every if hook.workspace == workspace]}
+    its = (_row(hook) for hook in every if hook.workspace == workspace)
+    return paging.of(its, by("at", "webhook_id"))
 
 
 @router.delete("/{webhook_id}", status_code=204)

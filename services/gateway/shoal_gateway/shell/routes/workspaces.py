@@ -18,6 +18,7 @@ from shoal_gateway.shell.answers.base import told
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.creations import Creation, creation
 from shoal_gateway.shell.draws import Draws
+from shoal_gateway.shell.paging import Paging, by, paging
 from shoal_gateway.shell.parts import Parts, parts
 
 router = APIRouter(prefix="/v1/workspaces")
@@ -59,11 +60,14 @@ async def create(
 
 @router.get("", responses=told(Workspaces))
 async def workspaces(
-    who: Annotated[Caller, Depends(caller)], use: Annotated[Parts, Depends(parts)]
+    who: Annotated[Caller, Depends(caller)],
+    use: Annotated[Parts, Depends(parts)],
+    paging: Annotated[Paging, Depends(paging)],
 ) -> dict[str, Any]:
     """The workspaces that the caller may see."""
     every = use.ledger.state.workspaces.values()
-    return {"items": [_row(w, who) for w in every if who.may(Role.VIEWER, w.name)]}
+    seen = (_row(w, who) for w in every if who.may(Role.VIEWER, w.name))
+    return paging.of(seen, by("created_at", "workspace"))
 
 
 @router.get("/{workspace}", responses=told(WorkspaceMembers))
