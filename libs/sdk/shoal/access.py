@@ -35,6 +35,11 @@ class Access:
         return pages("/v1/tokens")
 
     @question
+    def token(self, token_id: str) -> Steps[Row]:
+        """One token, without what it is shown as."""
+        return row("GET", f"/v1/tokens/{part(token_id)}")
+
+    @question
     def create_token(
         self,
         name: str,
@@ -105,6 +110,16 @@ class Access:
         """Make a workspace."""
         body = {"workspace": name, "description": description}
         return created("/v1/workspaces", body, key)
+
+    @question
+    def change_workspace(self, name: str, description: str) -> Steps[Row]:
+        """Describe a workspace differently."""
+        return row("PATCH", _workspace(name), json={"description": description})
+
+    @question
+    def remove_workspace(self, name: str) -> Steps[Row]:
+        """Remove a workspace that holds no experiments, with all that it keeps."""
+        return row("DELETE", _workspace(name))
 
     @question
     def set_member(self, workspace: str, user: str, role: str | None) -> Steps[Row]:

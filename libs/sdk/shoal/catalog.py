@@ -90,6 +90,16 @@ class Catalog:
         return row("DELETE", _in(workspace, "models", name))
 
     @question
+    def versions(self, name: str, workspace: str = "default") -> Steps[list[Row]]:
+        """The versions of a model, the first first."""
+        return pages(_in(workspace, "models", name, "versions"))
+
+    @question
+    def version(self, name: str, version: int, workspace: str = "default") -> Steps[Row]:
+        """One version of a model."""
+        return row("GET", _in(workspace, "models", name, "versions", str(version)))
+
+    @question
     def add_version(
         self,
         name: str,
@@ -134,6 +144,24 @@ class Catalog:
         """Have a receiver told; the answer's `secret` signs all messages and is not shown again."""
         body = {"url": url, "events": list(events)}
         return created(_in(workspace, "webhooks"), body, key)
+
+    @question
+    def webhook(self, webhook_id: str, workspace: str = "default") -> Steps[Row]:
+        """One webhook."""
+        return row("GET", _in(workspace, "webhooks", webhook_id))
+
+    @question
+    def change_webhook(
+        self,
+        webhook_id: str,
+        *,
+        url: str | None = None,
+        events: Sequence[str] | None = None,
+        workspace: str = "default",
+    ) -> Steps[Row]:
+        """Tell a receiver elsewhere, or something else; what is None stays, as the secret does."""
+        body = given(url=url, events=None if events is None else list(events))
+        return row("PATCH", _in(workspace, "webhooks", webhook_id), json=body)
 
     @question
     def remove_webhook(self, webhook_id: str, workspace: str = "default") -> Steps[Row]:

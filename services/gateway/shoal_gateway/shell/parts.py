@@ -37,11 +37,13 @@ class Parts:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the gateway ends: whoever watches events is to connect to another."""
 
-    async def publish(self, event: Event, id: str, after: int | None = None) -> int:
+    async def publish(
+        self, event: Event, id: str, after: int | None = None, among: str | None = None
+    ) -> int:
         """Publish an event; returns its sequence. Raises TimeoutError if NATS does not answer,
         and with `after` what `Bus.publish` raises."""
         async with asyncio.timeout(self.settings.publish_timeout):
-            sequence = await self.bus.publish(event, id=id, after=after)
+            sequence = await self.bus.publish(event, id=id, after=after, among=among)
         wrote(stream_of(event.type), sequence)
         return sequence
 

@@ -34,6 +34,12 @@ class VersionRow(Answer):
     stage: Stage
 
 
+class Versions(Paged):
+    """The versions of a model, the first first."""
+
+    items: list[VersionRow]
+
+
 class ModelRow(Answer):
     """A model with its versions."""
 

@@ -43,7 +43,7 @@ class Experiment(Answer):
     """What was found out, as Markdown."""
     archived: bool
     revision: int
-    """Counts what people changed of what it is called, and of its place in lists: its `ETag`."""
+    """Counts what people changed of it: its `ETag`."""
     workspace: str
     project: str
     """As it is called now."""

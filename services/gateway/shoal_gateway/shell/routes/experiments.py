@@ -22,6 +22,7 @@ from shoal_gateway.core.paging import Place, cut
 from shoal_gateway.shell.answers.base import told, written
 from shoal_gateway.shell.answers.experiments import Experiment, Experiments
 from shoal_gateway.shell.auth import caller
+from shoal_gateway.shell.conditions import tagged
 from shoal_gateway.shell.paging import Cursor, Paging
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import unknown
@@ -79,8 +80,7 @@ async def one(
 ) -> dict[str, Any]:
     """One experiment. Its `ETag` is its `revision`, for `If-Match` in a PATCH."""
     found = await experiment(experiment_id, use)
-    response.headers["ETag"] = f'"{found["revision"]}"'
-    return found
+    return tagged(response, found, found["revision"])
 
 
 async def experiment(experiment_id: str, use: Parts) -> rows.Row:

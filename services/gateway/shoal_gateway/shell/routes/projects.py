@@ -5,7 +5,7 @@ from dataclasses import asdict
 from difflib import get_close_matches
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from shoal_contract.base import Id
@@ -16,6 +16,7 @@ from shoal_gateway.core.rows import Row
 from shoal_gateway.shell.answers.access import ProjectRow, ProjectRows
 from shoal_gateway.shell.answers.base import told
 from shoal_gateway.shell.auth import caller
+from shoal_gateway.shell.conditions import IfMatch, if_match, tagged
 from shoal_gateway.shell.creations import Creation, creation
 from shoal_gateway.shell.draws import Draws
 from shoal_gateway.shell.paging import Paging, by, paging
@@ -63,10 +64,10 @@ async def listed(
 
 @router.get("/{project}", responses=told(ProjectRow))
 async def one(
-    workspace: str, project: str, use: Annotated[Parts, Depends(parts)]
+    workspace: str, project: str, response: Response, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:
     """One project."""
-    return _row(workspace, _project(use, workspace, project))
+    return tagged(response, _row(workspace, _project(use, workspace, project)))
 
 
 @router.post("", status_code=201, responses=told(ProjectRow, 201))
@@ -92,12 +93,18 @@ async def create(
 
 @router.patch("/{project}", responses=told(ProjectRow))
 async def change(
-    workspace: str, project: str, body: ProjectChange, use: Annotated[Parts, Depends(parts)]
+    workspace: str,
+    project: str,
+    body: ProjectChange,
+    response: Response,
+    use: Annotated[Parts, Depends(parts)],
+    condition: Annotated[IfMatch, Depends(if_match)],
 ) -> dict[str, Any]:
     """Call or describe a project differently, archive it, or bring it back."""
     command = ChangeProject(workspace, project, body.name, body.description, body.archived)
-    await use.ledger.do(command)
-    return _row(workspace, _project(use, workspace, body.name or project))
+    met = condition.on(lambda: _row(workspace, _project(use, workspace, project)))
+    await use.ledger.do(command, when=met)
+    return tagged(response, _row(workspace, _project(use, workspace, body.name or project)))
 
 
 def open_project(use: Parts, workspace: str, name: str) -> Project:
@@ -116,7 +123,10 @@ def open_project(use: Parts, workspace: str, name: str) -> Project:
 
 
 def _projects(use: Parts, workspace: str) -> Projects:
-    return use.ledger.state.workspaces[workspace].projects
+    found = use.ledger.state.workspaces.get(workspace)
+    if found is None:  # it was removed just now
+        raise unknown("workspace", workspace)
+    return found.projects
 
 
 def _project(use: Parts, workspace: str, name: str) -> Project:

@@ -16,9 +16,10 @@ from shoal_gateway.shell.answers.experiments import ShareRequested
 from shoal_gateway.shell.answers.machines import Queue
 from shoal_gateway.shell.answers.trials import TrialMoved
 from shoal_gateway.shell.auth import caller
+from shoal_gateway.shell.conditions import IfMatch, if_match
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError, unknown
-from shoal_gateway.shell.routes.requests import ask, under_way
+from shoal_gateway.shell.routes.requests import ask, ask_if, under_way
 from shoal_gateway.shell.routes.trials import trial
 
 router = APIRouter(prefix="/v1")
@@ -69,7 +70,10 @@ async def queue(
     "/experiments/{experiment_id}/share", status_code=202, responses=told(ShareRequested, 202)
 )
 async def share(
-    experiment_id: str, body: Share, use: Annotated[Parts, Depends(parts)]
+    experiment_id: str,
+    body: Share,
+    use: Annotated[Parts, Depends(parts)],
+    condition: Annotated[IfMatch, Depends(if_match)],
 ) -> dict[str, Any]:
     """Give an experiment another weight, priority or limit, or hold it. Pools follow at once."""
     asked = body.model_dump(exclude_none=True)
@@ -77,7 +81,8 @@ async def share(
         detail = "There is nothing to change: send weight, priority, max_slots or hold."
         raise ProblemError(422, detail, kind="urn:shoal:problem:request")
     await under_way(use, experiment_id)
-    await ask(use, ShareChangeRequested(experiment_id=experiment_id, **asked), "share")
+    event = ShareChangeRequested(experiment_id=experiment_id, **asked)
+    await ask_if(condition, use, event, "share")
     return {"experiment_id": experiment_id, "requested": "share", **asked}
 
 

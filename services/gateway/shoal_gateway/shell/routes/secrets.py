@@ -61,6 +61,13 @@ async def remove(workspace: str, name: Name, use: Annotated[Parts, Depends(parts
     await _keep(use, SecretKept(workspace=workspace, name=name, sealed=None, at=time.time()))
 
 
+async def forget_all(use: Parts, workspace: str) -> None:
+    """Forget all secrets of a workspace."""
+    for event in await kept(use, workspace):
+        news = SecretKept(workspace=workspace, name=event.name, sealed=None, at=time.time())
+        await _keep(use, news)
+
+
 async def kept(use: Parts, workspace: str) -> list[SecretKept]:
     """The secrets that a workspace has, sealed."""
     async with asyncio.timeout(use.settings.read_timeout):

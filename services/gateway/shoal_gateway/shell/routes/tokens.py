@@ -11,9 +11,10 @@ from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.ledger.commands import RevokeToken
 from shoal_gateway.core.ledger.state import Token
 from shoal_gateway.core.rows import Row
-from shoal_gateway.shell.answers.access import NewToken, Tokens
+from shoal_gateway.shell.answers.access import NewToken, TokenRow, Tokens
 from shoal_gateway.shell.answers.base import told
 from shoal_gateway.shell.auth import caller
+from shoal_gateway.shell.conditions import tagged
 from shoal_gateway.shell.creations import Creation, creation
 from shoal_gateway.shell.draws import Draws
 from shoal_gateway.shell.paging import Paging, by, paging
@@ -83,6 +84,17 @@ async def tokens(
     return paging.of(seen, by("created_at", "token_id"))
 
 
+@router.get("/{token_id}", responses=told(TokenRow))
+async def token(
+    token_id: str,
+    response: Response,
+    who: Annotated[Caller, Depends(caller)],
+    use: Annotated[Parts, Depends(parts)],
+) -> dict[str, Any]:
+    """One token, without what it is shown as."""
+    return tagged(response, _row(_token(use, who, token_id)))
+
+
 @router.delete("/{token_id}", status_code=204)
 async def revoke(
     token_id: str,
@@ -90,12 +102,18 @@ async def revoke(
     use: Annotated[Parts, Depends(parts)],
 ) -> None:
     """End a token, at once."""
-    found = use.ledger.state.token(token_id)
-    if found is None or not (found.user == who.user or who.rules(Role.ADMIN)):
-        raise unknown("token", token_id)
+    found = _token(use, who, token_id)
     if token_id != who.token_id:
         _check_within(use, who, found.scope, found.workspace)
     await use.ledger.do(RevokeToken(token_id))
+
+
+def _token(use: Parts, who: Caller, token_id: str) -> Token:
+    """A token of which the caller may know; else a problem."""
+    found = use.ledger.state.token(token_id)
+    if found is None or not (found.user == who.user or who.rules(Role.ADMIN)):
+        raise unknown("token", token_id)
+    return found
 
 
 def _check_within(use: Parts, who: Caller, scope: Role, workspace: str | None) -> None:
