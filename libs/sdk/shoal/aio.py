@@ -14,11 +14,12 @@ from shoal.asking import Request, Row, ShoalError, Steps
 from shoal.catalog import Catalog
 from shoal.freshness import Freshness
 from shoal.pools import Pools
+from shoal.reports import Reports
 
 T = TypeVar("T")
 
 
-class AsyncClient(Api, Access, Catalog, Pools, asking.Awaiting):
+class AsyncClient(Api, Access, Catalog, Pools, Reports, asking.Awaiting):
     """As `Client`, to be awaited: `await client.experiments()`, `async for event in
     client.events()`. Every method raises ShoalError when it cannot do its work.
 

@@ -13,7 +13,6 @@ from shoal.asking import (
     Watch,
     created,
     given,
-    items,
     listed,
     pages,
     part,
@@ -272,42 +271,6 @@ class Api:
     def stop_trial(self, trial_id: str) -> Steps[Row]:
         """Ask that one trial ends; its experiment goes on."""
         return row("POST", f"{_trial(trial_id)}/stop")
-
-    @question
-    def metrics(
-        self,
-        experiment_id: str,
-        *,
-        group: str = "validation",
-        trial: str | Sequence[str] | None = None,
-        name: str | Sequence[str] | None = None,
-        points: int | None = None,
-        since_step: int | None = None,
-    ) -> Steps[list[Row]]:
-        """Reports of an experiment's trials; `group` is `validation`, `training` or `system`.
-
-        About `points` of each series come (None: 500, 0: all), with the least and the greatest.
-        """
-        several = None if trial is None or isinstance(trial, str) else ",".join(trial)
-        return items(
-            f"{_experiment(experiment_id)}/metrics", group=group, trials=several,
-            trial=trial if isinstance(trial, str) else None, name=listed(name), points=points,
-            since_step=since_step,
-        )  # fmt: skip
-
-    @question
-    def logs(
-        self, experiment_id: str, *, trial: str | None = None, after: int = 0
-    ) -> Steps[list[Row]]:
-        """What ranks have written since the piece `after`; each piece has an `id`."""
-        found: list[Row] = []
-        while True:
-            params = given(trial=trial, after=after)
-            page = yield Request("GET", f"{_experiment(experiment_id)}/logs", params)
-            found += page["items"]
-            if page["next"] == after or not page["items"]:
-                return found
-            after = page["next"]
 
     # Checkpoints
 

@@ -14,12 +14,13 @@ from shoal.catalog import Catalog
 from shoal.credentials import find_url
 from shoal.freshness import Freshness
 from shoal.pools import Pools
+from shoal.reports import Reports
 
 T = TypeVar("T")
 __all__ = ["TERMINAL", "Client", "Row", "ShoalError", "find_url"]
 
 
-class Client(Api, Access, Catalog, Pools, asking.Waiting):
+class Client(Api, Access, Catalog, Pools, Reports, asking.Waiting):
     """A line to one platform. Every method raises ShoalError when it cannot do its work.
 
     >>> client = Client()  # doctest: +SKIP

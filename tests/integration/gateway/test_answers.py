@@ -124,6 +124,7 @@ async def one_that_trains(gateway: Gateway) -> None:
     [saved] = (await gateway.until(f"{path}/checkpoints", lambda c: c["items"]))["items"]
     await gateway.until(f"{path}/metrics", lambda m: m["items"])
     await good(gateway, "GET", f"{path}/metrics?group=training&superseded=true")
+    await good(gateway, "GET", f"/v1/metrics?group=training&trials={e}-0")
     await good(gateway, "GET", f"{path}/logs")
     for name in ("trials", "runs", "searcher"):
         await good(gateway, "GET", f"{path}/{name}")
