@@ -26,8 +26,15 @@ def test_every_route_says_what_becomes_of_errors_and_who_may_ask() -> None:
     assert document["openapi"].startswith("3.1")
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            where = f"{method} {path}"
-            assert {"4XX", "5XX"} <= set(operation["responses"]), where
+            where, said = f"{method} {path}", set(operation["responses"])
+            parameters = {p["name"] for p in operation.get("parameters", ())}
+            assert {"500", "503"} <= said, where
+            assert all(status.isdigit() for status in said), where
+            assert "401" in said or operation["security"] == [], where
+            assert "404" in said or "{" not in path, where
+            assert "422" in said or not parameters, where
+            assert ("412" in said) == ("if-match" in parameters), where
+            assert "409" in said or "idempotency-key" not in parameters, where
             assert operation["description"], where
     text = openapi.text(document)
     assert "HTTPValidationError" not in text
@@ -36,3 +43,21 @@ def test_every_route_says_what_becomes_of_errors_and_who_may_ask() -> None:
     ]
     assert "/v1/login" in opened
     assert "/v1/me" not in opened
+
+
+def test_answers_say_which_headers_they_have() -> None:
+    document = routes().openapi()
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            [good] = [answer for status, answer in operation["responses"].items() if status < "400"]
+            headers, where = set(good.get("headers", {})), f"{method} {path}"
+            fresh = {"get": "Shoal-As-Of"}.get(method, "Shoal-After")
+            assert (fresh in headers) == path.startswith(("/v1/", "/mlflow/")), where
+            parameters = {p["name"] for p in operation.get("parameters", ())}
+            changed = "if-match" in parameters and method != "delete"
+            assert "ETag" in headers or not changed or "202" in operation["responses"], where
+            if changed and "get" in methods:
+                assert "ETag" in methods["get"]["responses"]["200"]["headers"], where
+    for path in ("/v1/experiments", "/v1/experiments/{experiment_id}/fork"):
+        answer = document["paths"][path]["post"]["responses"]["201"]
+        assert "Location" in answer["headers"]

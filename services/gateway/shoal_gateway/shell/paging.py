@@ -14,7 +14,9 @@ from shoal_gateway.shell.redis_store import RedisStore
 T = TypeVar("T")
 MOST = 1000
 """Items that a page may have."""
-Cursor = Annotated[str | None, Query(max_length=2000)]
+Cursor = Annotated[
+    str | None, Query(max_length=2000, description="The `next` of the page before, as it is.")
+]
 
 
 class Paging:
@@ -69,7 +71,10 @@ class Paging:
 
 
 def paging(
-    limit: Annotated[int | None, Query(ge=1, le=MOST)] = None, cursor: Cursor = None
+    limit: Annotated[
+        int | None, Query(ge=1, le=MOST, description="Items of a page; without it, all.")
+    ] = None,
+    cursor: Cursor = None,
 ) -> Paging:
     """The page that a request is for, as a dependency of its route."""
     return Paging(limit, cursor)

@@ -14,6 +14,7 @@ from shoal_gateway.shell.bundles import Bundles
 from shoal_gateway.shell.directory import Directory
 from shoal_gateway.shell.history_reader import HistoryReader
 from shoal_gateway.shell.ledger import Ledger
+from shoal_gateway.shell.measures import Measures
 from shoal_gateway.shell.oidc import Provider
 from shoal_gateway.shell.projector import Projector
 from shoal_gateway.shell.redis_store import RedisStore
@@ -34,6 +35,7 @@ class Parts:
     history: HistoryReader
     provider: Provider | None
     seal: Seal | None
+    measures: Measures = field(default_factory=Measures)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the gateway ends: whoever watches events is to connect to another."""
 

@@ -45,7 +45,7 @@ async def checkpoint(
     raise unknown("checkpoint", checkpoint_id)
 
 
-@router.delete("/{checkpoint_id}", status_code=202, responses=told(CheckpointRequested, 202))
+@router.delete("/{checkpoint_id}", status_code=202, responses=told(CheckpointRequested, 202, 409))
 async def remove(
     experiment_id: str, checkpoint_id: str, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:
@@ -53,7 +53,9 @@ async def remove(
     return await _change(experiment_id, checkpoint_id, "remove", use)
 
 
-@router.post("/{checkpoint_id}/{change}", status_code=202, responses=told(CheckpointRequested, 202))
+@router.post(
+    "/{checkpoint_id}/{change}", status_code=202, responses=told(CheckpointRequested, 202, 409)
+)
 async def change(
     experiment_id: str,
     checkpoint_id: str,

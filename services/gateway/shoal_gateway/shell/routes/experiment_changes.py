@@ -12,7 +12,7 @@ from shoal_gateway.core import keys
 from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.lineage import changed, continued
 from shoal_gateway.core.rows import Row
-from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.base import LOCATED, told
 from shoal_gateway.shell.answers.experiments import DeletionRequested, ExperimentArchival, Submitted
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.creations import Creation, creation
@@ -47,7 +47,7 @@ class Continuation(Fork):
     """How long to train, in units of the time metric; null: as long as the trial's experiment."""
 
 
-@router.post("/fork", status_code=201, responses=told(Submitted, 201))
+@router.post("/fork", status_code=201, responses=told(Submitted, 201, headers=LOCATED))
 async def fork(
     experiment_id: str,
     body: Fork,
@@ -67,7 +67,9 @@ async def fork(
     return located(await new.once(body, make), response)
 
 
-@router.post("/trials/{trial_id}/continue", status_code=201, responses=told(Submitted, 201))
+@router.post(
+    "/trials/{trial_id}/continue", status_code=201, responses=told(Submitted, 201, headers=LOCATED)
+)
 async def go_on(
     experiment_id: str,
     trial_id: str,
@@ -97,7 +99,7 @@ async def _continuation(use: Parts, experiment_id: str, trial_id: str, body: Con
     return Draft(draft, _bundle(found), continues=trial_id)
 
 
-@router.post("/archive", status_code=202, responses=told(ExperimentArchival, 202))
+@router.post("/archive", status_code=202, responses=told(ExperimentArchival, 202, 409))
 async def archive(experiment_id: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
     """Leave an experiment that has ended out of lists."""
     await _over(use, experiment_id)
@@ -111,7 +113,7 @@ async def unarchive(experiment_id: str, use: Annotated[Parts, Depends(parts)]) -
     return await _archive(use, experiment_id, archived=False)
 
 
-@router.delete("", status_code=202, responses=told(DeletionRequested, 202))
+@router.delete("", status_code=202, responses=told(DeletionRequested, 202, 409))
 async def delete(experiment_id: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
     """Remove an experiment that has ended. Its checkpoints go as soon as no trial needs them."""
     await _over(use, experiment_id)

@@ -19,7 +19,7 @@ from shoal_gateway.core.listing import (
     words_of,
 )
 from shoal_gateway.core.paging import Place, cut
-from shoal_gateway.shell.answers.base import told, written
+from shoal_gateway.shell.answers.base import TAGGED, told, written
 from shoal_gateway.shell.answers.experiments import Experiment, Experiments
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.conditions import tagged
@@ -74,7 +74,7 @@ async def experiments(
     return written(found | {"items": await read(use, found["items"])})
 
 
-@router.get("/{experiment_id}", responses=told(Experiment))
+@router.get("/{experiment_id}", responses=told(Experiment, headers=TAGGED))
 async def one(
     experiment_id: str, response: Response, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from shoal_gateway.core import keys
 from shoal_gateway.core.history.table import exported, reports
 from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.shell import history_reader
+from shoal_gateway.shell.answers.base import refusals
 from shoal_gateway.shell.answers.trials import Reports
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.history_reader import LARGEST, TooManyPointsError
@@ -84,7 +85,7 @@ async def metrics(
     return await _answer(found, chosen, wanted, experiment_id)
 
 
-@router.get("/metrics", response_model=dict[str, Any], responses=_ANSWERS)
+@router.get("/metrics", response_model=dict[str, Any], responses=_ANSWERS | refusals(404))
 async def compared(
     who: Annotated[Caller, Depends(caller)],
     use: Annotated[Parts, Depends(parts)],

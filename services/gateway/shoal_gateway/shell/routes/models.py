@@ -20,7 +20,7 @@ from shoal_gateway.core.ledger.catalog import (
     RemoveModel,
 )
 from shoal_gateway.core.rows import Row
-from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.base import TAGGED, told
 from shoal_gateway.shell.answers.catalog import ModelRow, Models, VersionRow, Versions
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.conditions import IfMatch, if_match, tagged
@@ -100,7 +100,7 @@ async def models(
     return paging.of((asdict(m) for m in every if m.workspace == workspace), by("at", "name"))
 
 
-@router.get("/{model}", responses=told(ModelRow))
+@router.get("/{model}", responses=told(ModelRow, headers=TAGGED))
 async def model(
     workspace: str, model: str, response: Response, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:
@@ -108,7 +108,7 @@ async def model(
     return tagged(response, asdict(_model(use, workspace, model)))
 
 
-@router.patch("/{model}", responses=told(ModelRow))
+@router.patch("/{model}", responses=told(ModelRow, headers=TAGGED))
 async def describe(
     workspace: str,
     model: str,
@@ -146,7 +146,7 @@ async def versions(
     return paging.of(map(asdict, _model(use, workspace, model).versions), by("version"))
 
 
-@router.get("/{model}/versions/{version}", responses=told(VersionRow))
+@router.get("/{model}/versions/{version}", responses=told(VersionRow, headers=TAGGED))
 async def one_version(
     workspace: str,
     model: str,
@@ -204,7 +204,7 @@ async def _add_version(
     return asdict(_model(use, workspace, model).versions[added.version - 1])
 
 
-@router.patch("/{model}/versions/{version}", responses=told(VersionRow))
+@router.patch("/{model}/versions/{version}", responses=told(VersionRow, headers=TAGGED))
 async def change_version(
     workspace: str,
     model: str,

@@ -19,7 +19,7 @@ from shoal_contract.subjects import POOL_REQUESTS, all_of
 from shoal_gateway.core import keys, pools
 from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.rows import Row
-from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.base import TAGGED, told
 from shoal_gateway.shell.answers.machines import (
     PoolChangeAsked,
     PoolDrainAsked,
@@ -80,7 +80,7 @@ async def all_pools(
     return paging.of(served, by("pool"))
 
 
-@router.get("/{pool}", responses=told(PoolMachines))
+@router.get("/{pool}", responses=told(PoolMachines, headers=TAGGED))
 async def one_pool(
     pool: str,
     response: Response,
@@ -95,7 +95,7 @@ async def one_pool(
     return tagged(response, pools.pool(row, machines) | {"machines": its}, asked)
 
 
-@router.patch("/{pool}", status_code=202, responses=told(PoolChangeAsked, 202))
+@router.patch("/{pool}", status_code=202, responses=told(PoolChangeAsked, 202, 409))
 async def change(
     pool: str,
     body: Limits,

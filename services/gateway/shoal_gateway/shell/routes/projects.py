@@ -14,7 +14,7 @@ from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.ledger.projects import AddProject, ChangeProject, Project, Projects, named
 from shoal_gateway.core.rows import Row
 from shoal_gateway.shell.answers.access import ProjectRow, ProjectRows
-from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.base import TAGGED, told
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.conditions import IfMatch, if_match, tagged
 from shoal_gateway.shell.creations import Creation, creation
@@ -62,7 +62,7 @@ async def listed(
     return paging.of(chosen, by("at", "project_id"))
 
 
-@router.get("/{project}", responses=told(ProjectRow))
+@router.get("/{project}", responses=told(ProjectRow, headers=TAGGED))
 async def one(
     workspace: str, project: str, response: Response, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:
@@ -91,7 +91,7 @@ async def create(
     return await new.once(body, make)
 
 
-@router.patch("/{project}", responses=told(ProjectRow))
+@router.patch("/{project}", responses=told(ProjectRow, 200, 409, headers=TAGGED))
 async def change(
     workspace: str,
     project: str,

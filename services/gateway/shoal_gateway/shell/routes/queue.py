@@ -67,7 +67,7 @@ async def queue(
 
 
 @router.patch(
-    "/experiments/{experiment_id}/share", status_code=202, responses=told(ShareRequested, 202)
+    "/experiments/{experiment_id}/share", status_code=202, responses=told(ShareRequested, 202, 409)
 )
 async def share(
     experiment_id: str,
@@ -89,7 +89,7 @@ async def share(
 @router.post(
     "/experiments/{experiment_id}/trials/{trial_id}/move",
     status_code=202,
-    responses=told(TrialMoved, 202),
+    responses=told(TrialMoved, 202, 409),
 )
 async def move(
     experiment_id: str,

@@ -66,7 +66,7 @@ class Change(BaseModel):
 _NUMBERS = frozenset({"max_trials", "max_concurrent_trials"})
 
 
-@router.patch("", status_code=202, responses=told(ChangeRequested, 202))
+@router.patch("", status_code=202, responses=told(ChangeRequested, 202, 409))
 async def change(
     experiment_id: str,
     body: Change,
@@ -97,7 +97,7 @@ async def change(
     return {"experiment_id": experiment_id, "requested": "change", **asked}
 
 
-@router.post("/finish", status_code=202, responses=told(ExperimentRequested, 202))
+@router.post("/finish", status_code=202, responses=told(ExperimentRequested, 202, 409))
 async def finish(experiment_id: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
     """Say that a custom search wants no more trials: it completes when the last have ended."""
     found = await custom(use, experiment_id)
@@ -105,7 +105,7 @@ async def finish(experiment_id: str, use: Annotated[Parts, Depends(parts)]) -> d
     return {"experiment_id": experiment_id, "requested": "finish", "state": found["state"]}
 
 
-@router.post("/{request}", status_code=202, responses=told(ExperimentRequested, 202))
+@router.post("/{request}", status_code=202, responses=told(ExperimentRequested, 202, 409))
 async def request(
     experiment_id: str,
     request: Literal["pause", "resume", "cancel", "kill"],

@@ -14,7 +14,7 @@ from shoal_contract.config import SECRET_NAME
 from shoal_contract.events import SecretKept
 from shoal_contract.subjects import SECRETS, all_of
 from shoal_gateway.shell.answers.access import Secrets
-from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.base import refusals, told
 from shoal_gateway.shell.paging import Paging, by, paging
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError, unknown
@@ -44,7 +44,7 @@ async def listed(
     return paging.of(names, by("name"))
 
 
-@router.put("/{name}", status_code=204)
+@router.put("/{name}", status_code=204, responses=refusals(409))
 async def put(
     workspace: str, name: Name, body: Value, use: Annotated[Parts, Depends(parts)]
 ) -> None:

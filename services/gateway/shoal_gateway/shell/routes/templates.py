@@ -11,7 +11,7 @@ from shoal_contract.events.catalog import TemplateKept
 from shoal_contract.parse import ConfigError, Problem
 from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.ledger.catalog import KeepTemplate, RemoveTemplate
-from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.base import TAGGED, told
 from shoal_gateway.shell.answers.catalog import TemplateRow, Templates
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.conditions import IfMatch, if_match, tagged
@@ -35,7 +35,7 @@ async def listed(
     return paging.of((_row(t) for t in every if t.workspace == workspace), by("name"))
 
 
-@router.get("/{name}", responses=told(TemplateRow))
+@router.get("/{name}", responses=told(TemplateRow, headers=TAGGED))
 async def one(
     workspace: str, name: str, response: Response, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:
@@ -43,7 +43,7 @@ async def one(
     return tagged(response, _row(template(use, workspace, name)))
 
 
-@router.put("/{name}", responses=told(TemplateRow))
+@router.put("/{name}", responses=told(TemplateRow, headers=TAGGED))
 async def put(
     workspace: str,
     name: Name,

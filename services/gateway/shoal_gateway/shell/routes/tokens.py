@@ -12,7 +12,7 @@ from shoal_gateway.core.ledger.commands import RevokeToken
 from shoal_gateway.core.ledger.state import Token
 from shoal_gateway.core.rows import Row
 from shoal_gateway.shell.answers.access import NewToken, TokenRow, Tokens
-from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.base import TAGGED, told
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.conditions import tagged
 from shoal_gateway.shell.creations import Creation, creation
@@ -42,7 +42,7 @@ class Wish(BaseModel):
     days: Annotated[float, Field(gt=0, le=366)] = 90
 
 
-@router.post("", status_code=201, responses=told(NewToken, 201))
+@router.post("", status_code=201, responses=told(NewToken, 201, 404))
 async def create(
     body: Wish,
     response: Response,
@@ -84,7 +84,7 @@ async def tokens(
     return paging.of(seen, by("created_at", "token_id"))
 
 
-@router.get("/{token_id}", responses=told(TokenRow))
+@router.get("/{token_id}", responses=told(TokenRow, headers=TAGGED))
 async def token(
     token_id: str,
     response: Response,

@@ -21,7 +21,7 @@ from shoal_gateway.core.ledger.state import User
 from shoal_gateway.core.rows import Row
 from shoal_gateway.shell import passwords
 from shoal_gateway.shell.answers.access import UserRow, Users
-from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.base import TAGGED, refusals, told
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.conditions import IfMatch, if_match, tagged
 from shoal_gateway.shell.creations import Creation, creation
@@ -89,7 +89,7 @@ async def users(
     return paging.of(map(_row, use.ledger.state.users.values()), by("created_at", "user"))
 
 
-@router.get("/{user}", responses=told(UserRow))
+@router.get("/{user}", responses=told(UserRow, headers=TAGGED))
 async def user(
     user: str, response: Response, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:
@@ -97,7 +97,7 @@ async def user(
     return tagged(response, _row(_user(use, user)))
 
 
-@router.patch("/{user}", responses=told(UserRow))
+@router.patch("/{user}", responses=told(UserRow, 200, 409, headers=TAGGED))
 async def change(
     user: str,
     body: UserChange,
@@ -136,7 +136,7 @@ async def set_password(
     await use.ledger.do(SetPassword(user, await passwords.hashed(body.password)))
 
 
-@router.delete("/{user}", status_code=204)
+@router.delete("/{user}", status_code=204, responses=refusals(409))
 async def remove(
     user: str,
     use: Annotated[Parts, Depends(parts)],

@@ -10,7 +10,7 @@ from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.ledger.catalog import ChangeWebhook, CreateWebhook, RemoveWebhook, Webhook
 from shoal_gateway.core.rows import Row
 from shoal_gateway.shell.addresses import AddressError, checked
-from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.base import TAGGED, told
 from shoal_gateway.shell.answers.catalog import NewWebhookRow, WebhookRow, Webhooks
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.conditions import IfMatch, if_match, tagged
@@ -99,7 +99,7 @@ async def webhooks(
     return paging.of(its, by("at", "webhook_id"))
 
 
-@router.get("/{webhook_id}", responses=told(WebhookRow))
+@router.get("/{webhook_id}", responses=told(WebhookRow, headers=TAGGED))
 async def webhook(
     workspace: str, webhook_id: str, response: Response, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:
@@ -107,7 +107,7 @@ async def webhook(
     return tagged(response, _webhook(use, workspace, webhook_id))
 
 
-@router.patch("/{webhook_id}", responses=told(WebhookRow))
+@router.patch("/{webhook_id}", responses=told(WebhookRow, headers=TAGGED))
 async def change(
     workspace: str,
     webhook_id: str,

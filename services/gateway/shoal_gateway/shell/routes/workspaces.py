@@ -20,7 +20,7 @@ from shoal_gateway.core.ledger.commands import (
 from shoal_gateway.core.ledger.state import DEFAULT, Workspace
 from shoal_gateway.core.rows import Row
 from shoal_gateway.shell.answers.access import WorkspaceMembers, WorkspaceRow, Workspaces
-from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.base import TAGGED, refusals, told
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.conditions import IfMatch, if_match, tag_of, tagged
 from shoal_gateway.shell.creations import Creation, creation
@@ -91,7 +91,7 @@ async def workspaces(
     return paging.of(seen, by("created_at", "workspace"))
 
 
-@router.get("/{workspace}", responses=told(WorkspaceMembers))
+@router.get("/{workspace}", responses=told(WorkspaceMembers, headers=TAGGED))
 async def workspace(
     workspace: str,
     response: Response,
@@ -105,7 +105,7 @@ async def workspace(
     return tagged(response, row, tag_of(_state(use, workspace)))
 
 
-@router.patch("/{workspace}", responses=told(WorkspaceRow))
+@router.patch("/{workspace}", responses=told(WorkspaceRow, headers=TAGGED))
 async def change(
     workspace: str,
     body: WorkspaceChange,
@@ -121,7 +121,7 @@ async def change(
     return tagged(response, row, tag_of(_state(use, workspace)))
 
 
-@router.delete("/{workspace}", status_code=204)
+@router.delete("/{workspace}", status_code=204, responses=refusals(409))
 async def remove(
     workspace: str,
     use: Annotated[Parts, Depends(parts)],
