@@ -129,9 +129,7 @@ class Api:
         """
         body = given(name=name, description=description, notes=notes, project=project)
         body |= {} if labels is None else {"labels": list(labels)}
-        headers = {} if revision is None else {"If-Match": f'"{revision}"'}
-        path = _experiment(experiment_id)
-        return row("PATCH", path, json=body, headers=headers)
+        return row("PATCH", _experiment(experiment_id), json=body, headers=_meant(revision))
 
     @question
     def pause(self, experiment_id: str) -> Steps[Row]:
@@ -198,10 +196,12 @@ class Api:
         *,
         max_trials: int | None = None,
         max_concurrent_trials: int | None = None,
+        revision: int | None = None,
     ) -> Steps[Row]:
-        """Ask that a running search becomes larger, smaller or wider; what is None stays."""
+        """Ask that a running search becomes larger, smaller or wider; what is None stays.
+        `revision` as in `edit`."""
         body = given(max_trials=max_trials, max_concurrent_trials=max_concurrent_trials)
-        return row("PATCH", _experiment(experiment_id), json=body)
+        return row("PATCH", _experiment(experiment_id), json=body, headers=_meant(revision))
 
     @question
     def finish(self, experiment_id: str) -> Steps[Row]:
@@ -313,10 +313,13 @@ class Api:
         priority: int | None = None,
         max_slots: int | None = None,
         hold: bool | None = None,
+        revision: int | None = None,
     ) -> Steps[Row]:
-        """Ask that an experiment gets another place among others; what is None stays."""
+        """Ask that an experiment gets another place among others; what is None stays. `revision` as
+        in `edit`."""
         body = given(weight=weight, priority=priority, max_slots=max_slots, hold=hold)
-        return row("PATCH", f"{_experiment(experiment_id)}/share", json=body)
+        path = f"{_experiment(experiment_id)}/share"
+        return row("PATCH", path, json=body, headers=_meant(revision))
 
     @question
     def move_trial(self, trial_id: str, ahead_of: str) -> Steps[Row]:
@@ -340,6 +343,10 @@ def _created(path: str, body: Row, key: str | None) -> Steps[Row]:
         if error.status not in (404, 503):
             raise
         return made
+
+
+def _meant(revision: int | None) -> dict[str, str]:
+    return {} if revision is None else {"If-Match": f'"{revision}"'}
 
 
 def _experiment(experiment_id: str) -> str:

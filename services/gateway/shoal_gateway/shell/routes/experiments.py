@@ -94,8 +94,8 @@ async def experiment(experiment_id: str, use: Parts) -> rows.Row:
 async def _newest(use: Parts, who: Caller, wanted: Wanted, paging: Paging) -> rows.Row:
     """A page with the ids of wanted experiments that the caller may see, newest first."""
     found: list[tuple[Place, str]] = []
-    after, size, most = paging.pair(str, NEWEST), FIRST, paging.limit or SCANNED
-    while len(found) <= most:
+    after, size = paging.pair(str, NEWEST), FIRST
+    while paging.limit is None or len(found) <= paging.limit:
         places = await use.store.page(keys.EXPERIMENTS, size, after, descending=True)
         some = await use.store.columns([keys.experiment(i) for _, i in places], FIELDS)
         found += [
@@ -106,7 +106,7 @@ async def _newest(use: Parts, who: Caller, wanted: Wanted, paging: Paging) -> ro
         if len(places) < size:
             break
         after, size = places[-1], SCANNED
-    return paging.answer(cut(found, most), NEWEST)
+    return paging.answer(cut(found, paging.limit), NEWEST)
 
 
 async def _sorted(use: Parts, who: Caller, wanted: Wanted, paging: Paging, sort: str) -> rows.Row:
