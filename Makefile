@@ -8,7 +8,7 @@ AUDIT  := $(VENV)/audit.txt
 DISTS  := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml local/pyproject.toml simulator/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit test-seeds check audit format docs clean
+.PHONY: help setup demo test test-unit test-seeds check audit format docs docs-released clean
 .PHONY: bench-search bench-scheduler bench-path bench-heterogeneous bench-worker bench-cost bench-gateway
 
 help:  ## this list
@@ -58,6 +58,9 @@ format: setup  ## put the code in the house's form
 docs: setup  ## write docs/asyncapi.yaml and docs/openapi.json anew
 	$(BIN)/shoal events asyncapi > docs/asyncapi.yaml
 	$(BIN)/shoal-gateway openapi > docs/openapi.json
+
+docs-released: docs  ## from now on later OpenAPI documents are compared with today's: for a release
+	cp docs/openapi.json docs/openapi-released.json
 
 bench-search: $(BENCH)/.ready  ## how fast searches find a good model, beside their peers
 	$(BENCH)/bin/python -m benchmarks.search

@@ -30,6 +30,8 @@ LEASES = "shoal_leases"
 SNAPSHOTS = "shoal_snapshots"
 LEASE_TTL = 3.0
 """Seconds after which a lease that is not renewed is free."""
+AMONG = "Nats-Expected-Last-Subject-Sequence-Subject"
+"""The header that says of which subjects the last message is meant."""
 WRONG_LAST_SEQUENCE = 10071
 """JetStream's error code: https://github.com/nats-io/nats-server/blob/main/server/errors.json."""
 MAX_CONSUMERS = 100_000
@@ -194,11 +196,13 @@ class Bus:
         cause: str | None = None,
         time: float | None = None,
         after: int | None = None,
+        among: str | None = None,
     ) -> int:
         """Publish an event to its stream; returns its sequence once the server has it.
 
         Tries for ever while the server is away: the id makes a repetition harmless. `after` is
-        what `last_of` said of the event's subject: raises ConflictError if that is another now.
+        what `last_of` said of the event's subject, or of `among`, one with wildcards: raises
+        ConflictError if that is another now.
         """
         envelope = Envelope(
             id=id,
@@ -208,9 +212,11 @@ class Bus:
             cause=cause,
             traceparent=traceparent(),
         )
-        return await self.send(envelope, after)
+        return await self.send(envelope, after, among)
 
-    async def send(self, envelope: Envelope, after: int | None = None) -> int:
+    async def send(
+        self, envelope: Envelope, after: int | None = None, among: str | None = None
+    ) -> int:
         """Publish an envelope as `publish` does."""
         subject, body, headers = (
             subject_of(envelope.event),
@@ -220,6 +226,8 @@ class Bus:
         if after is not None:
             fence = str(api.Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value)
             headers = {**headers, fence: str(after)}
+            if among is not None:
+                headers[AMONG] = among
         name = stream_of(envelope.event.type).name
         pause, timeout = 0.05, 1.0
         while True:
@@ -231,7 +239,9 @@ class Bus:
                 return ack.seq
             except (NatsError, OSError) as error:
                 if isinstance(error, APIError) and error.err_code == WRONG_LAST_SEQUENCE:
-                    raise ConflictError(f"{subject} has another last message now") from error
+                    raise ConflictError(
+                        f"{among or subject} has another last message now"
+                    ) from error
                 if self.nc.is_closed or (isinstance(error, APIError) and error.code == 400):
                     raise
                 log.warning("publishing %s failed (%r); trying again", subject, error)

@@ -87,6 +87,15 @@ def all_of(event_type: str, *keys: str) -> str:
     return ".".join((PREFIX, event_type, *keys)) + ("" if complete else ".>")
 
 
+def asked_of(experiment_id: str) -> str:
+    """The filter for what was asked of an experiment as a whole, whatever it is.
+
+    >>> asked_of("e1")
+    'shoal.v1.experiment.*.e1'
+    """
+    return f"{PREFIX}.experiment.*.{experiment_id}"
+
+
 def stream_of(event_type: str) -> Stream:
     """The stream that holds events of a type.
 

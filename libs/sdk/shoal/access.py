@@ -10,7 +10,7 @@ from shoal.answers.access import (
     WorkspaceRow,
 )
 from shoal.answers.base import Nothing
-from shoal.asking import Request, Steps, created, given, items, part, question, row
+from shoal.asking import Steps, created, pages, part, question, row
 
 
 class Access:
@@ -42,7 +42,12 @@ class Access:
     @question
     def tokens(self) -> Steps[list[TokenRow]]:
         """One's own tokens; an administrator's answer has everybody's."""
-        return items("/v1/tokens")
+        return pages("/v1/tokens")
+
+    @question
+    def token(self, token_id: str) -> Steps[TokenRow]:
+        """One token, without what it is shown as."""
+        return row("GET", f"/v1/tokens/{part(token_id)}")
 
     @question
     def create_token(
@@ -67,7 +72,7 @@ class Access:
     @question
     def users(self) -> Steps[list[UserRow]]:
         """All users."""
-        return items("/v1/users")
+        return pages("/v1/users")
 
     @question
     def create_user(
@@ -101,7 +106,7 @@ class Access:
     @question
     def workspaces(self) -> Steps[list[WorkspaceRow]]:
         """The workspaces that one may see."""
-        return items("/v1/workspaces")
+        return pages("/v1/workspaces")
 
     @question
     def workspace(self, name: str) -> Steps[WorkspaceMembers]:
@@ -117,6 +122,16 @@ class Access:
         return created("/v1/workspaces", body, key)
 
     @question
+    def change_workspace(self, name: str, description: str) -> Steps[WorkspaceRow]:
+        """Describe a workspace differently."""
+        return row("PATCH", _workspace(name), json={"description": description})
+
+    @question
+    def remove_workspace(self, name: str) -> Steps[Nothing]:
+        """Remove a workspace that holds no experiments, with all that it keeps."""
+        return row("DELETE", _workspace(name))
+
+    @question
     def set_member(self, workspace: str, user: str, role: str | None) -> Steps[Nothing]:
         """Give a user a role in a workspace; None: none any more."""
         path = f"{_workspace(workspace)}/members/{part(user)}"
@@ -127,7 +142,7 @@ class Access:
     @question
     def secrets(self, workspace: str) -> Steps[list[SecretName]]:
         """The names of a workspace's secrets."""
-        return items(f"{_workspace(workspace)}/secrets")
+        return pages(f"{_workspace(workspace)}/secrets")
 
     @question
     def set_secret(self, workspace: str, name: str, value: str) -> Steps[Nothing]:
@@ -143,16 +158,7 @@ class Access:
     @question
     def audit(self, limit: int = 100, user: str | None = None) -> Steps[list[AuditRecord]]:
         """The newest records of the audit log, newest first."""
-        found: list[AuditRecord] = []
-        params = given(user=user)
-        while len(found) < limit:
-            params["limit"] = min(1000, limit - len(found))
-            page = yield Request("GET", "/v1/audit", params)
-            found += page["items"]
-            if page["next"] is None:
-                break
-            params["cursor"] = page["next"]
-        return found
+        return pages("/v1/audit", limit, user=user)
 
 
 def _workspace(name: str) -> str:

@@ -25,6 +25,8 @@ from shoal.asking import (
     experiment_path,
     given,
     listed,
+    meant,
+    pages,
     question,
     row,
     trial_path,
@@ -107,20 +109,11 @@ class Api:
     ) -> Steps[list[Experiment]]:
         """Experiments, newest first. `q` are words that name, description, labels or notes have;
         `sort` is a field, with `-` from the greatest down; `archived` None: those as well."""
-        params = given(
-            state=listed(state), name=name, label=listed(label), owner=owner,
-            workspace=workspace, project=project, q=q, sort=sort,
+        return pages(
+            "/v1/experiments", limit, 200, state=listed(state), name=name, label=listed(label),
+            owner=owner, workspace=workspace, project=project, q=q, sort=sort,
             archived="any" if archived is None else str(archived).lower(),
         )  # fmt: skip
-        found: list[Experiment] = []
-        while len(found) < limit:
-            params["limit"] = min(200, limit - len(found))
-            page = yield Request("GET", "/v1/experiments", params)
-            found += page["items"]
-            if page["next"] is None:
-                break
-            params["cursor"] = page["next"]
-        return found
 
     @question
     def experiment(self, experiment_id: str) -> Steps[Experiment]:
@@ -146,9 +139,8 @@ class Api:
         """
         body = given(name=name, description=description, notes=notes, project=project)
         body |= {} if labels is None else {"labels": list(labels)}
-        headers = {} if revision is None else {"If-Match": f'"{revision}"'}
         path = experiment_path(experiment_id)
-        return row("PATCH", path, json=body, headers=headers)
+        return row("PATCH", path, json=body, headers=meant(revision))
 
     @question
     def pause(self, experiment_id: str) -> Steps[ExperimentRequested]:
@@ -215,10 +207,13 @@ class Api:
         *,
         max_trials: int | None = None,
         max_concurrent_trials: int | None = None,
+        revision: int | None = None,
     ) -> Steps[ChangeRequested]:
-        """Ask that a running search becomes larger, smaller or wider; what is None stays."""
+        """Ask that a running search becomes larger, smaller or wider; what is None stays.
+        `revision` as in `edit`."""
         body = given(max_trials=max_trials, max_concurrent_trials=max_concurrent_trials)
-        return row("PATCH", experiment_path(experiment_id), json=body)
+        path = experiment_path(experiment_id)
+        return row("PATCH", path, json=body, headers=meant(revision))
 
     @question
     def finish(self, experiment_id: str) -> Steps[ExperimentRequested]:

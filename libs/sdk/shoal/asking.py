@@ -25,6 +25,8 @@ TERMINAL = ("completed", "failed", "cancelled")
 BUSY = (429, 502, 503, 504)
 """Statuses after which a request is sent again: the platform, or what stands before it, has no time
 or is being started anew."""
+PAGE = 1000
+"""Items that are asked for at once, at most."""
 PIECE = 256 * 1024
 """Bytes of a body that are sent at once when someone watches."""
 LONGEST_WAIT = 30.0
@@ -240,6 +242,25 @@ def created(path: str, body: Row, key: str | None = None) -> Steps[Any]:
 def items(path: str, **params: Any) -> Steps[Any]:
     """One request whose answer has what is wanted in `items`."""
     return (yield Request("GET", path, given(**params)))["items"]
+
+
+def pages(path: str, most: int | None = None, page: int = PAGE, **params: Any) -> Steps[Any]:
+    """Requests whose answers have what is wanted in `items`, page by page; `most` None: all."""
+    found: list[Row] = []
+    wanted = given(**params)
+    while most is None or len(found) < most:
+        wanted["limit"] = page if most is None else min(page, most - len(found))
+        answer = yield Request("GET", path, dict(wanted))
+        found += answer["items"]
+        if answer.get("next") is None:
+            break
+        wanted["cursor"] = answer["next"]
+    return found
+
+
+def meant(revision: int | None) -> dict[str, str]:
+    """The header of a change that is for a revision alone; None: for any."""
+    return {} if revision is None else {"If-Match": f'"{revision}"'}
 
 
 def part(name: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from shoal.answers.access import ProjectRow
 from shoal.answers.base import Nothing, Row
 from shoal.answers.catalog import ModelRow, NewWebhookRow, TemplateRow, VersionRow, WebhookRow
-from shoal.asking import Steps, created, given, items, part, question, row
+from shoal.asking import Steps, created, given, pages, part, question, row
 
 
 class Catalog:
@@ -16,7 +16,7 @@ class Catalog:
         self, workspace: str = "default", *, archived: bool = False
     ) -> Steps[list[ProjectRow]]:
         """The projects of a workspace; with `archived`, those as well."""
-        return items(_in(workspace, "projects"), archived=archived)
+        return pages(_in(workspace, "projects"), archived=archived)
 
     @question
     def project(self, name: str, workspace: str = "default") -> Steps[ProjectRow]:
@@ -54,7 +54,7 @@ class Catalog:
     @question
     def templates(self, workspace: str = "default") -> Steps[list[TemplateRow]]:
         """The templates of a workspace."""
-        return items(_in(workspace, "templates"))
+        return pages(_in(workspace, "templates"))
 
     @question
     def set_template(
@@ -71,7 +71,7 @@ class Catalog:
     @question
     def models(self, workspace: str = "default") -> Steps[list[ModelRow]]:
         """The models of a workspace, with their versions."""
-        return items(_in(workspace, "models"))
+        return pages(_in(workspace, "models"))
 
     @question
     def model(self, name: str, workspace: str = "default") -> Steps[ModelRow]:
@@ -95,6 +95,16 @@ class Catalog:
     def remove_model(self, name: str, workspace: str = "default") -> Steps[Nothing]:
         """Forget a model. The checkpoints of its versions stay."""
         return row("DELETE", _in(workspace, "models", name))
+
+    @question
+    def versions(self, name: str, workspace: str = "default") -> Steps[list[VersionRow]]:
+        """The versions of a model, the first first."""
+        return pages(_in(workspace, "models", name, "versions"))
+
+    @question
+    def version(self, name: str, version: int, workspace: str = "default") -> Steps[VersionRow]:
+        """One version of a model."""
+        return row("GET", _in(workspace, "models", name, "versions", str(version)))
 
     @question
     def add_version(
@@ -127,7 +137,7 @@ class Catalog:
     @question
     def webhooks(self, workspace: str = "default") -> Steps[list[WebhookRow]]:
         """Who is told what happens in a workspace."""
-        return items(_in(workspace, "webhooks"))
+        return pages(_in(workspace, "webhooks"))
 
     @question
     def create_webhook(
@@ -141,6 +151,24 @@ class Catalog:
         """Have a receiver told; the answer's `secret` signs all messages and is not shown again."""
         body = {"url": url, "events": list(events)}
         return created(_in(workspace, "webhooks"), body, key)
+
+    @question
+    def webhook(self, webhook_id: str, workspace: str = "default") -> Steps[WebhookRow]:
+        """One webhook."""
+        return row("GET", _in(workspace, "webhooks", webhook_id))
+
+    @question
+    def change_webhook(
+        self,
+        webhook_id: str,
+        *,
+        url: str | None = None,
+        events: Sequence[str] | None = None,
+        workspace: str = "default",
+    ) -> Steps[WebhookRow]:
+        """Tell a receiver elsewhere, or something else; what is None stays, as the secret does."""
+        body = given(url=url, events=None if events is None else list(events))
+        return row("PATCH", _in(workspace, "webhooks", webhook_id), json=body)
 
     @question
     def remove_webhook(self, webhook_id: str, workspace: str = "default") -> Steps[Nothing]:

@@ -13,7 +13,18 @@ from shoal.answers.machines import (
     Waiting,
 )
 from shoal.answers.trials import TrialMoved
-from shoal.asking import Steps, experiment_path, given, items, part, question, row, trial_path
+from shoal.asking import (
+    Steps,
+    experiment_path,
+    given,
+    items,
+    meant,
+    pages,
+    part,
+    question,
+    row,
+    trial_path,
+)
 
 
 class Pools:
@@ -22,12 +33,12 @@ class Pools:
     @question
     def nodes(self) -> Steps[list[NodeRow]]:
         """Machines with slots."""
-        return items("/v1/nodes")
+        return pages("/v1/nodes")
 
     @question
     def instances(self) -> Steps[list[InstanceRow]]:
         """Machines that the platform asked clouds for."""
-        return items("/v1/instances")
+        return pages("/v1/instances")
 
     @question
     def queue(self, *, pool: str | None = None, limit: int = 1000) -> Steps[list[Waiting]]:
@@ -37,7 +48,7 @@ class Pools:
     @question
     def pools(self) -> Steps[list[PoolRow]]:
         """Resource pools, each with its machines added up."""
-        return items("/v1/pools")
+        return pages("/v1/pools")
 
     @question
     def pool(self, name: str) -> Steps[PoolMachines]:
@@ -90,10 +101,13 @@ class Pools:
         priority: int | None = None,
         max_slots: int | None = None,
         hold: bool | None = None,
+        revision: int | None = None,
     ) -> Steps[ShareRequested]:
-        """Ask that an experiment gets another place among others; what is None stays."""
+        """Ask that an experiment gets another place among others; what is None stays. `revision` as
+        in `edit`."""
         body = given(weight=weight, priority=priority, max_slots=max_slots, hold=hold)
-        return row("PATCH", f"{experiment_path(experiment_id)}/share", json=body)
+        path = f"{experiment_path(experiment_id)}/share"
+        return row("PATCH", path, json=body, headers=meant(revision))
 
     @question
     def move_trial(self, trial_id: str, ahead_of: str) -> Steps[TrialMoved]:

@@ -25,6 +25,7 @@ from shoal.asking import (
     given,
     items,
     listed,
+    pages,
     question,
     row,
     trial_path,
@@ -35,9 +36,18 @@ class Trials:
     """The questions, for both clients. Each raises ShoalError as those of `Api` do."""
 
     @question
-    def trials(self, experiment_id: str) -> Steps[list[Trial]]:
-        """The trials of an experiment, in the order of their proposal."""
-        return items(f"{experiment_path(experiment_id)}/trials")
+    def trials(
+        self,
+        experiment_id: str,
+        limit: int | None = None,
+        *,
+        state: str | Sequence[str] | None = None,
+        sort: str | None = None,
+    ) -> Steps[list[Trial]]:
+        """The trials of an experiment, in the order of their proposal. `sort` is `number`, `metric`
+        or `best`, with `-` from the greatest down."""
+        path = f"{experiment_path(experiment_id)}/trials"
+        return pages(path, limit, state=listed(state), sort=sort)
 
     @question
     def searcher(self, experiment_id: str) -> Steps[Search]:
@@ -47,7 +57,7 @@ class Trials:
     @question
     def runs(self, experiment_id: str, *, trial: str | None = None) -> Steps[list[Run]]:
         """The runs of an experiment's trials: each attempt, what it got and what ended it."""
-        return items(f"{experiment_path(experiment_id)}/runs", trial=trial)
+        return pages(f"{experiment_path(experiment_id)}/runs", trial=trial)
 
     @question
     def trial(self, trial_id: str) -> Steps[Trial]:
@@ -110,6 +120,22 @@ class Trials:
         )  # fmt: skip
 
     @question
+    def compare(
+        self,
+        trials: Sequence[str],
+        *,
+        group: str = "validation",
+        name: str | Sequence[str] | None = None,
+        points: int | None = None,
+        since_step: int | None = None,
+    ) -> Steps[list[Report]]:
+        """Reports of some trials, of any experiments, as `metrics` gives those of one."""
+        return items(
+            "/v1/metrics", trials=",".join(trials), group=group, name=listed(name), points=points,
+            since_step=since_step,
+        )  # fmt: skip
+
+    @question
     def logs(
         self,
         experiment_id: str,
@@ -146,7 +172,7 @@ class Trials:
     ) -> Steps[list[KeptCheckpoint]]:
         """Checkpoints of an experiment's trials; with `removed`, also those that are gone."""
         path = f"{experiment_path(experiment_id)}/checkpoints"
-        return items(path, trial=trial, removed=removed)
+        return pages(path, trial=trial, removed=removed)
 
     @question
     def checkpoint(self, checkpoint_id: str) -> Steps[KeptCheckpoint]:

@@ -5,8 +5,8 @@ import pytest
 from integration.bus.toy import Asked, stored
 from nats.js import api
 
-from shoal_bus.bus import Bus, BusSettings, StreamMismatchError
-from shoal_contract.subjects import EXPERIMENTS, SCHEDULE, STREAMS, TRAINING
+from shoal_bus.bus import Bus, BusSettings, ConflictError, StreamMismatchError
+from shoal_contract.subjects import EXPERIMENTS, SCHEDULE, STREAMS, TRAINING, asked_of
 
 
 async def test_it_waits_for_the_server_and_makes_the_streams(nats_server):
@@ -41,6 +41,19 @@ async def test_publishing_goes_on_after_a_restart(bus, nats_server):
     await asyncio.to_thread(nats_server.start)
     await asyncio.wait_for(publishing, 20)
     assert [envelope.id for envelope in await stored(one, EXPERIMENTS)] == ["1"]
+
+
+async def test_a_message_may_have_to_be_the_next_of_several_subjects(bus):
+    one = await bus()
+    among = asked_of("*")
+    last = await one.publish(Asked(name="a"), id="1")
+    assert await one.last_of(EXPERIMENTS, among) == last
+    with pytest.raises(ConflictError, match=r"experiment\.\*"):
+        await one.publish(Asked(name="b"), id="2", after=0, among=among)
+    await one.publish(Asked(name="b"), id="3", after=last, among=among)
+    with pytest.raises(ConflictError):
+        await one.publish(Asked(name="a"), id="4", after=last, among=among)
+    await one.publish(Asked(name="a"), id="5", after=last)  # of its own subject it is the next
 
 
 async def test_more_than_a_thousand_can_read_one_stream(bus):

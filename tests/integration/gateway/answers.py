@@ -80,6 +80,9 @@ class Checked:
         """Raise AssertionError if an answer is not as the document says."""
         media = response.headers.get("content-type", "").partition(";")[0]
         operation = operation_of(response.request)
+        if operation:
+            said = document()["paths"][operation[1]][operation[0].lower()]["responses"]
+            assert str(response.status_code) in said, f"{operation} answered {response.status_code}"
         if operation and response.is_success and operation[0] not in READS:
             after = "Shoal-After" in response.headers
             assert after or UNWRITTEN.fullmatch(operation[1]), f"{operation} wrote, who knows where"

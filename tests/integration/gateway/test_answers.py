@@ -85,14 +85,18 @@ async def people(gateway: Gateway) -> None:
     await good(gateway, "GET", "/v1/users/ada")
     await good(gateway, "PATCH", "/v1/users/ada", {"role": "viewer"})
     await good(gateway, "POST", "/v1/login", {"user": "ada", "password": PASSWORD})
-    await good(gateway, "POST", "/v1/tokens", {"name": "ci"})
+    token = await good(gateway, "POST", "/v1/tokens", {"name": "ci"})
+    await good(gateway, "GET", f"/v1/tokens/{token['token_id']}")
     await good(gateway, "POST", "/v1/workspaces", {"workspace": "red"})
     await good(gateway, "POST", f"{RED}/projects", {"name": "cells"})
     await good(gateway, "PATCH", f"{RED}/projects/cells", {"archived": True})
     await good(gateway, "PUT", f"{RED}/members/ada", {"role": "editor"})
     await good(gateway, "PUT", f"{RED}/secrets/KEY", {"value": "x"})
     hook = {"url": "https://93.184.215.14/x", "events": ["search."]}
-    await good(gateway, "POST", f"{RED}/webhooks", hook)
+    its = f"{RED}/webhooks/{(await good(gateway, 'POST', f'{RED}/webhooks', hook))['webhook_id']}"
+    await good(gateway, "GET", its)
+    await good(gateway, "PATCH", its, {"events": ["trial."]})
+    await good(gateway, "PATCH", RED, {"description": "x"})
     await good(gateway, "PUT", f"{RED}/templates/t", {"max_restarts": 1})
     for path in ("users", "tokens", "workspaces", "audit"):
         assert (await good(gateway, "GET", f"/v1/{path}"))["items"]
@@ -108,7 +112,8 @@ async def models(gateway: Gateway, checkpoint: str) -> None:
     await good(gateway, "PATCH", f"{RED}/models/m/versions/1", {"stage": "staging"})
     await good(gateway, "PATCH", f"{RED}/models/m", {"description": "x"})
     assert (await good(gateway, "GET", f"{RED}/models"))["items"]
-    await good(gateway, "GET", f"{RED}/models/m")
+    for path in ("", "/versions", "/versions/1"):
+        await good(gateway, "GET", f"{RED}/models/m{path}")
 
 
 async def one_that_trains(gateway: Gateway) -> None:
@@ -119,6 +124,7 @@ async def one_that_trains(gateway: Gateway) -> None:
     [saved] = (await gateway.until(f"{path}/checkpoints", lambda c: c["items"]))["items"]
     await gateway.until(f"{path}/metrics", lambda m: m["items"])
     await good(gateway, "GET", f"{path}/metrics?group=training&superseded=true")
+    await good(gateway, "GET", f"/v1/metrics?group=training&trials={e}-0")
     await good(gateway, "GET", f"{path}/logs")
     for name in ("trials", "runs", "searcher"):
         await good(gateway, "GET", f"{path}/{name}")

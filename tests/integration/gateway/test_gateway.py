@@ -302,6 +302,23 @@ async def test_numbers_for_prometheus(gateway: Gateway) -> None:
     assert (await gateway.http.get("/livez")).json()["status"] == "alive"
 
 
+async def test_answers_are_counted_by_route_and_status(gateway: Gateway) -> None:
+    e = await gateway.submit()
+    for name in (e, e, "nope22"):
+        await gateway.http.get(f"/v1/experiments/{name}")
+    await gateway.http.get("/v1/experiments", headers={"Authorization": "Bearer no"})
+    text = (await gateway.http.get("/metrics")).text
+    for method, route, status, count in (
+        ("GET", "/v1/experiments/{experiment_id}", 200, 2),
+        ("GET", "/v1/experiments/{experiment_id}", 404, 1),
+        ("POST", "/v1/experiments", 201, 1),
+        ("GET", "none", 401, 1),
+    ):
+        labels = f'method="{method}",route="{route}",status="{status}"'
+        for what in (f"count{{{labels}}}", f'bucket{{{labels},le="+Inf"}}'):
+            assert f"shoal_http_request_duration_seconds_{what} {count}\n" in text
+
+
 async def test_a_port_that_is_taken_ends_the_gateway(alone: Settings) -> None:
     said = f"cannot listen on 127.0.0.1:{alone.port}"
     with (

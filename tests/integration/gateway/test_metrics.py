@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from shoal import AsyncClient
 from shoal_bus.bus import Bus
 from shoal_contract.events import Event, TrainingReported, TrialCreated, ValidationReported
 from shoal_contract.subjects import DEAD_LETTERS, TRACKED, TRAINING, Stream
@@ -22,6 +23,7 @@ from shoal_gateway.shell.recent import Recent
 from shoal_gateway.shell.redis_store import RedisStore
 
 from .conftest import Gateway, serving
+from .test_access import person, workspaces
 from .test_mlflow_api import API, begun
 
 SOON = 0.3
@@ -53,8 +55,8 @@ async def publish(bus: Bus, *events: Event) -> None:
         await bus.publish(event, id=f"{event.type}-{hash(event.model_dump_json())}")
 
 
-async def experiment(gateway: Gateway, trials: int = 1) -> str:
-    e = await gateway.submit()
+async def experiment(gateway: Gateway, trials: int = 1, **config: Any) -> str:
+    e = await gateway.submit(**config)
     for n in range(trials):
         made = TrialCreated(
             experiment_id=e, trial_id=f"{e}-{n}", number=n, hyperparameters={}, seed=1
@@ -316,3 +318,31 @@ async def test_a_gateway_with_a_redis_of_its_own_drops_what_another_filed(
     await asyncio.gather(*running, return_exceptions=True)
     for store in stores:
         await store.close()
+
+
+async def test_trials_of_several_experiments_are_compared_in_one_call(gateway: Gateway) -> None:
+    await workspaces(gateway, "red", "blue")
+    ed = await person(gateway, "ed", red="viewer")
+    one, other = [await experiment(gateway, 2, resources={"workspace": "red"}) for _ in range(2)]
+    hidden = await experiment(gateway, 1, resources={"workspace": "blue"})
+    for e in (one, other, hidden):
+        its = [training(e, step, trial_id=f"{e}-{n}") for n in (0, 1) for step in (1, 2)]
+        await publish(gateway.bus, *its)
+    await gateway.until(f"/v1/experiments/{hidden}/metrics?group=training", lambda m: m["items"])
+    trials = [f"{other}-1", f"{one}-0", f"{other}-0"]
+    async with AsyncClient(gateway.url, token=ed.token) as client:
+        found = await client.compare(trials, group="training")
+        assert [(r["trial_id"], r["step"]) for r in found] == [
+            (t, s) for t in trials for s in (1, 2)
+        ]
+        newer = await client.compare(trials, group="training", since_step=1, points=10)
+        assert len(newer) == 3
+    path = f"/v1/metrics?group=training&trials={','.join(trials)}"
+    table = pl.read_csv(io.BytesIO((await ed.ask("GET", f"{path}&format=csv")).content))
+    assert sorted(set(table["trial_id"])) == sorted(trials)
+    for trial in (f"{hidden}-0", "nope-0", f"{one}-7"):
+        refused = await ed.ask("GET", f"{path},{trial}")
+        assert (refused.status_code, trial in refused.json()["detail"]) == (404, True)
+    assert (await gateway.http.get(f"{path},{hidden}-0")).status_code == 200
+    assert (await gateway.http.get("/v1/metrics?trials=,")).status_code == 422
+    assert (await gateway.http.get("/v1/metrics")).status_code == 422

@@ -12,8 +12,10 @@ from shoal_contract.events.access import (
     UserPasswordSet,
     UserRemoved,
     UserRoleSet,
+    WorkspaceChanged,
     WorkspaceCreated,
     WorkspaceMemberSet,
+    WorkspaceRemoved,
 )
 from shoal_contract.events.allocation import (
     AllocationEnded,
@@ -49,6 +51,7 @@ from shoal_contract.events.catalog import (
     ModelVersionChanged,
     TemplateKept,
     TemplateRemoved,
+    WebhookChanged,
     WebhookCreated,
     WebhookRemoved,
 )
@@ -269,8 +272,11 @@ __all__ = [
     "ValidationReported",
     "Waiting",
     "Want",
+    "WebhookChanged",
     "WebhookCreated",
     "WebhookRemoved",
+    "WorkspaceChanged",
     "WorkspaceCreated",
     "WorkspaceMemberSet",
+    "WorkspaceRemoved",
 ]

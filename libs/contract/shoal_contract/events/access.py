@@ -97,6 +97,19 @@ class WorkspaceCreated(Event, type="workspace.created", key=_WORKSPACE):
     at: float
 
 
+class WorkspaceChanged(Event, type="workspace.changed", key=_WORKSPACE):
+    """A workspace has another description."""
+
+    workspace: Id
+    description: str
+
+
+class WorkspaceRemoved(Event, type="workspace.removed", key=_WORKSPACE):
+    """A workspace is no more, nor what it kept. Its name is not given again."""
+
+    workspace: Id
+
+
 class WorkspaceMemberSet(Event, type="workspace.member_set", key=_WORKSPACE):
     """A user has a role in a workspace, or no longer has one."""
 

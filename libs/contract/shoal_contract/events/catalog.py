@@ -93,6 +93,15 @@ class WebhookCreated(Event, type="webhook.created", key=_NAMED):
     at: float
 
 
+class WebhookChanged(Event, type="webhook.changed", key=_NAMED):
+    """A receiver is elsewhere, or is told something else; None: it stays."""
+
+    workspace: Id
+    name: Id
+    url: str | None = None
+    events: list[str] | None = None
+
+
 class WebhookRemoved(Event, type="webhook.removed", key=_NAMED):
     """A receiver is told no more."""
 

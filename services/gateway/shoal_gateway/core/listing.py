@@ -1,4 +1,4 @@
-"""Which experiments a list shows, and in which order. Pure."""
+"""Which experiments and trials a list shows, and in which order. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +15,8 @@ SORTS = {
 }  # fmt: skip
 """What a list can be sorted by, and the field that says it."""
 NEWEST = "-submitted"
+TRIAL_SORTS = ("number", "metric", "best")
+"""What trials can be sorted by."""
 Archived = Literal["false", "true", "any"]
 
 
@@ -51,14 +53,19 @@ class Wanted:
         )
 
 
-def place(row: Mapping[str, Any], sort: str) -> tuple[bool, Any, str]:
-    """Where an experiment stands in a list that is sorted by a name of `SORTS`, from the least up.
-    Those without the field come after all others."""
-    value = row.get(SORTS[sort.removeprefix("-")])
+def place(value: Any, name: str, *, descending: bool) -> tuple[bool, Any, str]:
+    """Where what has this id stands in a list that is sorted by a value: without one it comes after
+    all others, in either direction."""
     if isinstance(value, str):
         value = value.casefold()
     missing = value is None
-    return (missing is not sort.startswith("-"), 0 if missing else value, row["experiment_id"])
+    return (missing is not descending, 0 if missing else value, name)
+
+
+def trial_value(trial: Mapping[str, Any], sort: str) -> Any:
+    """What a trial, as readers get it, is sorted by."""
+    name = sort.removeprefix("-")
+    return (trial["best"] or {}).get("metric") if name == "best" else trial[name]
 
 
 def words_of(text: str) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ def experiment(row: Row, counts: Mapping[str, int]) -> Row:
     """An experiment, with the number of its trials by state. `max_trials` and
     `max_concurrent_trials` are as a person changed them, and null where the method has none.
     `closing` says why no more trials are proposed; `front` is known when the search has ended.
-    `revision` counts what people changed of what it is called, and of its place in lists."""
+    `revision` counts what people changed of it."""
     low, high = row.get("best_low"), row.get("best_high")
     best = row.get("best") or (low if smaller_is_better(row) else high)
     searcher = row["config"]["searcher"]

@@ -6,6 +6,7 @@ from starlette.middleware.cors import CORSMiddleware
 from shoal_gateway.shell import problems
 from shoal_gateway.shell.auth import Gate
 from shoal_gateway.shell.freshness import AFTER, AS_OF, Freshness
+from shoal_gateway.shell.measures import Measuring
 from shoal_gateway.shell.mlflow import routes as mlflow
 from shoal_gateway.shell.openapi import Application
 from shoal_gateway.shell.parts import Parts
@@ -57,6 +58,7 @@ def create_app(parts: Parts) -> FastAPI:
             allow_headers=["Authorization", "Idempotency-Key", "If-Match", "Last-Event-ID", AFTER],
             expose_headers=["ETag", "Location", "Retry-After", AFTER, AS_OF],
         )
+    app.add_middleware(Measuring, measures=parts.measures)
     problems.install(app)
     return app
 

@@ -40,6 +40,12 @@ AT_ONCE = 2
 class TooManyPointsError(ValueError):
     """A query is about more points than `LARGEST`; the text says what to do."""
 
+    def __init__(self) -> None:
+        super().__init__(
+            f"More than {LARGEST} points match. Ask for fewer trials, for some names, or for what"
+            " is newer than a step."
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
@@ -99,10 +105,7 @@ class HistoryReader:
             wanted = [_wanted(part, query) for part in parts]
             found = pl.concat(wanted).head(LARGEST + 1).collect(engine="streaming")
         if len(found) > LARGEST:
-            raise TooManyPointsError(
-                f"More than {LARGEST} points match. Ask for fewer trials, for some names, or for"
-                " what is newer than a step."
-            )
+            raise TooManyPointsError
         return found
 
 

@@ -19,6 +19,7 @@ from shoal_contract.subjects import ACCESS
 from shoal_gateway.core.ledger import Refusal, State, decide, evolve
 from shoal_gateway.core.ledger.commands import Command
 from shoal_gateway.core.ledger.done import Done
+from shoal_gateway.shell.conditions import Check
 from shoal_gateway.shell.problems import ProblemError
 from shoal_gateway.shell.writes import wrote
 
@@ -60,9 +61,12 @@ class Ledger:
             with contextlib.suppress(*AWAY):
                 await self._consumer.close()
 
-    async def do(self, command: Command, id: str | None = None) -> list[Event]:
+    async def do(
+        self, command: Command, id: str | None = None, *, when: Check | None = None
+    ) -> list[Event]:
         """Carry a command out; returns its events once the state holds them. A command that comes
-        again under its `id` returns the events of the first time.
+        again under its `id` returns the events of the first time. `when` raises what keeps it from
+        being carried out in the state that there is then.
 
         Raises ProblemError if it is refused, and TimeoutError or one of AWAY if NATS does not
         answer: then it may have been carried out.
@@ -74,6 +78,8 @@ class Ledger:
                 if (before := self._done.of(id)) is not None:
                     wrote(ACCESS, self._at)
                     return before
+                if when is not None:
+                    when()
                 found = decide(self.state, command)
                 if isinstance(found, Refusal):
                     kind = f"urn:shoal:problem:{found.kind}"

@@ -6,7 +6,9 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from shoal_gateway.shell.auth import OPEN
+from shoal_gateway.shell.auth import OPEN, PROBES, READS
+from shoal_gateway.shell.freshness import AFTER, AS_OF, READ_MODELS
+from shoal_gateway.shell.rules import MLFLOW, Rule, rule_of
 
 Node = dict[str, Any]
 _METHODS = ("get", "put", "post", "delete", "patch")
@@ -14,7 +16,9 @@ _ABOUT = """Experiments, trials, machines and what happens to them.
 
 Every error is a problem (RFC 9457) with a stable `type`. What creates something takes an
 `Idempotency-Key`; what comes in pages has a `next`, which is the next page's `cursor`. Within `/v1`
-things are only added. Events are described by AsyncAPI, in docs/asyncapi.yaml."""
+things are only added. What is changed takes `If-Match`, the `ETag` that it had. An answer to a GET
+says in `Shoal-As-Of` how fresh it is; sent along with a request, the `Shoal-After` of an answer to
+a write lets it see what was written. Events are described by AsyncAPI, in docs/asyncapi.yaml."""
 _PROBLEM: Node = {
     "type": "object",
     "required": ["type", "title", "status", "detail"],
@@ -46,7 +50,17 @@ _ANSWER: Node = {
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
     "headers": {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}},
 }
-_MLFLOW = "/mlflow/"
+_MLFLOW_REFUSALS = (400, 403, 404)
+_HEADERS: Node = {
+    AS_OF: {
+        "description": "Up to when, and to which position, it knows all that happened.",
+        "schema": {"type": "string"},
+    },
+    AFTER: {
+        "description": "Where what was written stands: send it along to see that.",
+        "schema": {"type": "string"},
+    },
+}
 _MLFLOW_ANSWER: Node = {
     "description": "An error as MLflow has it, or a problem.",
     "content": _ANSWER["content"]
@@ -84,26 +98,58 @@ def _completed(document: Node) -> Node:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     schemas["Problem"] = _PROBLEM
+    parts["headers"] = _HEADERS
     parts["responses"] = {"Problem": _ANSWER, "MlflowError": _MLFLOW_ANSWER}
     parts["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     document["security"] = [{"token": []}]
     for path, methods in document["paths"].items():
         for method in _METHODS:
             if (operation := methods.get(method)) is not None:
-                errors = "MlflowError" if path.startswith(_MLFLOW) else "Problem"
-                _complete(operation, errors, (method.upper(), path) in OPEN)
+                _complete(operation, method.upper(), path)
     return document
 
 
-def _complete(operation: Node, errors: str, is_open: bool) -> None:
+def _complete(operation: Node, method: str, path: str) -> None:
     answers = operation["responses"]
     for answer in answers.values():
         schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
         if "$ref" in schema:  # beside it FastAPI says what any object is
             answer["content"]["application/json"]["schema"] = {"$ref": schema["$ref"]}
-    if "application/json" in answers.get("422", {}).get("content", {}):
-        del answers["422"]  # FastAPI's own form of what is a problem here
-    for status in ("4XX", "5XX"):
-        answers[status] = {"$ref": f"#/components/responses/{errors}"}
-    if is_open:
+    declared = {int(status) for status in answers if int(status) >= 400}
+    errors = "MlflowError" if path.startswith(MLFLOW) else "Problem"
+    for status in sorted(declared | _refusals(operation, method, path)):
+        answers[str(status)] = {"$ref": f"#/components/responses/{errors}"}
+    for status, answer in answers.items():
+        if path.startswith(READ_MODELS) and int(status) < 400:
+            names = [AS_OF] if method == "GET" else [AFTER]
+            headers = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+            answer["headers"] = answer.get("headers", {}) | headers
+        if not answer.get("headers", True):
+            del answer["headers"]
+    if (method, path) in OPEN:
         operation["security"] = []
+
+
+def _refusals(operation: Node, method: str, path: str) -> set[int]:
+    """The statuses of problems that a route has for what it has in common with others. FastAPI says
+    422 of each that has parameters, or a body."""
+    parameters = {parameter["name"].lower() for parameter in operation.get("parameters", ())}
+    of_workspace = "{workspace}" in path or "{experiment_id}" in path or "{trial_id}" in path
+    denies = method not in READS if of_workspace else rule_of(method, path) is not Rule.ANYONE
+    is_open, reads_models = (method, path) in OPEN, path.startswith(READ_MODELS)
+    return {
+        status
+        for status, holds in (
+            (400, reads_models),  # a Shoal-After that is none of ours
+            (401, not is_open),
+            (403, denies and not is_open),
+            (404, "{" in path),
+            (409, "idempotency-key" in parameters),
+            (412, "if-match" in parameters),
+            (413, "requestBody" in operation),
+            (429, path not in PROBES),
+            (500, True),
+            (503, True),
+        )
+        if holds or (path.startswith(MLFLOW) and status in _MLFLOW_REFUSALS)
+    }

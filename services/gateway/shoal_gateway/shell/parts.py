@@ -14,6 +14,7 @@ from shoal_gateway.shell.bundles import Bundles
 from shoal_gateway.shell.directory import Directory
 from shoal_gateway.shell.history_reader import HistoryReader
 from shoal_gateway.shell.ledger import Ledger
+from shoal_gateway.shell.measures import Measures
 from shoal_gateway.shell.oidc import Provider
 from shoal_gateway.shell.projector import Projector
 from shoal_gateway.shell.redis_store import RedisStore
@@ -34,14 +35,17 @@ class Parts:
     history: HistoryReader
     provider: Provider | None
     seal: Seal | None
+    measures: Measures = field(default_factory=Measures)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the gateway ends: whoever watches events is to connect to another."""
 
-    async def publish(self, event: Event, id: str, after: int | None = None) -> int:
+    async def publish(
+        self, event: Event, id: str, after: int | None = None, among: str | None = None
+    ) -> int:
         """Publish an event; returns its sequence. Raises TimeoutError if NATS does not answer,
         and with `after` what `Bus.publish` raises."""
         async with asyncio.timeout(self.settings.publish_timeout):
-            sequence = await self.bus.publish(event, id=id, after=after)
+            sequence = await self.bus.publish(event, id=id, after=after, among=among)
         wrote(stream_of(event.type), sequence)
         return sequence
 

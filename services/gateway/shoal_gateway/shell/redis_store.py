@@ -159,16 +159,40 @@ class RedisStore:
         """The members of an index, by score."""
         return cast("list[str]", await self.redis.zrange(self.named(index), 0, -1))
 
-    async def page(self, index: str, limit: int, after: str | None) -> list[str] | None:
-        """Members from the greatest score down, after one of them; None if it is not there."""
-        first = 0
+    async def scores(self, index: str) -> list[tuple[float, str]]:
+        """The members of an index with their scores, by these."""
+        found = await self.redis.zrange(self.named(index), 0, -1, withscores=True)
+        return [(float(score), str(member)) for member, score in cast("Any", found)]
+
+    async def page(
+        self,
+        index: str,
+        limit: int | None,
+        after: tuple[float, str] | None,
+        *,
+        descending: bool = False,
+    ) -> list[tuple[float, str]]:
+        """Members with their scores, by these: after a place, whether or not a member is
+        there. `limit` None: all."""
+        least, greatest, name = "-inf", "+inf", self.named(index)
+        most = -1 if limit is None else limit
+        async with self.redis.pipeline(transaction=True) as pipe:
+            if after is not None:
+                pipe.zrangebyscore(name, after[0], after[0])
+                least, greatest = (
+                    (least, f"({after[0]!r}") if descending else (f"({after[0]!r}", greatest)
+                )
+            if descending:
+                pipe.zrevrangebyscore(name, greatest, least, 0, most, withscores=True)
+            else:
+                pipe.zrangebyscore(name, least, greatest, 0, most, withscores=True)
+            *ties, others = await pipe.execute()
+        found = [(float(score), str(member)) for member, score in others]
         if after is not None:
-            rank = await self.redis.zrevrank(self.named(index), after)
-            if rank is None:
-                return None
-            first = int(cast("Any", rank)) + 1
-        found = await self.redis.zrevrange(self.named(index), first, first + limit - 1)
-        return cast("list[str]", found)
+            same = [(after[0], str(member)) for member in ties[0]]
+            same = [p for p in same if (p < after if descending else p > after)]
+            found = [*sorted(same, reverse=descending), *found]
+        return found[:limit]
 
     async def items(self, names: Sequence[str]) -> list[list[Any]]:
         """Several lists, in their order."""

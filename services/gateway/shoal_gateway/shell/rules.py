@@ -33,6 +33,7 @@ RULES = {
     ("GET", "/v1/events"): Rule.ANYONE,
     ("GET", "/v1/events/ws"): Rule.ANYONE,
     ("GET", "/v1/experiments"): Rule.ANYONE,
+    ("GET", "/v1/metrics"): Rule.ANYONE,
     ("POST", "/v1/bundles"): Rule.EDITOR,
     ("POST", "/v1/experiments"): Rule.EDITOR,
     ("POST", "/v1/logout"): Rule.USER,

@@ -2,7 +2,7 @@
 access."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shoal_contract.events.base import Event
@@ -15,6 +15,7 @@ from shoal_contract.events.catalog import (
     Stage,
     TemplateKept,
     TemplateRemoved,
+    WebhookChanged,
     WebhookCreated,
     WebhookRemoved,
 )
@@ -109,6 +110,16 @@ class CreateWebhook:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeWebhook:
+    """Tell a receiver elsewhere, or something else; None: it stays."""
+
+    workspace: str
+    name: str
+    url: str | None
+    events: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveWebhook:
     """Tell a receiver no more."""
 
@@ -125,6 +136,7 @@ CatalogCommand = (
     | AddVersion
     | ChangeVersion
     | CreateWebhook
+    | ChangeWebhook
     | RemoveWebhook
 )
 
@@ -177,6 +189,12 @@ class Catalog:
     webhooks: dict[str, Webhook] = field(default_factory=dict)
     """By id."""
 
+    def leave(self, workspace: str) -> None:
+        """Forget all that a workspace keeps."""
+        self.templates = {k: v for k, v in self.templates.items() if v.workspace != workspace}
+        self.models = {k: v for k, v in self.models.items() if v.workspace != workspace}
+        self.webhooks = {k: v for k, v in self.webhooks.items() if v.workspace != workspace}
+
 
 def decide(catalog: Catalog, command: CatalogCommand) -> list[Event] | tuple[str, str]:
     """The events that follow; or what is not there (`template`, `model`, `version`, and its name),
@@ -210,11 +228,14 @@ def decide(catalog: Catalog, command: CatalogCommand) -> list[Event] | tuple[str
                     at=command.at,
                 )
             ]
-        case RemoveWebhook():
+        case ChangeWebhook() | RemoveWebhook():
             hook = catalog.webhooks.get(command.name)
             if hook is None or hook.workspace != command.workspace:
                 return ("webhook", command.name)
-            return [WebhookRemoved(**named)]
+            if isinstance(command, RemoveWebhook):
+                return [WebhookRemoved(**named)]
+            events = None if command.events is None else list(command.events)
+            return [WebhookChanged(**named, url=command.url, events=events)]
         case _:
             model = catalog.models.get(place)
             return ("model", command.name) if model is None else _change(model, command, named)
@@ -290,6 +311,10 @@ def evolve(catalog: Catalog, event: Event) -> None:
                 event.by,
                 event.at,
             )
+        case WebhookChanged():
+            hook = catalog.webhooks[event.name]
+            events = hook.events if event.events is None else tuple(event.events)
+            catalog.webhooks[event.name] = replace(hook, url=event.url or hook.url, events=events)
         case WebhookRemoved():
             del catalog.webhooks[event.name]
         case ModelVersionChanged():

@@ -109,6 +109,21 @@ class AddWorkspace:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeWorkspace:
+    """Describe a workspace differently."""
+
+    workspace: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveWorkspace:
+    """Have a workspace no more, nor what it keeps. Whoever asks knows that it holds nothing."""
+
+    workspace: str
+
+
+@dataclass(frozen=True, slots=True)
 class SetMember:
     """Give a user a role in a workspace, or none."""
 
@@ -129,6 +144,8 @@ Command = (
     | IssueToken
     | RevokeToken
     | AddWorkspace
+    | ChangeWorkspace
+    | RemoveWorkspace
     | SetMember
     | ProjectCommand
     | CatalogCommand

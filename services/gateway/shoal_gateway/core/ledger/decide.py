@@ -13,8 +13,10 @@ from shoal_contract.events.access import (
     UserPasswordSet,
     UserRemoved,
     UserRoleSet,
+    WorkspaceChanged,
     WorkspaceCreated,
     WorkspaceMemberSet,
+    WorkspaceRemoved,
 )
 from shoal_contract.events.base import Event
 from shoal_contract.roles import Role
@@ -22,7 +24,7 @@ from shoal_gateway.core.ledger import catalog, projects
 from shoal_gateway.core.ledger import commands as c
 from shoal_gateway.core.ledger.catalog import CatalogCommand
 from shoal_gateway.core.ledger.projects import AddProject, ChangeProject, ProjectCommand
-from shoal_gateway.core.ledger.state import State
+from shoal_gateway.core.ledger.state import DEFAULT, State
 
 MAX_TOKENS = 200
 """Tokens that count at once, for each user."""
@@ -62,6 +64,8 @@ def decide(state: State, command: c.Command) -> list[Event] | Refusal:
             return [TokenRevoked(token_id=token.token_id, user=token.user)]
         case c.AddWorkspace():
             return _add_workspace(state, command)
+        case c.ChangeWorkspace() | c.RemoveWorkspace():
+            return _change_workspace(state, command)
         case c.SetMember():
             return _set_member(state, command)
         case AddProject() | ChangeProject():
@@ -163,12 +167,32 @@ def _add_workspace(state: State, command: c.AddWorkspace) -> list[Event] | Refus
     name = command.workspace
     if name in state.workspaces:
         return Refusal("conflict", f"There is a workspace {name!r} already.")
+    if name in state.removed:
+        detail = f"There was a workspace {name!r}: its name is not given again."
+        return Refusal("conflict", detail)
     if command.admin not in state.users:
         return _unknown("user", command.admin)
     return [
         WorkspaceCreated(workspace=name, description=command.description, at=command.at),
         WorkspaceMemberSet(workspace=name, user=command.admin, role=Role.ADMIN),
     ]
+
+
+def _change_workspace(
+    state: State, command: c.ChangeWorkspace | c.RemoveWorkspace
+) -> list[Event] | Refusal:
+    workspace = state.workspaces.get(command.workspace)
+    if workspace is None:
+        return _unknown("workspace", command.workspace)
+    match command:
+        case c.ChangeWorkspace():
+            if command.description == workspace.description:
+                return []
+            return [WorkspaceChanged(workspace=workspace.name, description=command.description)]
+        case c.RemoveWorkspace():
+            if workspace.name == DEFAULT:
+                return Refusal("conflict", f"The workspace {DEFAULT!r} is always there.")
+            return [WorkspaceRemoved(workspace=workspace.name)]
 
 
 def _set_member(state: State, command: c.SetMember) -> list[Event] | Refusal:

@@ -14,8 +14,10 @@ from shoal_contract.events.access import (
     UserPasswordSet,
     UserRemoved,
     UserRoleSet,
+    WorkspaceChanged,
     WorkspaceCreated,
     WorkspaceMemberSet,
+    WorkspaceRemoved,
 )
 from shoal_contract.events.base import Event
 from shoal_gateway.core.ledger import catalog, projects
@@ -52,6 +54,13 @@ def evolve(state: State, event: Event) -> State:
             state.workspaces[event.workspace] = Workspace(
                 event.workspace, event.description, event.at
             )
+        case WorkspaceChanged():
+            state.workspaces[event.workspace].description = event.description
+        case WorkspaceRemoved():
+            del state.workspaces[event.workspace]
+            state.removed.add(event.workspace)
+            _drop(state, lambda t: t.workspace == event.workspace)
+            state.catalog.leave(event.workspace)
         case WorkspaceMemberSet():
             _set_member(state.workspaces[event.workspace], event)
         case ProjectCreated() | ProjectChanged():

@@ -63,6 +63,8 @@ class State:
     users: dict[str, User] = field(default_factory=dict)
     tokens: dict[str, Token] = field(default_factory=dict)
     workspaces: dict[str, Workspace] = field(default_factory=_workspaces)
+    removed: set[str] = field(default_factory=set)
+    """Names of workspaces that are no more."""
     catalog: Catalog = field(default_factory=Catalog)
 
     def token(self, token_id: str) -> Token | None:

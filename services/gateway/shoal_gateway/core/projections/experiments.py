@@ -4,6 +4,7 @@ from shoal_contract.envelope import Envelope
 from shoal_contract.events import (
     ExperimentArchived,
     ExperimentCancelRequested,
+    ExperimentChangeRequested,
     ExperimentDeleted,
     ExperimentEdited,
     ExperimentSubmitted,
@@ -16,6 +17,7 @@ from shoal_contract.events import (
     SearchPaused,
     SearchProposed,
     SearchResumed,
+    ShareChangeRequested,
     TrialMeasured,
 )
 from shoal_contract.states import ExperimentState
@@ -53,6 +55,8 @@ def project(envelope: Envelope) -> list[Change]:
             news = event.model_dump(exclude={"experiment_id"}, exclude_none=True)
             key = keys.experiment(event.experiment_id)
             return [SetFields(key, news), Increment(key, "revision")] if news else []
+        case ExperimentChangeRequested() | ShareChangeRequested():
+            return [Increment(keys.experiment(event.experiment_id), "revision")]
         case ExperimentArchived():
             key = keys.experiment(event.experiment_id)
             return [SetFields(key, {"archived": event.archived}), Increment(key, "revision")]

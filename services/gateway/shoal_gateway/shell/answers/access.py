@@ -4,7 +4,7 @@ from typing import Literal
 
 from shoal_contract.events.access import TokenKind
 from shoal_contract.roles import Role
-from shoal_gateway.shell.answers.base import Answer
+from shoal_gateway.shell.answers.base import Answer, Paged
 
 
 class NewToken(Answer):
@@ -44,7 +44,7 @@ class TokenRow(Answer):
     expires_at: float
 
 
-class Tokens(Answer):
+class Tokens(Paged):
     """Tokens that count."""
 
     items: list[TokenRow]
@@ -63,7 +63,7 @@ class UserRow(Answer):
     created_at: float
 
 
-class Users(Answer):
+class Users(Paged):
     """All users."""
 
     items: list[UserRow]
@@ -101,7 +101,7 @@ class WorkspaceMembers(WorkspaceRow):
     """Null: none was ever used up."""
 
 
-class Workspaces(Answer):
+class Workspaces(Paged):
     """The workspaces that the caller may see."""
 
     items: list[WorkspaceRow]
@@ -122,7 +122,7 @@ class ProjectRow(Answer):
     """Whether it takes no more experiments."""
 
 
-class ProjectRows(Answer):
+class ProjectRows(Paged):
     """The projects of a workspace."""
 
     items: list[ProjectRow]
@@ -135,7 +135,7 @@ class SecretName(Answer):
     set_at: float
 
 
-class Secrets(Answer):
+class Secrets(Paged):
     """The secrets of a workspace."""
 
     items: list[SecretName]
@@ -157,9 +157,7 @@ class AuditRecord(Answer):
     at: float
 
 
-class Audit(Answer):
+class Audit(Paged):
     """A page of the audit log, newest first."""
 
     items: list[AuditRecord]
-    next: int | None
-    """The next page's `cursor`; null: this is the last."""

@@ -9,6 +9,10 @@ from pydantic import BaseModel, ConfigDict
 Number = float | Literal["NaN", "Infinity", "-Infinity"]
 """A number, or the name of one that JSON does not have."""
 Row = dict[str, Any]
+Responses = dict[int | str, dict[str, Any]]
+TAGGED: Row = {"ETag": {"description": "Its state, for `If-Match`.", "schema": {"type": "string"}}}
+LOCATED: Row = {"Location": {"description": "Where to look for it.", "schema": {"type": "string"}}}
+"""Headers of an answer."""
 
 
 class Answer(BaseModel):
@@ -17,9 +21,25 @@ class Answer(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
-def told(answer: type[Answer], status: int = 200) -> dict[int | str, dict[str, Any]]:
-    """The argument `responses` of a route that answers so."""
-    return {status: {"model": answer}}
+class Paged(Answer):
+    """A list, or a page of it."""
+
+    next: str | None
+    """The next page's `cursor`; null: this is the last."""
+
+
+def told(
+    answer: type[Answer], status: int = 200, *others: int, headers: Row | None = None
+) -> Responses:
+    """The argument `responses` of a route that answers so, or with problems of `others`, as
+    `refusals` has them."""
+    return {status: {"model": answer, "headers": headers or {}}} | refusals(*others)
+
+
+def refusals(*statuses: int) -> Responses:
+    """The same of problems that one cannot tell from the route's path and parameters: those are in
+    the document anyhow (`shell/openapi`)."""
+    return {status: {} for status in statuses}
 
 
 def written(answer: Any) -> Response:

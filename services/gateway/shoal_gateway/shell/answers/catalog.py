@@ -1,7 +1,7 @@
 """Answers about what a workspace keeps for its experiments."""
 
 from shoal_contract.events.catalog import Stage
-from shoal_gateway.shell.answers.base import Answer, Row
+from shoal_gateway.shell.answers.base import Answer, Paged, Row
 
 
 class TemplateRow(Answer):
@@ -14,7 +14,7 @@ class TemplateRow(Answer):
     at: float
 
 
-class Templates(Answer):
+class Templates(Paged):
     """The templates of a workspace."""
 
     items: list[TemplateRow]
@@ -34,6 +34,12 @@ class VersionRow(Answer):
     stage: Stage
 
 
+class Versions(Paged):
+    """The versions of a model, the first first."""
+
+    items: list[VersionRow]
+
+
 class ModelRow(Answer):
     """A model with its versions."""
 
@@ -46,7 +52,7 @@ class ModelRow(Answer):
     """In order: the first is version 1."""
 
 
-class Models(Answer):
+class Models(Paged):
     """The models of a workspace."""
 
     items: list[ModelRow]
@@ -70,7 +76,7 @@ class NewWebhookRow(WebhookRow):
     """Signs all that it is told. It is shown here alone."""
 
 
-class Webhooks(Answer):
+class Webhooks(Paged):
     """The webhooks of a workspace."""
 
     items: list[WebhookRow]

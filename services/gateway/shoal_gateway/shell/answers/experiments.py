@@ -3,7 +3,7 @@
 from typing import Literal
 
 from shoal_contract.states import ExperimentState, TrialState
-from shoal_gateway.shell.answers.base import Answer, Number, Row
+from shoal_gateway.shell.answers.base import Answer, Number, Paged, Row
 from shoal_gateway.shell.answers.trials import SavedCheckpoint
 
 
@@ -43,7 +43,7 @@ class Experiment(Answer):
     """What was found out, as Markdown."""
     archived: bool
     revision: int
-    """Counts what people changed of what it is called, and of its place in lists: its `ETag`."""
+    """Counts what people changed of it: its `ETag`."""
     workspace: str
     project: str
     """As it is called now."""
@@ -79,12 +79,10 @@ class Experiment(Answer):
     """As it was submitted, complete."""
 
 
-class Experiments(Answer):
+class Experiments(Paged):
     """A page of experiments."""
 
     items: list[Experiment]
-    next: str | None
-    """The next page's `cursor`; null: this is the last."""
 
 
 class RungBest(Answer):

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from shoal_contract.states import NodeState
-from shoal_gateway.shell.answers.base import Answer
+from shoal_gateway.shell.answers.base import Answer, Paged
 
 
 class SlotRow(Answer):
@@ -40,7 +40,7 @@ class NodeRow(Answer):
     the worker is started anew, and why each."""
 
 
-class Nodes(Answer):
+class Nodes(Paged):
     """Nodes, in the order in which they were admitted."""
 
     items: list[NodeRow]
@@ -78,7 +78,7 @@ class InstanceRow(Answer):
     """Allocations that hold its slots, as far as the caller may know, to how many."""
 
 
-class Instances(Answer):
+class Instances(Paged):
     """Machines, in the order in which they were asked for."""
 
     items: list[InstanceRow]
@@ -141,7 +141,7 @@ class PoolMachines(PoolRow):
     machines: list[InstanceRow]
 
 
-class Pools(Answer):
+class Pools(Paged):
     """The resource pools that the provisioner serves."""
 
     items: list[PoolRow]

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from shoal_contract.states import Outcome, StopReason, TrialState
-from shoal_gateway.shell.answers.base import Answer, Number, Row
+from shoal_gateway.shell.answers.base import Answer, Number, Paged, Row
 
 
 class SavedCheckpoint(Answer):
@@ -83,7 +83,7 @@ class Trial(Answer):
     ended_at: float | None
 
 
-class Trials(Answer):
+class Trials(Paged):
     """All trials of an experiment."""
 
     items: list[Trial]
@@ -135,7 +135,7 @@ class Run(Answer):
     """One for each of its nodes that is done."""
 
 
-class Runs(Answer):
+class Runs(Paged):
     """Runs, trial by trial, oldest first."""
 
     items: list[Run]
@@ -204,7 +204,7 @@ class KeptCheckpoint(TrialCheckpoint):
     removed_at: float | None
 
 
-class Checkpoints(Answer):
+class Checkpoints(Paged):
     """Checkpoints, trial by trial, oldest first."""
 
     items: list[KeptCheckpoint]

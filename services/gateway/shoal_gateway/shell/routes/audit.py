@@ -7,8 +7,10 @@ from fastapi import APIRouter, Depends, Query
 from shoal_bus.consume import Consumer
 from shoal_contract.events import RequestAudited
 from shoal_contract.subjects import AUDIT
+from shoal_gateway.core.paging import Page
 from shoal_gateway.shell.answers.access import Audit
 from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.paging import MOST, Cursor, Paging
 from shoal_gateway.shell.parts import Parts, parts
 
 router = APIRouter(prefix="/v1")
@@ -21,14 +23,16 @@ MOST_READ = 20_000
 async def audit(
     use: Annotated[Parts, Depends(parts)],
     user: str | None = None,
-    cursor: Annotated[int | None, Query(ge=1)] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    limit: Annotated[int, Query(ge=1, le=MOST)] = 100,
+    cursor: Cursor = None,
 ) -> dict[str, Any]:
     """Requests that would change something, newest first. `next` is the next page's cursor, or
     null; a page may hold fewer than `limit`, or none, before the last."""
     held, last = await use.bus.extent(AUDIT)
     first = last - held + 1  # nothing is taken out of the middle
-    end = last if cursor is None else min(last, cursor - 1)
+    paging = Paging(limit, cursor)
+    after = paging.pair(str)
+    end = last if after is None else min(last, int(after[0]) - 1)
     looked = end
     items: list[dict[str, Any]] = []
     while looked >= first and len(items) < limit and end - looked < MOST_READ:
@@ -40,7 +44,8 @@ async def audit(
     items = items[:limit]
     if len(items) == limit:
         looked = items[-1]["id"] - 1
-    return {"items": items, "next": looked + 1 if looked >= first else None}
+    following = (looked + 1, "") if looked >= first else None
+    return paging.answer(Page(items, following))
 
 
 async def _between(use: Parts, start: int, end: int) -> list[tuple[int, RequestAudited]]:

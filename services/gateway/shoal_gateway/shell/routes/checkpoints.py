@@ -9,10 +9,11 @@ from shoal_gateway.core import keys
 from shoal_gateway.core.rows import Row
 from shoal_gateway.shell.answers.base import told
 from shoal_gateway.shell.answers.trials import CheckpointRequested, Checkpoints, KeptCheckpoint
+from shoal_gateway.shell.paging import Paging, paging
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError, unknown
 from shoal_gateway.shell.routes.requests import ask
-from shoal_gateway.shell.routes.trials import ids_of
+from shoal_gateway.shell.routes.trials import numbered, trial_by_trial
 
 router = APIRouter(prefix="/v1/experiments/{experiment_id}/checkpoints")
 
@@ -23,16 +24,13 @@ Wish = Literal["pin", "unpin", "remove"]
 async def checkpoints(
     experiment_id: str,
     use: Annotated[Parts, Depends(parts)],
+    paging: Annotated[Paging, Depends(paging)],
     trial: str | None = None,
     removed: bool = False,
 ) -> dict[str, Any]:
     """Checkpoints, trial by trial, oldest first. `state` is `saved`, `pinned`, `leaving` (a person
     wants it removed), or `removed`; those are listed if so wished."""
-    ids = await ids_of(use, experiment_id, trial)
-    saved = await use.store.items([keys.checkpoints(i) for i in ids])
-    changes = await use.store.rows([keys.checkpoint_changes(i) for i in ids])
-    items = [_row(item, its) for found, its in zip(saved, changes, strict=True) for item in found]
-    return {"items": [item for item in items if removed or item["state"] != "removed"]}
+    return await _page(use, experiment_id, paging, trial, removed=removed)
 
 
 @router.get("/{checkpoint_id}", responses=told(KeptCheckpoint))
@@ -41,14 +39,13 @@ async def checkpoint(
 ) -> dict[str, Any]:
     """One checkpoint, also after it was removed."""
     trial_id = checkpoint_id.rsplit("-", 2)[0]
-    found = await checkpoints(experiment_id, use, trial_id, removed=True)
-    for item in found["items"]:
+    for item in await saved(use, experiment_id, trial_id, removed=True):
         if item["checkpoint_id"] == checkpoint_id:
-            return dict(item)
+            return item
     raise unknown("checkpoint", checkpoint_id)
 
 
-@router.delete("/{checkpoint_id}", status_code=202, responses=told(CheckpointRequested, 202))
+@router.delete("/{checkpoint_id}", status_code=202, responses=told(CheckpointRequested, 202, 409))
 async def remove(
     experiment_id: str, checkpoint_id: str, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:
@@ -56,7 +53,9 @@ async def remove(
     return await _change(experiment_id, checkpoint_id, "remove", use)
 
 
-@router.post("/{checkpoint_id}/{change}", status_code=202, responses=told(CheckpointRequested, 202))
+@router.post(
+    "/{checkpoint_id}/{change}", status_code=202, responses=told(CheckpointRequested, 202, 409)
+)
 async def change(
     experiment_id: str,
     checkpoint_id: str,
@@ -65,6 +64,29 @@ async def change(
 ) -> dict[str, Any]:
     """Keep a checkpoint whatever its experiment says, or no longer."""
     return await _change(experiment_id, checkpoint_id, change, use)
+
+
+async def saved(
+    use: Parts, experiment_id: str, trial_id: str | None = None, *, removed: bool = False
+) -> list[Row]:
+    """All checkpoints of an experiment, or of one of its trials."""
+    page = await _page(use, experiment_id, Paging(None, None), trial_id, removed=removed)
+    found: list[Row] = page["items"]
+    return found
+
+
+async def _page(
+    use: Parts, experiment_id: str, paging: Paging, trial_id: str | None, *, removed: bool
+) -> Row:
+    async def read(ids: list[str]) -> list[list[Row]]:
+        found = await use.store.items([keys.checkpoints(i) for i in ids])
+        changes = await use.store.rows([keys.checkpoint_changes(i) for i in ids])
+        return [[_row(item, its) for item in one] for one, its in zip(found, changes, strict=True)]
+
+    trials = await numbered(use, experiment_id, trial_id)
+    return await trial_by_trial(
+        paging, trials, read, lambda item: removed or item["state"] != "removed"
+    )
 
 
 async def _change(

@@ -18,7 +18,7 @@ from shoal_gateway.shell.problems import ProblemError, unknown
 router = APIRouter(prefix="/v1")
 
 
-@router.get("/cost", responses=told(Cost))
+@router.get("/cost", responses=told(Cost, 200, 404))
 async def costs(
     who: Annotated[Caller, Depends(caller)],
     use: Annotated[Parts, Depends(parts)],

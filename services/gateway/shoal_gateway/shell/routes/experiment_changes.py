@@ -12,14 +12,14 @@ from shoal_gateway.core import keys
 from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.lineage import changed, continued
 from shoal_gateway.core.rows import Row
-from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.base import LOCATED, told
 from shoal_gateway.shell.answers.experiments import DeletionRequested, ExperimentArchival, Submitted
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.creations import Creation, creation
 from shoal_gateway.shell.draws import Draws
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError
-from shoal_gateway.shell.routes.checkpoints import checkpoints, drop
+from shoal_gateway.shell.routes.checkpoints import drop, saved
 from shoal_gateway.shell.routes.experiments import experiment
 from shoal_gateway.shell.routes.requests import ask
 from shoal_gateway.shell.routes.submissions import Draft, accept, located
@@ -47,7 +47,7 @@ class Continuation(Fork):
     """How long to train, in units of the time metric; null: as long as the trial's experiment."""
 
 
-@router.post("/fork", status_code=201, responses=told(Submitted, 201))
+@router.post("/fork", status_code=201, responses=told(Submitted, 201, headers=LOCATED))
 async def fork(
     experiment_id: str,
     body: Fork,
@@ -67,7 +67,9 @@ async def fork(
     return located(await new.once(body, make), response)
 
 
-@router.post("/trials/{trial_id}/continue", status_code=201, responses=told(Submitted, 201))
+@router.post(
+    "/trials/{trial_id}/continue", status_code=201, responses=told(Submitted, 201, headers=LOCATED)
+)
 async def go_on(
     experiment_id: str,
     trial_id: str,
@@ -97,7 +99,7 @@ async def _continuation(use: Parts, experiment_id: str, trial_id: str, body: Con
     return Draft(draft, _bundle(found), continues=trial_id)
 
 
-@router.post("/archive", status_code=202, responses=told(ExperimentArchival, 202))
+@router.post("/archive", status_code=202, responses=told(ExperimentArchival, 202, 409))
 async def archive(experiment_id: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
     """Leave an experiment that has ended out of lists."""
     await _over(use, experiment_id)
@@ -111,15 +113,15 @@ async def unarchive(experiment_id: str, use: Annotated[Parts, Depends(parts)]) -
     return await _archive(use, experiment_id, archived=False)
 
 
-@router.delete("", status_code=202, responses=told(DeletionRequested, 202))
+@router.delete("", status_code=202, responses=told(DeletionRequested, 202, 409))
 async def delete(experiment_id: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
     """Remove an experiment that has ended. Its checkpoints go as soon as no trial needs them."""
     await _over(use, experiment_id)
-    saved = (await checkpoints(experiment_id, use))["items"]
-    if pinned := [c["checkpoint_id"] for c in saved if c["state"] == "pinned"]:
+    kept = await saved(use, experiment_id)
+    if pinned := [c["checkpoint_id"] for c in kept if c["state"] == "pinned"]:
         detail = f"It has checkpoints that are pinned: unpin {', '.join(pinned[:3])} first."
         raise ProblemError(409, detail, kind="urn:shoal:problem:pinned")
-    for row in saved:
+    for row in kept:
         if row["state"] == "saved":
             await drop(use, experiment_id, row)
     trial_ids = await use.store.members(keys.trials(experiment_id))

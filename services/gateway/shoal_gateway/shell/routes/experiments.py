@@ -1,8 +1,5 @@
 """`/v1/experiments`: what is known of experiments."""
 
-import base64
-import binascii
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -21,11 +18,14 @@ from shoal_gateway.core.listing import (
     place,
     words_of,
 )
-from shoal_gateway.shell.answers.base import told, written
+from shoal_gateway.core.paging import Place, cut
+from shoal_gateway.shell.answers.base import TAGGED, told, written
 from shoal_gateway.shell.answers.experiments import Experiment, Experiments
 from shoal_gateway.shell.auth import caller
+from shoal_gateway.shell.conditions import tagged
+from shoal_gateway.shell.paging import Cursor, Paging
 from shoal_gateway.shell.parts import Parts, parts
-from shoal_gateway.shell.problems import ProblemError, unknown
+from shoal_gateway.shell.problems import unknown
 
 router = APIRouter(prefix="/v1/experiments")
 
@@ -38,7 +38,7 @@ async def experiments(
     who: Annotated[Caller, Depends(caller)],
     use: Annotated[Parts, Depends(parts)],
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: str | None = None,
+    cursor: Cursor = None,
     state: Annotated[list[ExperimentState] | None, Query()] = None,
     name: Annotated[str, Query(max_length=200)] = "",
     label: Annotated[list[str] | None, Query()] = None,
@@ -66,24 +66,21 @@ async def experiments(
         words=words_of(q),
         archived=archived,
     )
-    after = None if cursor is None else _decode(cursor)
-    found = _newest(use, who, wanted, after)
-    if sort != NEWEST:
-        found = _sorted(use, who, wanted, sort, after)
-    ids = [i async for i in _first(found, limit + 1)]
-    page = await read(use, ids[:limit])
-    following = _encode(ids[limit - 1]) if len(ids) > limit else None
-    return written({"items": page, "next": following})
+    paging = Paging(limit, cursor)
+    if sort == NEWEST:
+        found = await _newest(use, who, wanted, paging)
+    else:
+        found = await _sorted(use, who, wanted, paging, sort)
+    return written(found | {"items": await read(use, found["items"])})
 
 
-@router.get("/{experiment_id}", responses=told(Experiment))
+@router.get("/{experiment_id}", responses=told(Experiment, headers=TAGGED))
 async def one(
     experiment_id: str, response: Response, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:
     """One experiment. Its `ETag` is its `revision`, for `If-Match` in a PATCH."""
     found = await experiment(experiment_id, use)
-    response.headers["ETag"] = f'"{found["revision"]}"'
-    return found
+    return tagged(response, found, found["revision"])
 
 
 async def experiment(experiment_id: str, use: Parts) -> rows.Row:
@@ -94,54 +91,45 @@ async def experiment(experiment_id: str, use: Parts) -> rows.Row:
     return found[0]
 
 
-async def _newest(use: Parts, who: Caller, wanted: Wanted, after: str | None) -> AsyncIterator[str]:
-    """Ids of wanted experiments that the caller may see, newest first, after one of them."""
-    size = FIRST
-    while True:
-        ids = await use.store.page(keys.EXPERIMENTS, size, after)
-        if ids is None:
-            raise _bad_cursor()
-        for row in await use.store.columns([keys.experiment(i) for i in ids], FIELDS):
-            if wanted.fits(row) and _sees(who, row):
-                yield row["experiment_id"]
-        if len(ids) < size:
-            return
-        after, size = ids[-1], SCANNED
+async def _newest(use: Parts, who: Caller, wanted: Wanted, paging: Paging) -> rows.Row:
+    """A page with the ids of wanted experiments that the caller may see, newest first."""
+    found: list[tuple[Place, str]] = []
+    after, size = paging.pair(str, NEWEST), FIRST
+    while paging.limit is None or len(found) <= paging.limit:
+        places = await use.store.page(keys.EXPERIMENTS, size, after, descending=True)
+        some = await use.store.columns([keys.experiment(i) for _, i in places], FIELDS)
+        found += [
+            (place, place[1])
+            for place, row in zip(places, some, strict=True)
+            if wanted.fits(row) and _sees(who, row)
+        ]
+        if len(places) < size:
+            break
+        after, size = places[-1], SCANNED
+    return paging.answer(cut(found, paging.limit), NEWEST)
 
 
-async def _sorted(
-    use: Parts, who: Caller, wanted: Wanted, sort: str, after: str | None
-) -> AsyncIterator[str]:
+async def _sorted(use: Parts, who: Caller, wanted: Wanted, paging: Paging, sort: str) -> rows.Row:
     """The same in another order, for which all of them are looked at."""
     found: list[rows.Row] = []
     ids = await use.store.members(keys.EXPERIMENTS)
     for start in range(0, len(ids), SCANNED):
         names = [keys.experiment(i) for i in ids[start : start + SCANNED]]
         some = await use.store.columns(names, FIELDS)
-        found += [row for row in some if "experiment_id" in row and wanted.fits(row)]
-    found.sort(key=lambda row: place(row, sort), reverse=sort.startswith("-"))
-    passed = after is None
-    for row in found:
-        if passed and _sees(who, row):
-            yield row["experiment_id"]
-        passed = passed or row["experiment_id"] == after
-    if not passed:
-        raise _bad_cursor()
+        found += [row for row in some if wanted.fits(row) and _sees(who, row)]
+    descending, field = sort.startswith("-"), SORTS[sort.removeprefix("-")]
+    page = paging.of(
+        found,
+        lambda row: place(row.get(field), row["experiment_id"], descending=descending),
+        sort,
+        descending=descending,
+    )
+    return page | {"items": [row["experiment_id"] for row in page["items"]]}
 
 
 def _sees(who: Caller, row: rows.Row) -> bool:
     name = row.get("experiment_id")
     return name is not None and who.may(Role.VIEWER, row.get("workspace", ""), name)
-
-
-async def _first(source: AsyncIterator[str], most: int) -> AsyncIterator[str]:
-    """The first so many."""
-    left = most
-    async for item in source:
-        yield item
-        left -= 1
-        if left == 0:
-            return
 
 
 async def read(use: Parts, ids: list[str]) -> list[rows.Row]:
@@ -164,18 +152,3 @@ def _in_project(use: Parts, row: rows.Row) -> rows.Row:
 def _projects(use: Parts, name: str) -> frozenset[str]:
     """The ids of projects that are called so, in any workspace."""
     return ids_called((w.projects for w in use.ledger.state.workspaces.values()), name)
-
-
-def _encode(member: str) -> str:
-    return base64.urlsafe_b64encode(member.encode()).decode().rstrip("=")
-
-
-def _decode(cursor: str) -> str:
-    try:
-        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-    except (binascii.Error, UnicodeError, ValueError) as error:
-        raise _bad_cursor() from error
-
-
-def _bad_cursor() -> ProblemError:
-    return ProblemError(422, "The cursor is none of ours. Begin again without one.")

@@ -17,7 +17,7 @@ from shoal_gateway.shell.problems import ProblemError
 router = APIRouter(prefix="/v1")
 
 
-@router.get("/feed", responses=told(Feed))
+@router.get("/feed", responses=told(Feed, 200, 404))
 async def feed(
     use: Annotated[Parts, Depends(parts)], who: Annotated[Caller, Depends(caller)]
 ) -> dict[str, Any]:

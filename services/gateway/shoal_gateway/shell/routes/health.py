@@ -89,6 +89,7 @@ async def metrics(use: Annotated[Parts, Depends(parts)]) -> PlainTextResponse:
         "# HELP shoal_reads_complete_seconds Unix time up to which reads show all that happened.",
         "# TYPE shoal_reads_complete_seconds gauge",
         f"shoal_reads_complete_seconds {use.projector.complete_at:.3f}",
+        *use.measures.lines(),
     ]
     text = "\n".join(lines) + "\n"
     return PlainTextResponse(text, media_type="text/plain; version=0.0.4")

@@ -11,7 +11,7 @@ from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.ledger.commands import RevokeToken, SetUp
 from shoal_gateway.shell import passwords
 from shoal_gateway.shell.answers.access import Me, NewToken
-from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.base import refusals, told
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError
@@ -42,7 +42,7 @@ class Setup(BaseModel):
     password: Password
 
 
-@router.post("/login", responses=told(NewToken))
+@router.post("/login", responses=told(NewToken, 200, 401))
 async def login(
     body: Login, request: Request, response: Response, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:
@@ -55,7 +55,7 @@ async def login(
     return await logged_in(use, request, response, user.name)
 
 
-@router.post("/login/setup", status_code=201, responses=told(NewToken, 201))
+@router.post("/login/setup", status_code=201, responses=told(NewToken, 201, 403, 409))
 async def setup(
     body: Setup, request: Request, response: Response, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:
@@ -65,7 +65,7 @@ async def setup(
     return await logged_in(use, request, response, body.user)
 
 
-@router.post("/logout", status_code=204)
+@router.post("/logout", status_code=204, responses=refusals(404))
 async def logout(
     who: Annotated[Caller, Depends(caller)], use: Annotated[Parts, Depends(parts)]
 ) -> None:

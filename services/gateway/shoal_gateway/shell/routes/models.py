@@ -4,7 +4,7 @@ import time
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from shoal_contract.base import Id
@@ -20,11 +20,13 @@ from shoal_gateway.core.ledger.catalog import (
     RemoveModel,
 )
 from shoal_gateway.core.rows import Row
-from shoal_gateway.shell.answers.base import told
-from shoal_gateway.shell.answers.catalog import ModelRow, Models, VersionRow
+from shoal_gateway.shell.answers.base import TAGGED, told
+from shoal_gateway.shell.answers.catalog import ModelRow, Models, VersionRow, Versions
 from shoal_gateway.shell.auth import caller
+from shoal_gateway.shell.conditions import IfMatch, if_match, tagged
 from shoal_gateway.shell.creations import Creation, creation
 from shoal_gateway.shell.draws import Draws
+from shoal_gateway.shell.paging import Paging, by, paging
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError, unknown
 from shoal_gateway.shell.routes.checkpoints import change, checkpoint
@@ -88,33 +90,72 @@ async def create(
 
 
 @router.get("", responses=told(Models))
-async def models(workspace: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
+async def models(
+    workspace: str,
+    use: Annotated[Parts, Depends(parts)],
+    paging: Annotated[Paging, Depends(paging)],
+) -> dict[str, Any]:
     """The workspace's models, with their versions."""
     every = use.ledger.state.catalog.models.values()
-    return {"items": [asdict(m) for m in every if m.workspace == workspace]}
+    return paging.of((asdict(m) for m in every if m.workspace == workspace), by("at", "name"))
 
 
-@router.get("/{model}", responses=told(ModelRow))
+@router.get("/{model}", responses=told(ModelRow, headers=TAGGED))
 async def model(
-    workspace: str, model: str, use: Annotated[Parts, Depends(parts)]
+    workspace: str, model: str, response: Response, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:
     """One model."""
-    return asdict(_model(use, workspace, model))
+    return tagged(response, asdict(_model(use, workspace, model)))
 
 
-@router.patch("/{model}", responses=told(ModelRow))
+@router.patch("/{model}", responses=told(ModelRow, headers=TAGGED))
 async def describe(
-    workspace: str, model: str, body: Description, use: Annotated[Parts, Depends(parts)]
+    workspace: str,
+    model: str,
+    body: Description,
+    response: Response,
+    use: Annotated[Parts, Depends(parts)],
+    condition: Annotated[IfMatch, Depends(if_match)],
 ) -> dict[str, Any]:
     """Give a model another description."""
-    await use.ledger.do(DescribeModel(workspace, model, body.description))
-    return asdict(_model(use, workspace, model))
+    met = condition.on(lambda: asdict(_model(use, workspace, model)))
+    await use.ledger.do(DescribeModel(workspace, model, body.description), when=met)
+    return tagged(response, asdict(_model(use, workspace, model)))
 
 
 @router.delete("/{model}", status_code=204)
-async def remove(workspace: str, model: str, use: Annotated[Parts, Depends(parts)]) -> None:
+async def remove(
+    workspace: str,
+    model: str,
+    use: Annotated[Parts, Depends(parts)],
+    condition: Annotated[IfMatch, Depends(if_match)],
+) -> None:
     """Forget a model and its versions. Their checkpoints stay, pinned."""
-    await use.ledger.do(RemoveModel(workspace, model))
+    met = condition.on(lambda: asdict(_model(use, workspace, model)))
+    await use.ledger.do(RemoveModel(workspace, model), when=met)
+
+
+@router.get("/{model}/versions", responses=told(Versions))
+async def versions(
+    workspace: str,
+    model: str,
+    use: Annotated[Parts, Depends(parts)],
+    paging: Annotated[Paging, Depends(paging)],
+) -> dict[str, Any]:
+    """The versions of a model, the first first."""
+    return paging.of(map(asdict, _model(use, workspace, model).versions), by("version"))
+
+
+@router.get("/{model}/versions/{version}", responses=told(VersionRow, headers=TAGGED))
+async def one_version(
+    workspace: str,
+    model: str,
+    version: int,
+    response: Response,
+    use: Annotated[Parts, Depends(parts)],
+) -> dict[str, Any]:
+    """One version of a model."""
+    return tagged(response, _version(use, workspace, model, version))
 
 
 @router.post("/{model}/versions", status_code=201, responses=told(VersionRow, 201))
@@ -163,17 +204,21 @@ async def _add_version(
     return asdict(_model(use, workspace, model).versions[added.version - 1])
 
 
-@router.patch("/{model}/versions/{version}", responses=told(VersionRow))
+@router.patch("/{model}/versions/{version}", responses=told(VersionRow, headers=TAGGED))
 async def change_version(
     workspace: str,
     model: str,
     version: int,
     body: VersionChange,
+    response: Response,
     use: Annotated[Parts, Depends(parts)],
+    condition: Annotated[IfMatch, Depends(if_match)],
 ) -> dict[str, Any]:
     """Give a version other notes, or another stage. What was in production before is archived."""
-    await use.ledger.do(ChangeVersion(workspace, model, version, body.notes, body.stage))
-    return asdict(_model(use, workspace, model).versions[version - 1])
+    command = ChangeVersion(workspace, model, version, body.notes, body.stage)
+    met = condition.on(lambda: _version(use, workspace, model, version))
+    await use.ledger.do(command, when=met)
+    return tagged(response, _version(use, workspace, model, version))
 
 
 def _model(use: Parts, workspace: str, name: str) -> Model:
@@ -181,3 +226,10 @@ def _model(use: Parts, workspace: str, name: str) -> Model:
     if found is None:
         raise unknown("model", name)
     return found
+
+
+def _version(use: Parts, workspace: str, model: str, number: int) -> Row:
+    versions = _model(use, workspace, model).versions
+    if not 1 <= number <= len(versions):
+        raise unknown("version", f"{model}/{number}")
+    return asdict(versions[number - 1])

@@ -19,7 +19,7 @@ from shoal_gateway.core import keys
 from shoal_gateway.core.ledger.commands import AddUser
 from shoal_gateway.core.ledger.decide import RESERVED
 from shoal_gateway.shell.answers.access import NewToken
-from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.base import refusals, told
 from shoal_gateway.shell.oidc import Provider, challenge_of, refused
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError
@@ -52,7 +52,7 @@ def provider(use: Annotated[Parts, Depends(parts)]) -> Provider:
     return use.provider
 
 
-@router.get("", status_code=302, response_class=RedirectResponse)
+@router.get("", status_code=302, response_class=RedirectResponse, responses=refusals(404, 502))
 async def begin(
     use: Annotated[Parts, Depends(parts)],
     at: Annotated[Provider, Depends(provider)],
@@ -76,7 +76,12 @@ async def begin(
     return answer
 
 
-@router.get("/callback", status_code=302, response_class=RedirectResponse)
+@router.get(
+    "/callback",
+    status_code=302,
+    response_class=RedirectResponse,
+    responses=refusals(401, 404, 409, 502),
+)
 async def back(
     use: Annotated[Parts, Depends(parts)],
     at: Annotated[Provider, Depends(provider)],
@@ -101,7 +106,7 @@ async def back(
     return answer
 
 
-@router.post("/token", responses=told(NewToken))
+@router.post("/token", responses=told(NewToken, 200, 401, 404))
 async def exchange(
     body: Exchange, request: Request, response: Response, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 import secrets
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from shoal_bus.bus import ConflictError
 from shoal_contract.base import Id
 from shoal_contract.events import (
     Event,
@@ -14,10 +15,11 @@ from shoal_contract.events import (
     PoolResumeRequested,
 )
 from shoal_contract.events.instance import PoolLimits
+from shoal_contract.subjects import POOL_REQUESTS, all_of
 from shoal_gateway.core import keys, pools
 from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.rows import Row
-from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.base import TAGGED, told
 from shoal_gateway.shell.answers.machines import (
     PoolChangeAsked,
     PoolDrainAsked,
@@ -26,6 +28,8 @@ from shoal_gateway.shell.answers.machines import (
     Pools,
 )
 from shoal_gateway.shell.auth import caller
+from shoal_gateway.shell.conditions import IfMatch, changed, if_match, tagged
+from shoal_gateway.shell.paging import Paging, by, paging
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError, unknown
 
@@ -61,37 +65,46 @@ class Drain(BaseModel):
 
 
 @router.get("", responses=told(Pools))
-async def all_pools(use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
-    """The pools that the provisioner serves."""
+async def all_pools(
+    use: Annotated[Parts, Depends(parts)], paging: Annotated[Paging, Depends(paging)]
+) -> dict[str, Any]:
+    """The pools that the provisioner serves, by name."""
     names = await use.store.members(keys.POOLS)
     rows = await use.store.rows([keys.pool(name) for name in names])
     machines = await _machines(use)
-    served = [row for row in rows if row.get("served")]
-    return {
-        "items": [
-            pools.pool(row, [m for m in machines if m["pool"] == row["pool"]]) for row in served
-        ]
-    }
+    served = (
+        pools.pool(row, [m for m in machines if m["pool"] == row["pool"]])
+        for row in rows
+        if row.get("served")
+    )
+    return paging.of(served, by("pool"))
 
 
-@router.get("/{pool}", responses=told(PoolMachines))
+@router.get("/{pool}", responses=told(PoolMachines, headers=TAGGED))
 async def one_pool(
     pool: str,
+    response: Response,
     who: Annotated[Caller, Depends(caller)],
     use: Annotated[Parts, Depends(parts)],
 ) -> Row:
-    """One pool, with its machines one by one."""
-    row = await _row(use, pool)
+    """One pool, with its machines one by one. Its `ETag` changes with every request to change its
+    limits."""
+    row, asked = await _row(use, pool), await _asked(use, pool)
     machines = [m for m in await _machines(use) if m["pool"] == pool]
-    return pools.pool(row, machines) | {
-        "machines": [await use.directory.machine(who, m) for m in machines]
-    }
+    its = [await use.directory.machine(who, m) for m in machines]
+    return tagged(response, pools.pool(row, machines) | {"machines": its}, asked)
 
 
-@router.patch("/{pool}", status_code=202, responses=told(PoolChangeAsked, 202))
-async def change(pool: str, body: Limits, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
+@router.patch("/{pool}", status_code=202, responses=told(PoolChangeAsked, 202, 409))
+async def change(
+    pool: str,
+    body: Limits,
+    use: Annotated[Parts, Depends(parts)],
+    condition: Annotated[IfMatch, Depends(if_match)],
+) -> dict[str, Any]:
     """Give a pool other limits. They hold, also after a restart, until they are reset."""
-    row = await _row(use, pool)
+    row, last = await _row(use, pool), await _asked(use, pool)
+    condition.check(str(last))
     asked = body.model_dump(exclude_none=True, exclude={"reset"})
     if not asked and not body.reset:
         detail = (
@@ -108,7 +121,10 @@ async def change(pool: str, body: Limits, use: Annotated[Parts, Depends(parts)])
         )
         raise ProblemError(409, detail, kind="urn:shoal:problem:pool")
     event = PoolChangeRequested(pool=pool, changes=PoolLimits(**asked), reset=body.reset)
-    await _ask(use, event, "pool-change")
+    try:
+        await _ask(use, event, "pool-change", last if condition.given else None)
+    except ConflictError as error:
+        raise changed() from error
     return {"pool": pool, "requested": "change", "limits": limits}
 
 
@@ -152,5 +168,10 @@ async def _machines(use: Parts) -> list[Row]:
     return sorted(rows, key=lambda row: row["requested_at"])
 
 
-async def _ask(use: Parts, event: Event, verb: str) -> None:
-    await use.publish(event, "-".join((verb, *event.key_values, secrets.token_hex(8))))
+async def _asked(use: Parts, pool: str) -> int:
+    """The number of the last request to change a pool's limits."""
+    return await use.bus.last_of(POOL_REQUESTS, all_of(PoolChangeRequested.type, pool))
+
+
+async def _ask(use: Parts, event: Event, verb: str, after: int | None = None) -> None:
+    await use.publish(event, "-".join((verb, *event.key_values, secrets.token_hex(8))), after)

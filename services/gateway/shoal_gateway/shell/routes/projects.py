@@ -5,7 +5,7 @@ from dataclasses import asdict
 from difflib import get_close_matches
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from shoal_contract.base import Id
@@ -14,10 +14,12 @@ from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.ledger.projects import AddProject, ChangeProject, Project, Projects, named
 from shoal_gateway.core.rows import Row
 from shoal_gateway.shell.answers.access import ProjectRow, ProjectRows
-from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.base import TAGGED, told
 from shoal_gateway.shell.auth import caller
+from shoal_gateway.shell.conditions import IfMatch, if_match, tagged
 from shoal_gateway.shell.creations import Creation, creation
 from shoal_gateway.shell.draws import Draws
+from shoal_gateway.shell.paging import Paging, by, paging
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import unknown
 
@@ -49,19 +51,23 @@ class ProjectChange(BaseModel):
 
 @router.get("", responses=told(ProjectRows))
 async def listed(
-    workspace: str, use: Annotated[Parts, Depends(parts)], archived: bool = False
+    workspace: str,
+    use: Annotated[Parts, Depends(parts)],
+    paging: Annotated[Paging, Depends(paging)],
+    archived: bool = False,
 ) -> dict[str, Any]:
     """The workspace's projects, without archived ones unless they are asked for."""
     every = _projects(use, workspace).values()
-    return {"items": [_row(workspace, p) for p in every if archived or not p.archived]}
+    chosen = (_row(workspace, p) for p in every if archived or not p.archived)
+    return paging.of(chosen, by("at", "project_id"))
 
 
-@router.get("/{project}", responses=told(ProjectRow))
+@router.get("/{project}", responses=told(ProjectRow, headers=TAGGED))
 async def one(
-    workspace: str, project: str, use: Annotated[Parts, Depends(parts)]
+    workspace: str, project: str, response: Response, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:
     """One project."""
-    return _row(workspace, _project(use, workspace, project))
+    return tagged(response, _row(workspace, _project(use, workspace, project)))
 
 
 @router.post("", status_code=201, responses=told(ProjectRow, 201))
@@ -85,14 +91,20 @@ async def create(
     return await new.once(body, make)
 
 
-@router.patch("/{project}", responses=told(ProjectRow))
+@router.patch("/{project}", responses=told(ProjectRow, 200, 409, headers=TAGGED))
 async def change(
-    workspace: str, project: str, body: ProjectChange, use: Annotated[Parts, Depends(parts)]
+    workspace: str,
+    project: str,
+    body: ProjectChange,
+    response: Response,
+    use: Annotated[Parts, Depends(parts)],
+    condition: Annotated[IfMatch, Depends(if_match)],
 ) -> dict[str, Any]:
     """Call or describe a project differently, archive it, or bring it back."""
     command = ChangeProject(workspace, project, body.name, body.description, body.archived)
-    await use.ledger.do(command)
-    return _row(workspace, _project(use, workspace, body.name or project))
+    met = condition.on(lambda: _row(workspace, _project(use, workspace, project)))
+    await use.ledger.do(command, when=met)
+    return tagged(response, _row(workspace, _project(use, workspace, body.name or project)))
 
 
 def open_project(use: Parts, workspace: str, name: str) -> Project:
@@ -111,7 +123,10 @@ def open_project(use: Parts, workspace: str, name: str) -> Project:
 
 
 def _projects(use: Parts, workspace: str) -> Projects:
-    return use.ledger.state.workspaces[workspace].projects
+    found = use.ledger.state.workspaces.get(workspace)
+    if found is None:  # it was removed just now
+        raise unknown("workspace", workspace)
+    return found.projects
 
 
 def _project(use: Parts, workspace: str, name: str) -> Project:

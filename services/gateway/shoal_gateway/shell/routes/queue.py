@@ -16,9 +16,10 @@ from shoal_gateway.shell.answers.experiments import ShareRequested
 from shoal_gateway.shell.answers.machines import Queue
 from shoal_gateway.shell.answers.trials import TrialMoved
 from shoal_gateway.shell.auth import caller
+from shoal_gateway.shell.conditions import IfMatch, if_match
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError, unknown
-from shoal_gateway.shell.routes.requests import ask, under_way
+from shoal_gateway.shell.routes.requests import ask, ask_if, under_way
 from shoal_gateway.shell.routes.trials import trial
 
 router = APIRouter(prefix="/v1")
@@ -66,10 +67,13 @@ async def queue(
 
 
 @router.patch(
-    "/experiments/{experiment_id}/share", status_code=202, responses=told(ShareRequested, 202)
+    "/experiments/{experiment_id}/share", status_code=202, responses=told(ShareRequested, 202, 409)
 )
 async def share(
-    experiment_id: str, body: Share, use: Annotated[Parts, Depends(parts)]
+    experiment_id: str,
+    body: Share,
+    use: Annotated[Parts, Depends(parts)],
+    condition: Annotated[IfMatch, Depends(if_match)],
 ) -> dict[str, Any]:
     """Give an experiment another weight, priority or limit, or hold it. Pools follow at once."""
     asked = body.model_dump(exclude_none=True)
@@ -77,14 +81,15 @@ async def share(
         detail = "There is nothing to change: send weight, priority, max_slots or hold."
         raise ProblemError(422, detail, kind="urn:shoal:problem:request")
     await under_way(use, experiment_id)
-    await ask(use, ShareChangeRequested(experiment_id=experiment_id, **asked), "share")
+    event = ShareChangeRequested(experiment_id=experiment_id, **asked)
+    await ask_if(condition, use, event, "share")
     return {"experiment_id": experiment_id, "requested": "share", **asked}
 
 
 @router.post(
     "/experiments/{experiment_id}/trials/{trial_id}/move",
     status_code=202,
-    responses=told(TrialMoved, 202),
+    responses=told(TrialMoved, 202, 409),
 )
 async def move(
     experiment_id: str,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from shoal_bus.bus import ConflictError
@@ -18,12 +18,14 @@ from shoal_contract.events import (
     ExperimentFinishRequested,
     ExperimentPauseRequested,
     ExperimentResumeRequested,
+    ShareChangeRequested,
 )
 from shoal_contract.states import EXPERIMENT, ExperimentState, terminal
-from shoal_contract.subjects import EXPERIMENTS, all_of
+from shoal_contract.subjects import EXPERIMENTS, asked_of
 from shoal_gateway.core.rows import Row
 from shoal_gateway.shell.answers.base import told
 from shoal_gateway.shell.answers.experiments import ChangeRequested, ExperimentRequested
+from shoal_gateway.shell.conditions import IfMatch, if_match
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError
 from shoal_gateway.shell.routes.experiments import experiment
@@ -64,12 +66,12 @@ class Change(BaseModel):
 _NUMBERS = frozenset({"max_trials", "max_concurrent_trials"})
 
 
-@router.patch("", status_code=202, responses=told(ChangeRequested, 202))
+@router.patch("", status_code=202, responses=told(ChangeRequested, 202, 409))
 async def change(
     experiment_id: str,
     body: Change,
     use: Annotated[Parts, Depends(parts)],
-    if_match: Annotated[str | None, Header()] = None,
+    condition: Annotated[IfMatch, Depends(if_match)],
 ) -> dict[str, Any]:
     """Change what an experiment is called and what is noted of it, move it to another project, or
     make a running search larger, smaller or wider. The row follows in a moment.
@@ -85,21 +87,17 @@ async def change(
     found = await experiment(experiment_id, use)
     if (project := words.pop("project", None)) is not None:
         words["project_id"] = open_project(use, found["workspace"], project).project_id
-    last = None if if_match is None else await _matching(use, experiment_id, if_match)
     if numbers:
         await _check_numbers(use, experiment_id, numbers)
     if words:
-        try:
-            event = ExperimentEdited(experiment_id=experiment_id, **words)
-            await ask(use, event, "edit", after=last)
-        except ConflictError as error:
-            raise _changed() from error
+        await ask_if(condition, use, ExperimentEdited(experiment_id=experiment_id, **words), "edit")
     if numbers:
-        await ask(use, ExperimentChangeRequested(experiment_id=experiment_id, **numbers), "change")
+        event = ExperimentChangeRequested(experiment_id=experiment_id, **numbers)
+        await ask_if(IfMatch(None) if words else condition, use, event, "change")
     return {"experiment_id": experiment_id, "requested": "change", **asked}
 
 
-@router.post("/finish", status_code=202, responses=told(ExperimentRequested, 202))
+@router.post("/finish", status_code=202, responses=told(ExperimentRequested, 202, 409))
 async def finish(experiment_id: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
     """Say that a custom search wants no more trials: it completes when the last have ended."""
     found = await custom(use, experiment_id)
@@ -107,7 +105,7 @@ async def finish(experiment_id: str, use: Annotated[Parts, Depends(parts)]) -> d
     return {"experiment_id": experiment_id, "requested": "finish", "state": found["state"]}
 
 
-@router.post("/{request}", status_code=202, responses=told(ExperimentRequested, 202))
+@router.post("/{request}", status_code=202, responses=told(ExperimentRequested, 202, 409))
 async def request(
     experiment_id: str,
     request: Literal["pause", "resume", "cancel", "kill"],
@@ -129,21 +127,6 @@ async def _check_numbers(use: Parts, experiment_id: str, numbers: Row) -> None:
                 " there are, and when."
             )
             raise ProblemError(409, detail, kind="urn:shoal:problem:method")
-
-
-async def _matching(use: Parts, experiment_id: str, if_match: str) -> int:
-    """The sequence of an experiment's last edit; a problem if it is not the one that is meant."""
-    last = await use.bus.last_of(EXPERIMENTS, all_of(ExperimentEdited.type, experiment_id))
-    await use.projector.wait_for(EXPERIMENTS, last, use.settings.apply_timeout)
-    found = await experiment(experiment_id, use)
-    if if_match.strip() not in ("*", f'"{found["revision"]}"'):
-        raise _changed()
-    return last
-
-
-def _changed() -> ProblemError:
-    detail = "Someone else has changed the experiment since. Read it again, and decide anew."
-    return ProblemError(412, detail, kind="urn:shoal:problem:changed")
 
 
 async def under_way(use: Parts, experiment_id: str) -> Row:
@@ -171,8 +154,30 @@ async def custom(use: Parts, experiment_id: str) -> Row:
 async def ask(
     use: Parts, event: Event, verb: str, key: str | None = None, *, after: int | None = None
 ) -> None:
-    """Publish what is asked for, once for each `key`, and wait until reads know of it. `after`: as
-    `Bus.publish` has it."""
+    """Publish what is asked for, once for each `key`, and wait until reads know of it. `after`: the
+    last that was asked of the experiment; raises ConflictError if something else was since."""
     id = "-".join((verb, *event.key_values, key or secrets.token_hex(8)))
-    sequence = await use.publish(event, id, after)
+    among = None if after is None else asked_of(event.key_values[0])
+    sequence = await use.publish(event, id, after, among)
     await use.projector.wait_for(EXPERIMENTS, sequence, use.settings.apply_timeout)
+
+
+async def ask_if(
+    condition: IfMatch,
+    use: Parts,
+    event: ExperimentEdited | ExperimentChangeRequested | ShareChangeRequested,
+    verb: str,
+) -> None:
+    """The same of what changes an experiment, if a condition holds when it is changed."""
+    if not condition.given:
+        await ask(use, event, verb)
+        return
+    while True:
+        last = await use.bus.last_of(EXPERIMENTS, asked_of(event.experiment_id))
+        await use.projector.wait_for(EXPERIMENTS, last, use.settings.apply_timeout)
+        condition.check(str((await experiment(event.experiment_id, use))["revision"]))
+        try:
+            await ask(use, event, verb, after=last)
+        except ConflictError:
+            continue  # someone was faster, maybe with what changes nothing: look again
+        return

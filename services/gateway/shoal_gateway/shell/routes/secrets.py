@@ -14,7 +14,8 @@ from shoal_contract.config import SECRET_NAME
 from shoal_contract.events import SecretKept
 from shoal_contract.subjects import SECRETS, all_of
 from shoal_gateway.shell.answers.access import Secrets
-from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.base import refusals, told
+from shoal_gateway.shell.paging import Paging, by, paging
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError, unknown
 
@@ -32,13 +33,18 @@ class Value(BaseModel):
 
 
 @router.get("", responses=told(Secrets))
-async def listed(workspace: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
+async def listed(
+    workspace: str,
+    use: Annotated[Parts, Depends(parts)],
+    paging: Annotated[Paging, Depends(paging)],
+) -> dict[str, Any]:
     """The names of the workspace's secrets."""
     found = await kept(use, workspace)
-    return {"items": [{"name": event.name, "set_at": event.at} for event in found]}
+    names = ({"name": event.name, "set_at": event.at} for event in found)
+    return paging.of(names, by("name"))
 
 
-@router.put("/{name}", status_code=204)
+@router.put("/{name}", status_code=204, responses=refusals(409))
 async def put(
     workspace: str, name: Name, body: Value, use: Annotated[Parts, Depends(parts)]
 ) -> None:
@@ -53,6 +59,13 @@ async def remove(workspace: str, name: Name, use: Annotated[Parts, Depends(parts
     if name not in [event.name for event in await kept(use, workspace)]:
         raise unknown("secret", name)
     await _keep(use, SecretKept(workspace=workspace, name=name, sealed=None, at=time.time()))
+
+
+async def forget_all(use: Parts, workspace: str) -> None:
+    """Forget all secrets of a workspace."""
+    for event in await kept(use, workspace):
+        news = SecretKept(workspace=workspace, name=event.name, sealed=None, at=time.time())
+        await _keep(use, news)
 
 
 async def kept(use: Parts, workspace: str) -> list[SecretKept]:

@@ -18,7 +18,7 @@ from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.ledger.state import DEFAULT
 from shoal_gateway.core.lineage import changed
 from shoal_gateway.core.rows import Row
-from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.base import LOCATED, told
 from shoal_gateway.shell.answers.experiments import Submitted
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.creations import Creation, creation
@@ -46,7 +46,7 @@ class Submission(BaseModel):
     """A template of the config's workspace, which the config changes and adds to."""
 
 
-@router.post("/experiments", status_code=201, responses=told(Submitted, 201))
+@router.post("/experiments", status_code=201, responses=told(Submitted, 201, 404, headers=LOCATED))
 async def submit(
     body: Submission,
     response: Response,

@@ -3,7 +3,7 @@
 import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Response
 
 from shoal_contract.base import ID_PATTERN
 from shoal_contract.config import ExperimentConfig
@@ -11,9 +11,11 @@ from shoal_contract.events.catalog import TemplateKept
 from shoal_contract.parse import ConfigError, Problem
 from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.ledger.catalog import KeepTemplate, RemoveTemplate
-from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.base import TAGGED, told
 from shoal_gateway.shell.answers.catalog import TemplateRow, Templates
 from shoal_gateway.shell.auth import caller
+from shoal_gateway.shell.conditions import IfMatch, if_match, tagged
+from shoal_gateway.shell.paging import Paging, by, paging
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import unknown
 
@@ -23,38 +25,58 @@ Name = Annotated[str, Path(pattern=ID_PATTERN)]
 
 
 @router.get("", responses=told(Templates))
-async def listed(workspace: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
-    """The workspace's templates."""
+async def listed(
+    workspace: str,
+    use: Annotated[Parts, Depends(parts)],
+    paging: Annotated[Paging, Depends(paging)],
+) -> dict[str, Any]:
+    """The workspace's templates, by name."""
     every = use.ledger.state.catalog.templates.values()
-    return {"items": [_row(t) for t in every if t.workspace == workspace]}
+    return paging.of((_row(t) for t in every if t.workspace == workspace), by("name"))
 
 
-@router.get("/{name}", responses=told(TemplateRow))
-async def one(workspace: str, name: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
+@router.get("/{name}", responses=told(TemplateRow, headers=TAGGED))
+async def one(
+    workspace: str, name: str, response: Response, use: Annotated[Parts, Depends(parts)]
+) -> dict[str, Any]:
     """One template."""
-    return _row(template(use, workspace, name))
+    return tagged(response, _row(template(use, workspace, name)))
 
 
-@router.put("/{name}", responses=told(TemplateRow))
+@router.put("/{name}", responses=told(TemplateRow, headers=TAGGED))
 async def put(
     workspace: str,
     name: Name,
     body: dict[str, Any],
+    response: Response,
     who: Annotated[Caller, Depends(caller)],
     use: Annotated[Parts, Depends(parts)],
+    condition: Annotated[IfMatch, Depends(if_match)],
 ) -> dict[str, Any]:
     """Keep the body, a part of a config, as a template."""
     strange = [field for field in body if field not in ExperimentConfig.model_fields]
     if strange:
         raise ConfigError([Problem(path=f, message="there is no such field") for f in strange])
-    await use.ledger.do(KeepTemplate(workspace, name, body, who.user, time.time()))
-    return _row(template(use, workspace, name))
+    command = KeepTemplate(workspace, name, body, who.user, time.time())
+    await use.ledger.do(command, when=condition.on(lambda: _there(use, workspace, name)))
+    return tagged(response, _row(template(use, workspace, name)))
 
 
 @router.delete("/{name}", status_code=204)
-async def remove(workspace: str, name: str, use: Annotated[Parts, Depends(parts)]) -> None:
+async def remove(
+    workspace: str,
+    name: str,
+    use: Annotated[Parts, Depends(parts)],
+    condition: Annotated[IfMatch, Depends(if_match)],
+) -> None:
     """Forget a template. Experiments that began with it stay as they are."""
-    await use.ledger.do(RemoveTemplate(workspace, name))
+    met = condition.on(lambda: _there(use, workspace, name))
+    await use.ledger.do(RemoveTemplate(workspace, name), when=met)
+
+
+def _there(use: Parts, workspace: str, name: str) -> dict[str, Any] | None:
+    found = use.ledger.state.catalog.templates.get((workspace, name))
+    return None if found is None else _row(found)
 
 
 def template(use: Parts, workspace: str, name: str) -> TemplateKept:

@@ -11,11 +11,13 @@ from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.ledger.commands import RevokeToken
 from shoal_gateway.core.ledger.state import Token
 from shoal_gateway.core.rows import Row
-from shoal_gateway.shell.answers.access import NewToken, Tokens
-from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.access import NewToken, TokenRow, Tokens
+from shoal_gateway.shell.answers.base import TAGGED, told
 from shoal_gateway.shell.auth import caller
+from shoal_gateway.shell.conditions import tagged
 from shoal_gateway.shell.creations import Creation, creation
 from shoal_gateway.shell.draws import Draws
+from shoal_gateway.shell.paging import Paging, by, paging
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError, unknown
 from shoal_gateway.shell.rules import denied, workspace_rule
@@ -40,7 +42,7 @@ class Wish(BaseModel):
     days: Annotated[float, Field(gt=0, le=366)] = 90
 
 
-@router.post("", status_code=201, responses=told(NewToken, 201))
+@router.post("", status_code=201, responses=told(NewToken, 201, 404))
 async def create(
     body: Wish,
     response: Response,
@@ -72,11 +74,25 @@ async def create(
 
 @router.get("", responses=told(Tokens))
 async def tokens(
-    who: Annotated[Caller, Depends(caller)], use: Annotated[Parts, Depends(parts)]
+    who: Annotated[Caller, Depends(caller)],
+    use: Annotated[Parts, Depends(parts)],
+    paging: Annotated[Paging, Depends(paging)],
 ) -> dict[str, Any]:
     """The caller's tokens, without what they are shown as; administrators see everybody's."""
     every = use.ledger.state.tokens.values()
-    return {"items": [_row(t) for t in every if t.user == who.user or who.rules(Role.ADMIN)]}
+    seen = (_row(t) for t in every if t.user == who.user or who.rules(Role.ADMIN))
+    return paging.of(seen, by("created_at", "token_id"))
+
+
+@router.get("/{token_id}", responses=told(TokenRow, headers=TAGGED))
+async def token(
+    token_id: str,
+    response: Response,
+    who: Annotated[Caller, Depends(caller)],
+    use: Annotated[Parts, Depends(parts)],
+) -> dict[str, Any]:
+    """One token, without what it is shown as."""
+    return tagged(response, _row(_token(use, who, token_id)))
 
 
 @router.delete("/{token_id}", status_code=204)
@@ -86,12 +102,18 @@ async def revoke(
     use: Annotated[Parts, Depends(parts)],
 ) -> None:
     """End a token, at once."""
-    found = use.ledger.state.token(token_id)
-    if found is None or not (found.user == who.user or who.rules(Role.ADMIN)):
-        raise unknown("token", token_id)
+    found = _token(use, who, token_id)
     if token_id != who.token_id:
         _check_within(use, who, found.scope, found.workspace)
     await use.ledger.do(RevokeToken(token_id))
+
+
+def _token(use: Parts, who: Caller, token_id: str) -> Token:
+    """A token of which the caller may know; else a problem."""
+    found = use.ledger.state.token(token_id)
+    if found is None or not (found.user == who.user or who.rules(Role.ADMIN)):
+        raise unknown("token", token_id)
+    return found
 
 
 def _check_within(use: Parts, who: Caller, scope: Role, workspace: str | None) -> None:

@@ -77,7 +77,7 @@ async def _create(use: Parts, experiment_id: str, body: NewTrial, draws: Draws) 
     return {"experiment_id": experiment_id, "requested": "create", "request_id": request_id}
 
 
-@router.post("/{trial_id}/extend", status_code=202, responses=told(TrialExtensionAsked, 202))
+@router.post("/{trial_id}/extend", status_code=202, responses=told(TrialExtensionAsked, 202, 409))
 async def extend(
     experiment_id: str,
     trial_id: str,
@@ -96,7 +96,7 @@ async def extend(
     return {"trial_id": trial_id, "requested": "extend", "target": body.target}
 
 
-@router.post("/{trial_id}/stop", status_code=202, responses=told(TrialStopAsked, 202))
+@router.post("/{trial_id}/stop", status_code=202, responses=told(TrialStopAsked, 202, 409))
 async def stop(
     experiment_id: str, trial_id: str, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:

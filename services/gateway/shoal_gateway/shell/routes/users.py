@@ -3,7 +3,7 @@
 import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict
 
 from shoal_contract.base import Id
@@ -11,6 +11,7 @@ from shoal_contract.roles import Role
 from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.ledger.commands import (
     AddUser,
+    Command,
     RemoveUser,
     SetEnabled,
     SetPassword,
@@ -20,10 +21,12 @@ from shoal_gateway.core.ledger.state import User
 from shoal_gateway.core.rows import Row
 from shoal_gateway.shell import passwords
 from shoal_gateway.shell.answers.access import UserRow, Users
-from shoal_gateway.shell.answers.base import told
+from shoal_gateway.shell.answers.base import TAGGED, refusals, told
 from shoal_gateway.shell.auth import caller
+from shoal_gateway.shell.conditions import IfMatch, if_match, tagged
 from shoal_gateway.shell.creations import Creation, creation
 from shoal_gateway.shell.draws import Draws
+from shoal_gateway.shell.paging import Paging, by, paging
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError, unknown
 from shoal_gateway.shell.routes.login import Password
@@ -79,28 +82,41 @@ async def create(
 
 
 @router.get("", responses=told(Users))
-async def users(use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
+async def users(
+    use: Annotated[Parts, Depends(parts)], paging: Annotated[Paging, Depends(paging)]
+) -> dict[str, Any]:
     """All users, in the order in which they came."""
-    return {"items": [_row(user) for user in use.ledger.state.users.values()]}
+    return paging.of(map(_row, use.ledger.state.users.values()), by("created_at", "user"))
 
 
-@router.get("/{user}", responses=told(UserRow))
-async def user(user: str, use: Annotated[Parts, Depends(parts)]) -> dict[str, Any]:
+@router.get("/{user}", responses=told(UserRow, headers=TAGGED))
+async def user(
+    user: str, response: Response, use: Annotated[Parts, Depends(parts)]
+) -> dict[str, Any]:
     """One user."""
-    return _row(_user(use, user))
+    return tagged(response, _row(_user(use, user)))
 
 
-@router.patch("/{user}", responses=told(UserRow))
+@router.patch("/{user}", responses=told(UserRow, 200, 409, headers=TAGGED))
 async def change(
-    user: str, body: UserChange, use: Annotated[Parts, Depends(parts)]
+    user: str,
+    body: UserChange,
+    response: Response,
+    use: Annotated[Parts, Depends(parts)],
+    condition: Annotated[IfMatch, Depends(if_match)],
 ) -> dict[str, Any]:
     """Change what a user may do in the whole cluster (`role`: null for nothing), or lock the user
     out (`enabled`: false)."""
+    commands: list[Command] = []
     if "role" in body.model_fields_set:
-        await use.ledger.do(SetRole(user, body.role))
+        commands.append(SetRole(user, body.role))
     if body.enabled is not None:
-        await use.ledger.do(SetEnabled(user, body.enabled))
-    return _row(_user(use, user))
+        commands.append(SetEnabled(user, body.enabled))
+    met = condition.on(lambda: _row(_user(use, user)))
+    met()
+    for command in commands:
+        await use.ledger.do(command, when=met if command is commands[0] else None)
+    return tagged(response, _row(_user(use, user)))
 
 
 @router.put("/{user}/password", status_code=204)
@@ -120,10 +136,14 @@ async def set_password(
     await use.ledger.do(SetPassword(user, await passwords.hashed(body.password)))
 
 
-@router.delete("/{user}", status_code=204)
-async def remove(user: str, use: Annotated[Parts, Depends(parts)]) -> None:
+@router.delete("/{user}", status_code=204, responses=refusals(409))
+async def remove(
+    user: str,
+    use: Annotated[Parts, Depends(parts)],
+    condition: Annotated[IfMatch, Depends(if_match)],
+) -> None:
     """Forget a user, with all tokens and memberships. Experiments stay."""
-    await use.ledger.do(RemoveUser(user))
+    await use.ledger.do(RemoveUser(user), when=condition.on(lambda: _row(_user(use, user))))
 
 
 def _user(use: Parts, name: str) -> User:
