@@ -192,6 +192,14 @@ def test_the_story() -> None:
         (event("search.accepted"), "the experiment is accepted"),
         (event("search.proposed"), None),
         (
+            event("search.proposed", sampler="gp", failure="there is no torch"),
+            "the sampler gp failed: there is no torch",
+        ),
+        (
+            event("search.begun", reason="gp takes long"),
+            "trials begin with draws: gp takes long",
+        ),
+        (
             event("search.warmed", results=[{}, {}], checkpoint={"url": "u"}),
             "the search starts from 2 earlier results and another trial's weights",
         ),

@@ -273,7 +273,7 @@ class Pool:
         experiment_id = event.experiment_id  # type: ignore[attr-defined]
         if event.type == "search.accepted":
             self.searches[experiment_id] = ExperimentState.ACTIVE
-        elif event.type in ("search.warmed", "search.proposed", "search.changed"):
+        elif event.type in ("search.warmed", "search.proposed", "search.begun", "search.changed"):
             pass
         elif event.type.startswith("search."):
             state = self.searches[experiment_id]

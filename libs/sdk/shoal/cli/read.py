@@ -89,7 +89,8 @@ def show(id: AnyId, output: Output = None, json: Json = False) -> None:
         return
     shown = ("experiment_id", "name", "workspace", "project", "state", "reason", "closing",
              "trials", "max_trials", "max_concurrent_trials", "best", "slot_seconds")  # fmt: skip
-    fields({name: experiment.get(name) for name in shown})
+    failed = {"sampler failed": why} if (why := experiment.get("sampler_failure")) else {}
+    fields({name: experiment.get(name) for name in shown} | failed)
     say("")
     _trials(experiment, trials, wide=output == "wide")
     if experiment.get("front"):

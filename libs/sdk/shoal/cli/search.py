@@ -37,8 +37,17 @@ def _progress(found: Row) -> Row:
     known = "" if not sampler.get("known") else f", which has learned from {sampler['known']}"
     return {
         "trained": f"{found['units']}{of} (in units of {unit})",
-        "sampler": sampler and f"{sampler['name']}{known}",
+        "sampler": sampler and f"{sampler['name']}{known}{_failed(sampler)}",
     }
+
+
+def _failed(sampler: Row) -> str:
+    """That it failed: the last time, or before."""
+    if not (count := sampler.get("failures")):
+        return ""
+    times = "once" if count == 1 else f"{count} times"
+    why = sampler["failure"]
+    return f"; it failed {times}" + (f": {why}; draws take its place" if why else "")
 
 
 def _planned(bracket: Row) -> list[Any]:

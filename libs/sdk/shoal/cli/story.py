@@ -58,6 +58,10 @@ def _search(verb: str, data: dict[str, Any]) -> str | None:
             names = ("max_trials", "max_concurrent_trials")
             numbers = {name: data[name] for name in names if data.get(name) is not None}
             return f"the search was changed: {text(numbers)}"
+        case "begun":
+            return f"trials begin with draws: {data['reason']}"
+        case "proposed" if data.get("failure"):
+            return f"the sampler {data['sampler']} failed: {data['failure']}"
         case "closing":
             return f"no more trials: {data['reason']}"
     return None
@@ -69,7 +73,7 @@ def _trial(trial: str, verb: str, data: dict[str, Any]) -> str | None:
         case "created":
             origin = data.get("origin", "random")
             origin += f" from {data['parent']}" if data.get("parent") else ""
-            return f"{trial} created ({origin}): {text(data['hyperparameters'])}"
+            return f"{trial} created ({origin}): {text(data['hyperparameters'])}{reason}"
         case "measured":
             rung = "" if data.get("rung") is None else f" (rung {data['rung']})"
             results = text([data["metric"], *data.get("objectives", ())])

@@ -22,6 +22,8 @@ WAITING = PREFIX + "waiting"
 """Why each of them waits."""
 MOVED = PREFIX + "moved"
 """The places of those that a person moved."""
+SAMPLERS = PREFIX + "samplers"
+"""How often one failed, all experiments together."""
 SHARES = PREFIX + "shares"
 """An experiment's place among others, where a person changed it."""
 

@@ -47,7 +47,7 @@ def decide(state: State, message: Message) -> Sequence[Event]:
         case Proposals() as body:
             return _proposed(state.experiments.get(body.experiment_id), body)
         case Found() as body:
-            return _found(state.experiments.get(body.experiment_id), body)
+            return _found(state.experiments.get(body.experiment_id), body, message.now)
         case ExperimentBudgetCrossed() as body:
             spender = state.experiments.get(body.experiment_id)
             closing = stopping.of_money(spender, body) if spender is not None else None
@@ -94,13 +94,14 @@ def _proposed(experiment: Experiment | None, body: Proposals) -> Sequence[Event]
             sampler=sampler_of(experiment).name,
             known=body.known,
             proposals=body.proposals,
+            failure=body.failure,
         )
     )
     draft.fill()
     return draft.events
 
 
-def _found(experiment: Experiment | None, body: Found) -> Sequence[Event]:
+def _found(experiment: Experiment | None, body: Found, now: float) -> Sequence[Event]:
     """Begin with what was found to start from."""
     if experiment is None or experiment.warmed:
         return []
@@ -112,6 +113,7 @@ def _found(experiment: Experiment | None, body: Found) -> Sequence[Event]:
             experiment_id=experiment.experiment_id,
             results=body.results,
             checkpoint=body.checkpoint,
+            at=now,
         )
     )
     draft.fill()
@@ -132,7 +134,7 @@ def _go_on(state: State, now: float) -> Sequence[Event]:
         if (closing := stopping.spent(experiment, now)) is not None:
             draft.emit(closing)
         if experiment.state is ExperimentState.ACTIVE or draft.experiment.closing_at_once:
-            draft.fill()
+            draft.fill(now)
         else:
             requests.hold(draft)
         if draft.events:
