@@ -65,10 +65,10 @@ def _reached(rung: Row | None) -> list[Any]:
 @group.command(context_settings=PASS_THROUGH)
 def preview(context: typer.Context) -> None:
     """Tell the trials, rungs and cost that follow from FILE. `preview --help` says more."""
-    simulator("preview", *context.args)
+    simulator(context)
 
 
 @group.command(context_settings=PASS_THROUGH)
 def simulate(context: typer.Context) -> None:
     """Play FILE through on recorded learning curves. `simulate --help` says more."""
-    simulator("simulate", *context.args)
+    simulator(context)

@@ -70,10 +70,7 @@ def _submitted(state: State, body: ExperimentSubmitted, now: float) -> Sequence[
         storage_url=body.storage_url,
         at=now,
     )
-    config = body.config
-    grid = config.searcher.name == "grid"
-    why = space.problem(config.hyperparameters, config.seed, config.constraints, grid=grid)
-    if why is not None:
+    if (why := space.problem_of(body.config)) is not None:
         return [accepted, SearchFailed(experiment_id=body.experiment_id, reason=why)]
     begun = begin(accepted)
     told = {"units": units_of(begun), "brackets": plans_of(begun)}
