@@ -273,6 +273,11 @@ class Api:
         return row("POST", f"{_trial(trial_id)}/stop")
 
     @question
+    def kill_trial(self, trial_id: str) -> Steps[Row]:
+        """Ask that one trial ends at once, without a checkpoint; its experiment goes on."""
+        return row("POST", f"{_trial(trial_id)}/kill")
+
+    @question
     def metrics(
         self,
         experiment_id: str,

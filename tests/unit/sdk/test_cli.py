@@ -189,6 +189,10 @@ def test_the_story() -> None:
             "pin was asked for of file:///s",
         ),
         (event("experiment.trial_stop_requested", trial_id="e-0"), "e-0 was asked to end"),
+        (
+            event("experiment.trial_stop_requested", trial_id="e-0", at_once=True),
+            "e-0 was asked to end at once",
+        ),
         (event("search.accepted"), "the experiment is accepted"),
         (event("search.proposed"), None),
         (

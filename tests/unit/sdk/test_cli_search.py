@@ -72,6 +72,7 @@ def test_what_the_client_asks_for(platform: Platform) -> None:
     assert client.create_trial("e", {"lr": 1}, 4, "r") == "r"
     client.extend_trial("e-3", 8)
     client.stop_trial("e-3")
+    client.kill_trial("e-3")
     client.finish("e")
     client.explain("e-3")
     assert platform.asked == [
@@ -80,6 +81,7 @@ def test_what_the_client_asks_for(platform: Platform) -> None:
         ("POST", "/e/trials", {"hyperparameters": {"lr": 1}, "target": 4, "request_id": "r"}),
         ("POST", "/e/trials/e-3/extend", {"target": 8}),
         ("POST", "/e/trials/e-3/stop", None),
+        ("POST", "/e/trials/e-3/kill", None),
         ("POST", "/e/finish", None),
         ("GET", "/e/trials/e-3/explain", None),
     ]
@@ -98,6 +100,12 @@ def test_a_trial_is_asked_for_under_one_id_until_there_is_an_answer() -> None:
     assert client.create_trial("e", {}) == asked[0]
     assert len(asked) == 2
     assert len(set(asked)) == 1
+
+
+def test_kill_takes_either_id(platform: Platform, run: Run) -> None:
+    assert run("kill", "e-3") == (0, "e-3 is asked to end at once.\n", "")
+    assert run("kill", "e") == (0, "e is asked to end at once.\n", "")
+    assert [path for _, path, _ in platform.asked] == ["/e/trials/e-3/kill", "/e/kill"]
 
 
 def test_stop_takes_either_id(platform: Platform, run: Run) -> None:

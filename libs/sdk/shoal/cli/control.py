@@ -35,9 +35,13 @@ def stop(id: AnyId) -> None:
     say(f"{id} is asked to end.")
 
 
-def kill(id: Id) -> None:
-    """End an experiment at once: what was trained since the last checkpoints is lost."""
-    client().kill(id)
+def kill(id: AnyId) -> None:
+    """End an experiment, or one trial alone, at once: what was trained since the last checkpoints
+    is lost."""
+    if is_trial(id):
+        client().kill_trial(id)
+    else:
+        client().kill(id)
     say(f"{id} is asked to end at once.")
 
 

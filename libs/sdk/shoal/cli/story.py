@@ -36,7 +36,8 @@ def _request(verb: str, data: dict[str, Any]) -> str:
         case "checkpoint_change":
             return f"{data['change']} was asked for of {data['url']}"
         case "trial_stop":
-            return f"{data['trial_id']} was asked to end"
+            at_once = " at once" if data.get("at_once") else ""
+            return f"{data['trial_id']} was asked to end{at_once}"
         case "trial_move":
             return f"{data['trial_id']} was asked to go ahead of {data['ahead_of']}"
         case "share_change":
