@@ -181,7 +181,7 @@ def test_a_search_that_failed_before_its_sampler_answered_ends() -> None:
 
 def test_a_sampler_that_fails_is_heard_of_and_each_draw_in_its_place_says_why() -> None:
     pool = Asked(max_trials=8, max_concurrent_trials=1, sampler={"name": "gp", "startup_trials": 1})
-    pool.done(0, 1.0)
+    pool.done(0, 1.0)  # the next begins before there is an answer
     pool.answers(failure="gp needs an extra")
     pool.done(1, 1.0)
     pool.answers(0.5)
@@ -189,7 +189,8 @@ def test_a_sampler_that_fails_is_heard_of_and_each_draw_in_its_place_says_why() 
     assert [e.failure for e in pool.said(SearchProposed)] == ["gp needs an extra", ""]
     why = "the sampler failed: gp needs an extra"
     assert [(e.origin, e.reason) for e in pool.said(TrialCreated)] == [
-        ("random", ""), ("random", ""), ("random", why), ("gp", ""),
+        ("random", "gp proposes from result 1 on"), ("random", "no proposal of gp was ready"),
+        ("random", why), ("gp", ""),
     ]  # fmt: skip
     pool.check_replay()
 

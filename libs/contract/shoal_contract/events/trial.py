@@ -91,7 +91,7 @@ class TrialCreated(Event, type="trial.created", key=_TRIAL):
     request_id: Id | None = None
     """The request that a program made."""
     reason: str = ""
-    """Why it was drawn, though a sampler was to propose it."""
+    """Why it was drawn, where there is a sampler."""
 
 
 class TrialRequested(Event, type="trial.requested", key=_TRIAL):

@@ -23,7 +23,7 @@ from shoal_searcher.core.evolve import evolve_experiment
 from shoal_searcher.core.methods import METHODS, Bracket, Method, concurrent
 from shoal_searcher.core.propose import Proposal
 from shoal_searcher.core.ranking import pareto_front
-from shoal_searcher.core.sampling import PATIENCE, grounded, overdue, ready, sampler_of
+from shoal_searcher.core.sampling import PATIENCE, grounded, overdue, ready, sampler_of, why_drawn
 from shoal_searcher.core.state import BracketState, Experiment, Rung, Trial
 
 CHUNK = 400
@@ -124,7 +124,7 @@ class Draft:
                 rung=proposal.rung,
                 target=proposal.target,
                 request_id=proposal.request_id,
-                reason=proposal.reason,
+                reason=why_drawn(experiment) if proposal.origin == "random" else "",
             )
         )
         return experiment.trials[trial_id]

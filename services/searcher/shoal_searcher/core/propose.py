@@ -24,8 +24,6 @@ class Proposal:
     rung: int = -1
     target: int | None = None
     request_id: str | None = None
-    reason: str = ""
-    """Why it was drawn, though a sampler was to propose it."""
 
 
 def propose(experiment: Experiment, number: int) -> Proposal:
@@ -47,8 +45,7 @@ def propose(experiment: Experiment, number: int) -> Proposal:
         # was replaced by a draw.
         fits = space.meets(values, config.constraints)
         return Proposal(values if fits else drawn, searcher.sampler.name, **start)
-    reason = experiment.failure and f"the sampler failed: {experiment.failure}"
-    return Proposal(drawn, "random", reason=reason, **start)
+    return Proposal(drawn, "random", **start)
 
 
 def origin(experiment: Experiment) -> dict[str, Any]:

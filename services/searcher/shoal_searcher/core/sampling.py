@@ -113,6 +113,19 @@ def overdue(experiment: Experiment, now: float) -> bool:
     return grounded(experiment) and now - since >= PATIENCE
 
 
+def why_drawn(experiment: Experiment) -> str:
+    """Why a draw takes the place of a proposal; empty if the experiment has no sampler."""
+    name = sampler_of(experiment).name
+    if name == "random":
+        return ""
+    if experiment.failure:
+        return f"the sampler failed: {experiment.failure}"
+    enough = _enough(experiment)
+    if not counts_on_each(experiment) and experiment.counted < enough:
+        return f"{name} proposes from result {enough} on"
+    return f"no proposal of {name} was ready"
+
+
 def _enough(experiment: Experiment) -> int:
     """Results that it takes for a sampler to learn from."""
     sampler = sampler_of(experiment)
