@@ -144,6 +144,7 @@ async def one_that_trains(gateway: Gateway) -> None:
     await gateway.until("/v1/queue", lambda q: len(q["items"]) == 2)
     await good(gateway, "POST", f"{other}/move", {"ahead_of": f"{e}-2"})
     await good(gateway, "POST", f"{other}/stop")
+    await good(gateway, "POST", f"{other}/kill")
     best = BestTrial(
         trial_id=f"{e}-0", metric=0.5, step=2, hyperparameters={}, checkpoint=None,
         metrics={"loss": 0.5},
