@@ -36,7 +36,8 @@ def main() -> None:
     """Run the command; SIGTERM ends it as Ctrl-C does."""
     interrupt.listen()
     try:
-        code = app(standalone_mode=False)  # without its stand-alone mode, typer returns it
+        # Without its stand-alone mode, typer returns the code.
+        code = app(prog_name="shoal", standalone_mode=False)
         sys.exit(interrupt.EXIT_CODE if interrupt.told() else code)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(interrupt.EXIT_CODE)

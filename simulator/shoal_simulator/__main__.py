@@ -15,6 +15,7 @@ from rich.table import Table
 
 from shoal_contract.config import ExperimentConfig
 from shoal_contract.parse import ConfigError, parse_experiment
+from shoal_searcher.core.sampling import SamplerError
 from shoal_simulator.cluster_command import command as cluster_command
 from shoal_simulator.curves import Curves, CurvesError
 from shoal_simulator.plan import command as plan_command
@@ -24,11 +25,13 @@ from shoal_simulator.search import Point, Result, simulate
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 File = Annotated[Path, typer.Argument(help="An experiment file.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+search = typer.Typer(no_args_is_help=True, help="What a search would do.")
+app.add_typer(search, name="search")
 app.command("plan")(plan_command)
-app.command("cluster")(cluster_command)
+app.command("simulate")(cluster_command)
 
 
-@app.command("preview")
+@search.command("preview")
 def preview_command(file: File, json_: Json = False) -> None:
     """Show rungs, trials and concurrency of each bracket, and what the search will cost."""
     config = _read(file)
@@ -46,12 +49,26 @@ def preview_command(file: File, json_: Json = False) -> None:
             str(number), rungs, str(bracket["max_trials"]), str(bracket["max_concurrent_trials"])
         )
     Console(width=None if sys.stdout.isatty() else 200).print(grid, highlight=False)
-    total, full = found["total_units"], found["full_units"]
-    less = f", {full / total:.3g} times less than every trial in full ({full})" if total else ""
-    typer.echo(f"About {total} {unit} in all{less}.")
+    typer.echo(_cost(config, found["total_units"], found["full_units"]))
 
 
-@app.command("simulate")
+def _cost(config: ExperimentConfig, total: int, full: int) -> str:
+    """What a search costs, in a sentence."""
+    searcher = config.searcher
+    if searcher.name == "custom":
+        return (
+            "Its program decides how many trials there are, and how far each trains: at most"
+            f" {searcher.max_time} {searcher.time_metric}."
+        )
+    words = f"About {total} {searcher.time_metric} in all"
+    if searcher.budget is not None and searcher.budget.units == total:
+        words += ", when its budget ends it"
+    if full > total:
+        words += f", {full / total:.3g} times less than every trial in full ({full})"
+    return f"{words}."
+
+
+@search.command("simulate")
 def simulate_command(
     file: File,
     curves: Annotated[Path, typer.Option(help="Recorded learning curves.")],
@@ -104,6 +121,8 @@ def simulate_command(
             f" {found['median_seconds']:.4g} s; training all in full takes"
             f" {found['table_units']}, {ratio:.3g} times as many."
         )
+    else:
+        typer.echo("No median: it takes more than half of the searches to reach the target.")
     if plot is not None:
         typer.echo(f"Plot: {plot}")
 
@@ -142,7 +161,7 @@ def main() -> None:
     """Run the command; what a person can mend is one sentence and exit code 1."""
     try:
         app(prog_name="shoal")
-    except (CurvesError, ConfigError) as error:
+    except (CurvesError, ConfigError, SamplerError) as error:
         sys.exit(f"shoal: {error}")
 
 

@@ -27,7 +27,7 @@ from shoal_contract.events import (
     ValidationReported,
 )
 from shoal_contract.ids import allocation_id
-from shoal_contract.searchers import Sampled
+from shoal_contract.searchers import Sampled, Searcher
 from shoal_contract.states import Outcome
 from shoal_decider import Message, Runner
 from shoal_searcher.core.decider import SearcherDecider
@@ -202,6 +202,28 @@ class _World:
             self.points.append(Point(self.now, self.units, value))
 
 
+def _beyond(searcher: Searcher) -> str | None:
+    """Why recorded curves cannot serve a search, whatever is in them; None: they can."""
+    if searcher.name == "pbt":
+        return (
+            "pbt cannot be simulated: its copies train on with other hyperparameters, and a curve"
+            " is recorded with one configuration from beginning to end"
+        )
+    if searcher.name == "custom":
+        return "custom cannot be simulated: your program decides, and it does not run here"
+    if isinstance(searcher, Sampled) and searcher.warm_start:
+        return (
+            "a search with warm_start cannot be simulated: the earlier results are in the"
+            " platform's streams, which are not read here"
+        )
+    if searcher.source_trial_id is not None:
+        return (
+            "a search with source_trial_id cannot be simulated: curves are recorded from fresh"
+            " weights, and say nothing about training that goes on from others"
+        )
+    return None
+
+
 def simulate(
     config: ExperimentConfig,
     curves: Curves,
@@ -218,11 +240,8 @@ def simulate(
     searcher = config.searcher
     if searcher.max_time > curves.max_time:
         raise CurvesError(f"max_time is {searcher.max_time}; the curves end at {curves.max_time}")
-    if searcher.name in ("pbt", "custom"):
-        raise CurvesError(f"{searcher.name} cannot be simulated: no curve can be recorded for it")
-    earlier = searcher.warm_start if isinstance(searcher, Sampled) else []
-    if earlier or searcher.source_trial_id is not None:
-        raise CurvesError("a search that starts from earlier ones cannot be simulated")
+    if (why := _beyond(searcher)) is not None:
+        raise CurvesError(why)
     for metric, _ in searcher.directions:
         curves.best(metric, True)
     world = _World(config.model_copy(update={"seed": seed}), curves, workers)

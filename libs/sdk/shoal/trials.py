@@ -98,6 +98,11 @@ class Trials:
         return row("POST", f"{trial_path(trial_id)}/stop")
 
     @question
+    def kill_trial(self, trial_id: str) -> Steps[TrialStopAsked]:
+        """Ask that one trial ends at once, without a checkpoint; its experiment goes on."""
+        return row("POST", f"{trial_path(trial_id)}/kill")
+
+    @question
     def metrics(
         self,
         experiment_id: str,

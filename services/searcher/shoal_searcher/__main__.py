@@ -10,7 +10,7 @@ from shoal_contract import subjects
 from shoal_searcher.core.decider import SearcherDecider
 from shoal_searcher.core.state import State
 from shoal_searcher.settings import Settings
-from shoal_searcher.shell.sampling import Sampler, Sampling
+from shoal_searcher.shell.sampling import Samplers, Sampling
 from shoal_searcher.shell.warmth import Warmth
 
 INPUTS = (
@@ -30,26 +30,26 @@ async def main(settings: Settings) -> None:
     bus = await Bus.connect(
         BusSettings(nats_url=settings.nats_url, service="searcher", replica=settings.replica)
     )
-    sampler = Sampler()
+    samplers = Samplers(settings.samplers)
     try:
         if settings.shards == 1:
-            await _decide(bus, sampler, SearcherDecider())
+            await _decide(bus, samplers, SearcherDecider())
         else:
             sharing = Sharing(
                 bus,
                 SearcherDecider.name,
                 settings.shards,
-                lambda shard: _decide(bus, sampler, Sharded(SearcherDecider(), shard)),
+                lambda shard: _decide(bus, samplers, Sharded(SearcherDecider(), shard)),
             )
             await sharing.run()
     finally:
-        sampler.close()
+        samplers.close()
         await bus.close()
 
 
-async def _decide(bus: Bus, sampler: Sampler, decider: SearcherDecider | Sharded[State]) -> None:
+async def _decide(bus: Bus, samplers: Samplers, decider: SearcherDecider | Sharded[State]) -> None:
     """Decide on all experiments, or on those of one shard."""
-    sampling = Sampling(sampler, Warmth(bus))
+    sampling = Sampling(samplers, Warmth(bus))
     host = Host(
         bus,
         decider,

@@ -152,6 +152,7 @@ async def one_that_trains(gateway: Gateway) -> None:
     assert itself.status_code == 422
     await good(gateway, "POST", f"{other}/move", {"ahead_of": f"{e}-2"})
     await good(gateway, "POST", f"{other}/stop")
+    await good(gateway, "POST", f"{other}/kill")
     best = BestTrial(
         trial_id=f"{e}-0", metric=0.5, step=2, hyperparameters={}, checkpoint=None,
         metrics={"loss": 0.5},

@@ -12,6 +12,7 @@ from shoal_contract.events import (
     ExperimentFinishRequested,
     SearchChanged,
     SearchCompleted,
+    TrialCancelled,
     TrialCreated,
     TrialCreateRequested,
     TrialExtendRequested,
@@ -158,6 +159,18 @@ async def test_a_person_stops_a_trial_of_any_search(gateway: Gateway) -> None:
     assert await asked(gateway) == [TrialStopRequested(experiment_id=e, trial_id=t)]
     assert "not custom" in await refused(gateway, "POST", f"{e}/trials/{t}/extend", 409, target=8)
     assert "not custom" in await refused(gateway, "POST", f"{e}/finish", 409)
+
+
+async def test_a_person_kills_a_trial(gateway: Gateway) -> None:
+    e = await gateway.submit()
+    t = await with_trial(gateway, e)
+    told = await accepted(gateway, "POST", f"{e}/trials/{t}/kill")
+    assert told == {"trial_id": t, "requested": "kill", "state": "wanted"}
+    assert await asked(gateway) == [TrialStopRequested(experiment_id=e, trial_id=t, at_once=True)]
+    await refused(gateway, "POST", f"{e}/trials/{e}-7/kill", 404)
+    await publish(gateway, TrialCancelled(experiment_id=e, trial_id=t, reason="", at_once=True))
+    await gateway.until(f"/v1/experiments/{e}/trials/{t}", lambda x: x["state"] == "cancelled")
+    assert "has ended" in await refused(gateway, "POST", f"{e}/trials/{t}/kill", 409)
 
 
 async def test_a_trial_is_explained(gateway: Gateway) -> None:

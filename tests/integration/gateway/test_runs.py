@@ -5,7 +5,13 @@ import zipfile
 from pathlib import Path
 
 import shoal
-from shoal_contract.events import AllocationEnded, RunExited, SearchAccepted, SearchProposed
+from shoal_contract.events import (
+    AllocationEnded,
+    RunExited,
+    SearchAccepted,
+    SearchProposed,
+    TrialCreated,
+)
 from shoal_contract.events.search import BracketPlan
 from shoal_contract.parse import parse_experiment
 from shoal_contract.states import Outcome
@@ -72,6 +78,38 @@ async def test_runs_and_searches_are_read(gateway: Gateway, shoal: Shoal) -> Non
     assert json.loads((await shoal("search", "show", e, "--json"))[1]) == found
     code, said = await shoal("search", "show", "nope22")
     assert (code, said.count("\n")) == (1, 1)
+
+
+async def test_a_sampler_that_fails_is_seen(gateway: Gateway, shoal: Shoal) -> None:
+    e = await played(gateway)
+    why = "gp needs an extra"
+    drawn = TrialCreated(
+        experiment_id=e, trial_id=f"{e}-1", number=1, hyperparameters={"lr": 0.1}, seed=1,
+        reason=f"the sampler failed: {why}",
+    )  # fmt: skip
+    failed = [
+        SearchProposed(experiment_id=e, sampler="tpe", known=known, proposals=[], failure=why)
+        for known in (8, 9)
+    ]
+    await publish(gateway, *failed, drawn)
+    path = f"/v1/experiments/{e}"
+    found = await gateway.until(f"{path}/searcher", lambda x: x["sampler"]["failures"] == 2)
+    assert (found["sampler"]["failure"], found["sampler"]["known"]) == (why, 7)
+    assert (await gateway.get(path))["sampler_failure"] == why
+    assert "shoal_sampler_failures 2" in (await gateway.http.get("/metrics")).text
+    row = await gateway.until(f"{path}/trials/{e}-1", lambda x: "trial_id" in x)
+    assert row["reason"] is None, "it is no reason for its end"
+    _, said = await shoal("search", "show", e)
+    assert f"it failed 2 times: {why}; draws take its place" in said
+    assert why in (await shoal("show", e))[1]
+    assert f"the sampler failed: {why}" in (await shoal("explain", "trial", f"{e}-1"))[1]
+
+    again = SearchProposed(experiment_id=e, sampler="tpe", known=10, proposals=[{}])
+    await publish(gateway, again)
+    found = await gateway.until(f"{path}/searcher", lambda x: x["sampler"]["known"] == 10)
+    assert (found["sampler"]["failures"], found["sampler"]["failure"]) == (2, None)
+    assert (await gateway.get(path))["sampler_failure"] is None
+    assert why not in (await shoal("show", e))[1]
 
 
 async def test_the_clients_ask_for_both(gateway: Gateway, tmp_path: Path) -> None:

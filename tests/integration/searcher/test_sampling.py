@@ -20,10 +20,10 @@ TPE = {
 }  # fmt: skip
 
 
-def started(nats_url: str) -> "subprocess.Popen[bytes]":
+def started(nats_url: str, **more: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         [sys.executable, "-m", "shoal_searcher"],
-        env={**os.environ, "SHOAL_NATS_URL": nats_url, "SHOAL_REPLICA": "s0"},
+        env={**os.environ, "SHOAL_NATS_URL": nats_url, "SHOAL_REPLICA": "s0", **more},
         stderr=subprocess.DEVNULL,
     )
 
@@ -151,3 +151,24 @@ async def test_a_searcher_that_comes_back_goes_on_with_what_was_proposed(
     finally:
         again.kill()
         again.wait()
+
+
+async def test_a_sampler_that_cannot_work_says_why(bus: Any, nats_url: str, tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise ImportError('there is no torch')")
+    process = started(nats_url, PYTHONPATH=str(tmp_path))
+    try:
+        one = await bus("gateway")
+        await submit(one, "e", config("random", **TPE | {"sampler": {"name": "gp"}}))
+        search = Search(one)
+        failed = (await search.steps_until(len))[0]
+        why = "gp needs the extra shoal-searcher[gp] (there is no torch)"
+        assert (failed.proposals, failed.failure) == ([], why)
+        await search.step()
+        reason = f"the sampler failed: {why}"
+        made = await becomes(
+            one, "trial.created", lambda found: any(e.reason == reason for e in found), "e"
+        )
+        assert {e.origin for e in made} == {"random"}
+    finally:
+        process.kill()
+        process.wait()

@@ -208,8 +208,20 @@ def test_the_story() -> None:
             "pin was asked for of file:///s",
         ),
         (event("experiment.trial_stop_requested", trial_id="e-0"), "e-0 was asked to end"),
+        (
+            event("experiment.trial_stop_requested", trial_id="e-0", at_once=True),
+            "e-0 was asked to end at once",
+        ),
         (event("search.accepted"), "the experiment is accepted"),
         (event("search.proposed"), None),
+        (
+            event("search.proposed", sampler="gp", failure="there is no torch"),
+            "the sampler gp failed: there is no torch",
+        ),
+        (
+            event("search.begun", reason="gp takes long"),
+            "trials begin with draws: gp takes long",
+        ),
         (
             event("search.warmed", results=[{}, {}], checkpoint={"url": "u"}),
             "the search starts from 2 earlier results and another trial's weights",

@@ -2,8 +2,10 @@
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -72,6 +74,7 @@ def test_what_the_client_asks_for(platform: Platform) -> None:
     assert client.create_trial("e", {"lr": 1}, 4, "r") == "r"
     client.extend_trial("e-3", 8)
     client.stop_trial("e-3")
+    client.kill_trial("e-3")
     client.finish("e")
     client.explain("e-3")
     assert platform.asked == [
@@ -80,6 +83,7 @@ def test_what_the_client_asks_for(platform: Platform) -> None:
         ("POST", "/e/trials", {"hyperparameters": {"lr": 1}, "target": 4, "request_id": "r"}),
         ("POST", "/e/trials/e-3/extend", {"target": 8}),
         ("POST", "/e/trials/e-3/stop", None),
+        ("POST", "/e/trials/e-3/kill", None),
         ("POST", "/e/finish", None),
         ("GET", "/e/trials/e-3/explain", None),
     ]
@@ -118,6 +122,12 @@ def test_what_changes_something_prints_the_answer(
     for asked in ("--json", "-o json"):
         code, out, err = run(*command.split(), *asked.split())
         assert (code, json.loads(out), err) == (0, answer, "")
+
+
+def test_kill_takes_either_id(platform: Platform, run: Run) -> None:
+    assert run("kill", "e-3") == (0, "e-3 is asked to end at once.\n", "")
+    assert run("kill", "e") == (0, "e is asked to end at once.\n", "")
+    assert [path for _, path, _ in platform.asked] == ["/e/trials/e-3/kill", "/e/kill"]
 
 
 def test_stop_takes_either_id(platform: Platform, run: Run) -> None:
@@ -182,16 +192,28 @@ def test_several_objectives_show_their_front(platform: Platform, run: Run) -> No
     assert second[5:8] == ["-", "-", "0.4"]
 
 
-@pytest.mark.parametrize("verb", ["preview", "simulate"])
+HANDED = [["search", "preview"], ["search", "simulate"], ["plan"], ["simulate"]]
+
+
+@pytest.mark.parametrize("path", HANDED)
 def test_the_simulator_is_handed_everything(
-    run: Run, monkeypatch: pytest.MonkeyPatch, verb: str
+    run: Run, monkeypatch: pytest.MonkeyPatch, path: list[str]
 ) -> None:
     handed: list[list[str]] = []
     monkeypatch.setattr("shoal.cli.base.importlib.util.find_spec", lambda _: object())
     monkeypatch.setattr(os, "execv", lambda _, arguments: handed.append(arguments))
     rest = ["x.yaml", "--curves", "t.csv", "--workers", "4", "--json", "--help"]
-    assert run("search", verb, *rest)[0] == 0
-    assert handed == [[sys.executable, "-m", "shoal_simulator", verb, *rest]]
+    assert run(*path, *rest)[0] == 0
+    assert handed == [[sys.executable, "-m", "shoal_simulator", *path, *rest]]
+
+
+@pytest.mark.parametrize("path", [*HANDED, ["demo"], ["search", "show"], ["explain", "trial"]])
+def test_help_calls_each_command_as_people_do(path: list[str]) -> None:
+    """Those of other programs, too."""
+    command = [str(Path(sys.executable).with_name("shoal")), *path, "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    usage = next(line for line in done.stdout.splitlines() if "Usage:" in line)
+    assert f"shoal {' '.join(path)} " in usage
 
 
 def test_what_is_not_installed_is_one_sentence(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

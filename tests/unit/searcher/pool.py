@@ -166,8 +166,8 @@ class Pool:
     def change(self, **changes: int) -> list[str]:
         return self.tell(ExperimentChangeRequested(experiment_id="e", **changes))
 
-    def stop(self, n: int) -> list[str]:
-        return self.tell(TrialStopRequested(experiment_id="e", trial_id=f"e-{n}"))
+    def stop(self, n: int, *, at_once: bool = False) -> list[str]:
+        return self.tell(TrialStopRequested(experiment_id="e", trial_id=f"e-{n}", at_once=at_once))
 
     def save(self, n: int, step: int, attempt: int = 0) -> list[str]:
         attempt = attempt or self.attempt(n)
@@ -273,7 +273,7 @@ class Pool:
         experiment_id = event.experiment_id  # type: ignore[attr-defined]
         if event.type == "search.accepted":
             self.searches[experiment_id] = ExperimentState.ACTIVE
-        elif event.type in ("search.warmed", "search.proposed", "search.changed"):
+        elif event.type in ("search.warmed", "search.proposed", "search.begun", "search.changed"):
             pass
         elif event.type.startswith("search."):
             state = self.searches[experiment_id]

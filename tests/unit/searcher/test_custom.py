@@ -10,6 +10,7 @@ from shoal_contract.events import (
     ExperimentFinishRequested,
     Refused,
     SearchCompleted,
+    TrialCancelled,
     TrialCreated,
     TrialCreateRequested,
     TrialExtendRequested,
@@ -140,6 +141,16 @@ def test_finishing_lets_trials_train_to_their_targets() -> None:
     done = pool.said(SearchCompleted)[0]
     assert (done.best.trial_id, done.best.metric) == ("e-0", 0.5)
     assert "its program wants no more trials" in done.reason
+
+
+def test_killing_a_trial() -> None:
+    program = Program()
+    program.create("a")
+    assert program.pool.stop(0, at_once=True) == ["trial.cancelled"]
+    assert program.pool.said(TrialCancelled)[0].at_once
+    assert program.pool.stop(0, at_once=True) == []
+    assert program.pool.end(0, "stopped") == ["trial.released"]
+    assert program.finish() == ["search.closing", "search.completed"]
 
 
 def test_stopping_a_trial() -> None:

@@ -116,7 +116,9 @@ ASKED = st.one_of(
     st.builds(lambda t, target: TrialExtendRequested(experiment_id=t[0], trial_id=f"{t[0]}-{t[1]}",
                                                      target=target),
               TRIALS, st.sampled_from([1, 16, 64, 200])),
-    st.builds(lambda t: TrialStopRequested(experiment_id=t[0], trial_id=f"{t[0]}-{t[1]}"), TRIALS),
+    st.builds(lambda t, kill: TrialStopRequested(experiment_id=t[0], trial_id=f"{t[0]}-{t[1]}",
+                                                 at_once=kill),
+              TRIALS, st.booleans()),
 )  # fmt: skip
 ANSWERED = st.one_of(
     st.builds(Proposals, experiment_id=EXPERIMENTS, ask=st.integers(0, 3), known=st.integers(0, 5),

@@ -287,3 +287,16 @@ def test_memory_stays_flat_over_many_experiments() -> None:
         pool.ask("cancel", f"x{n}")
     assert pool.runner.state.experiments == {}
     assert len(pool.decider.dump(pool.runner.state)) < 50 * 40
+
+
+def test_one_trial_is_killed_and_another_takes_its_place() -> None:
+    pool = Pool(config("random", max_trials=3, max_concurrent_trials=2))
+    told = pool.stop(0, at_once=True)
+    assert told == ["trial.cancelled", "trial.created", "trial.requested"]
+    killed = pool.said(TrialCancelled)[0]
+    assert (killed.at_once, killed.reason) == (True, "it was killed on request")
+    assert pool.stop(0, at_once=True) == []
+    assert pool.end(0, "stopped") == ["trial.released"]
+    pool.train(lambda n, t: float(n))
+    assert pool.said(SearchCompleted)[0].best.trial_id == "e-1"
+    pool.check_replay()

@@ -119,7 +119,8 @@ class Dialogue:
             samplers._studies.clear()
         found = answer(
             question(self.sampler, count=count, number=len(self.asks), known=len(self.told),
-                     asks=tuple(self.asks), told=tuple(self.told), objectives=self.objectives)
+                     asks=tuple(self.asks), told=tuple(self.told), objectives=self.objectives,
+                     others=tuple({"x": 0.5, "y": 0.5} for n, _ in self.told if n < 0))
         )  # fmt: skip
         self.asks.append((len(self.told), count))
         self.proposed += found
@@ -168,10 +169,44 @@ def test_an_answer_that_was_never_kept_is_not_counted_on(sampler: str) -> None:
     assert answer(then) == first  # the searcher died before it heard the first
 
 
-def test_few_studies_are_kept() -> None:
-    for n in range(samplers.SIZES + 5):
+def test_studies_are_kept_as_long_as_they_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(100):
         answer(question("qmc", experiment_id=f"e{n}"))
-    assert len(samplers._studies) == samplers.SIZES
+    assert len(samplers._studies) == 100
+    monkeypatch.setattr(samplers, "KEPT", 30)
+    answer(question("qmc", experiment_id="e0", number=1, asks=((0, 3),)))
+    kept = samplers._studies
+    assert list(kept)[-1] == "e0"
+    assert sum(len(study.asked) for study in kept.values()) == 30 + 3
+
+
+@pytest.mark.parametrize("sampler", REBUILT)
+def test_a_study_that_was_asked_elsewhere_meanwhile_catches_up(sampler: str) -> None:
+    life = Dialogue(sampler, forgets=True)
+    life.ask(4)
+    here = samplers._studies["e"]
+    for number in range(4):
+        life.report(number)
+    life.ask(4)
+    life.report(-1)
+    life.ask(4)
+    samplers._studies["e"] = here
+    life.forgets = False
+    life.ask(4)
+    assert samplers._studies["e"] is here
+    alone = Dialogue(sampler, forgets=True)
+    alone.asks, alone.told = life.asks[:3], life.told
+    alone.ask(4)
+    assert alone.proposed == life.proposed[12:]
+
+
+def test_what_breeds_breeds_from_draws_too() -> None:
+    """Twenty draws that were told are its first generation."""
+    told = tuple((-1, (abs(n - 7) / 20,)) for n in range(20))
+    others = tuple({"x": n / 20, "y": n / 20} for n in range(20))
+    found = answer(question("nsgaii", count=8, known=20, told=told, others=others))
+    inherited = {o["x"] for o in others}
+    assert sum(v["x"] in inherited or v["y"] in inherited for v in found) >= 6
 
 
 def bowl(values: dict[str, Any]) -> float:

@@ -8,6 +8,7 @@ from unit.searcher.pool import Pool, config
 from shoal_contract.events import (
     Checkpoint,
     PastResult,
+    SearchBegun,
     SearchCompleted,
     SearchFailed,
     SearchProposed,
@@ -16,7 +17,7 @@ from shoal_contract.events import (
     TrialRequested,
 )
 from shoal_searcher.core.messages import Found, Proposals
-from shoal_searcher.core.sampling import HISTORY
+from shoal_searcher.core.sampling import FEWER, HISTORY, PATIENCE
 
 SPACE = {"lr": {"type": "log", "minval": -4, "maxval": -1},
          "x": {"type": "double", "minval": 0, "maxval": 1}}  # fmt: skip
@@ -33,13 +34,15 @@ class Asked(Pool):
     def tell(self, body: Any, answer: bool = False) -> list[str]:
         return super().tell(body, answer=False)
 
-    def answers(self, *xs: float, ask: int | None = None) -> list[str]:
+    def answers(self, *xs: float, ask: int | None = None, failure: str = "") -> list[str]:
         question = self.question()
         assert question is not None or ask is not None
         found = [{"lr": 0.01, "x": x} for x in xs]
         number = question.number if ask is None else ask  # type: ignore[union-attr]
         known = question.known if question else 0
-        return self.tell(Proposals(experiment_id="e", ask=number, known=known, proposals=found))
+        return self.tell(
+            Proposals(experiment_id="e", ask=number, known=known, proposals=found, failure=failure)
+        )
 
     def done(self, n: int, loss: float) -> None:
         self.report(n, 64, loss)
@@ -114,6 +117,7 @@ def test_results_of_listed_trials_are_none_of_the_samplers() -> None:
     """Else a study that is rebuilt from the record would be told too much too early."""
     pool = Asked(max_trials=8, max_concurrent_trials=2, sampler="cmaes",
                  starting_points=[{"x": 0.9}])  # fmt: skip
+    assert pool.tried() == [("listed", 0.9)], "what is listed waits for nobody"
     pool.answers(0.1, 0.2)
     assert pool.tried() == [("listed", 0.9), ("cmaes", 0.1)]
     pool.done(0, 9.0)
@@ -124,6 +128,7 @@ def test_results_of_listed_trials_are_none_of_the_samplers() -> None:
     assert question is not None
     assert question.told == ((-1, (9.0,)), (0, (1.0,)), (1, (2.0,)))
     assert question.asks[1] == (2, 2)  # of which one was its own
+    assert [other["x"] for other in question.others] == [0.9]
 
 
 @pytest.mark.parametrize("sampler", [{"name": "tpe", "startup_trials": 1}, {"name": "qmc"}])
@@ -140,6 +145,54 @@ def test_draws_take_the_place_of_a_sampler_that_fails_until_there_is_news(sample
     pool.answers(0.5)
     pool.done(first + 1, 1.0)
     assert pool.tried()[-1] == (sampler["name"], 0.5)
+
+
+@pytest.mark.parametrize("sampler", ["cmaes", "nsgaii", "qmc"])
+def test_draws_take_the_place_of_first_proposals_that_take_too_long(sampler: str) -> None:
+    pool = Asked(max_trials=6, max_concurrent_trials=2, sampler=sampler)
+    pool.now = PATIENCE - 0.1
+    assert pool.tick() == []
+    pool.now = PATIENCE
+    assert pool.tick()[0] == "search.begun"
+    assert [origin for origin, _ in pool.tried()] == ["random", "random"]
+    assert pool.said(SearchBegun)[0].reason == f"{sampler} has proposed nothing for 5 seconds"
+    assert pool.tick() == []
+    pool.answers(0.3, 0.4)  # at last; it is not lost
+    pool.done(0, 1.0)
+    assert pool.tried()[2:] == [(sampler, 0.3)]
+    question = pool.question()
+    assert question is not None
+    assert question.told == ((-1, (1.0,)),)
+    assert [set(other) for other in question.others] == [{"lr", "x"}]
+    again = Asked(max_trials=6, max_concurrent_trials=2, sampler=sampler)
+    again.now = PATIENCE
+    again.tick()
+    assert again.tried() == pool.tried()[:2], "the draws are those of the seed"
+    pool.check_replay()
+
+
+def test_a_search_that_failed_before_its_sampler_answered_ends() -> None:
+    pool = Asked(max_trials=2, max_concurrent_trials=2, sampler="qmc", max_restarts=0)
+    pool.answers(0.1, 0.2)
+    for n in range(2):
+        pool.end(n, "failed")
+    assert pool.over
+
+
+def test_a_sampler_that_fails_is_heard_of_and_each_draw_in_its_place_says_why() -> None:
+    pool = Asked(max_trials=8, max_concurrent_trials=1, sampler={"name": "gp", "startup_trials": 1})
+    pool.done(0, 1.0)  # the next begins before there is an answer
+    pool.answers(failure="gp needs an extra")
+    pool.done(1, 1.0)
+    pool.answers(0.5)
+    pool.done(2, 1.0)
+    assert [e.failure for e in pool.said(SearchProposed)] == ["gp needs an extra", ""]
+    why = "the sampler failed: gp needs an extra"
+    assert [(e.origin, e.reason) for e in pool.said(TrialCreated)] == [
+        ("random", "gp proposes from result 1 on"), ("random", "no proposal of gp was ready"),
+        ("random", why), ("gp", ""),
+    ]  # fmt: skip
+    pool.check_replay()
 
 
 def test_a_search_whose_sampler_always_fails_ends_by_draws() -> None:
@@ -163,14 +216,17 @@ def past(n: int, time: int, metric: float) -> PastResult:
 
 
 @pytest.mark.parametrize(
-    ("later", "count", "first"),
-    [(0, HISTORY, 0.0), (5, HISTORY, 0.0), (9, 9, 100.0), (60, 60, 100.0)],
-)
+    ("sampler", "later", "count", "first"),
+    [
+        ("tpe", 0, HISTORY, 0.0), ("tpe", 5, HISTORY, 0.0), ("tpe", 9, 9, 100.0),
+        ("tpe", 60, 60, 100.0), ("gp", 0, FEWER["gp"], 0.0),
+    ],
+)  # fmt: skip
 def test_what_a_sampler_learns_from_is_bounded_and_of_one_time(
-    later: int, count: int, first: float
+    sampler: str, later: int, count: int, first: float
 ) -> None:
     """Five results at a later time are too few to learn from; nine are enough."""
-    pool = Asked(max_trials=4, sampler={"name": "tpe", "startup_trials": 5}, warm_start=["y"])
+    pool = Asked(max_trials=4, sampler={"name": sampler, "startup_trials": 5}, warm_start=["y"])
     results = [past(n, 1, float(n)) for n in range(400)]
     results += [past(n, 4, 100.0 + n) for n in range(later)]
     pool.tell(Found(experiment_id="e", results=results))
@@ -179,7 +235,7 @@ def test_what_a_sampler_learns_from_is_bounded_and_of_one_time(
     costs = [o.costs[0] for o in question.history]
     assert len(costs) == count
     assert costs == sorted(costs)
-    assert costs[:50] == [first + n for n in range(50)][:count]
+    assert costs[:40] == [first + n for n in range(40)][:count]
     assert len(set(costs)) == count
 
 
@@ -196,6 +252,31 @@ def test_a_sampler_that_fails_at_once_does_not_hold_up_a_warm_start() -> None:
     assert pool.tried() == []
     pool.answers()
     assert [origin for origin, _ in pool.tried()] == ["random"] * 4
+
+
+def test_one_that_thinks_long_is_asked_for_few_and_the_first_trials_begin_as_they_come() -> None:
+    pool = Asked(max_trials=40, warm_start=["y"], sampler={"name": "gp", "startup_trials": 5})
+    pool.tell(WARM)
+    for first in range(0, 6, 2):
+        question = pool.question()
+        assert question is not None
+        assert (question.count, len(question.pending)) == (2, first)
+        pool.answers(0.1 * first, 0.1 * (first + 1))
+        assert len(pool.tried()) == first + 2
+    pool.now = PATIENCE
+    pool.tick()
+    assert [origin for origin, _ in pool.tried()] == ["gp"] * 6 + ["random"] * 10
+    pool.check_replay()
+
+
+def test_patience_is_counted_from_when_earlier_results_were_found() -> None:
+    pool = Asked(max_trials=4, warm_start=["y"], sampler={"name": "tpe", "startup_trials": 5})
+    pool.now = 100.0
+    assert pool.tick() == []
+    assert pool.tell(WARM) == ["search.warmed"]
+    assert pool.tick() == []
+    pool.now += PATIENCE
+    assert pool.tick()[0] == "search.begun"
 
 
 WARM = Found(experiment_id="e", results=[past(n, 64, float(n)) for n in range(9)])

@@ -31,6 +31,10 @@ def printed(*args: str) -> str:
     return done.stdout
 
 
+def simulated(*args: str) -> str:
+    return printed("search", "simulate", *args)
+
+
 def run(*args: str) -> tuple[int, str, str]:
     done = subprocess.run([sys.executable, "-m", "shoal_simulator", *args], capture_output=True,
                           text=True, timeout=60, check=False)  # fmt: skip
@@ -39,18 +43,46 @@ def run(*args: str) -> tuple[int, str, str]:
 
 def test_preview_as_json_and_for_people(tmp_path: Path) -> None:
     path = file(tmp_path, searcher={"name": "async_halving", "max_trials": 16, "divisor": 2})
-    found = json.loads(printed("preview", str(path), "--json"))
+    found = json.loads(printed("search", "preview", str(path), "--json"))
     assert found["brackets"] == [{"rungs": [1, 2, 4], "max_trials": 16, "max_concurrent_trials": 2}]
     assert (found["total_units"], found["full_units"]) == (16 + 8 + 4 * 2, 64)
-    text = printed("preview", str(path))
+    text = printed("search", "preview", str(path))
     assert "1 2 4" in text
     assert "About 32 step in all, 2 times less than every trial in full (64)." in text
+
+
+@pytest.mark.parametrize(
+    ("searcher", "said"),
+    [
+        ({"name": "grid"}, "About 16 step in all."),
+        ({"name": "random", "max_trials": 3}, "About 12 step in all."),
+        ({"name": "pbt", "population_size": 4}, "About 16 step in all."),
+        ({"name": "random", "max_trials": 5, "budget": {"units": 10}},
+         "About 10 step in all, when its budget ends it, 2 times less than every trial in full"
+         " (20)."),
+        ({"name": "custom"},
+         "Its program decides how many trials there are, and how far each trains: at most 4 step."),
+    ],
+)  # fmt: skip
+def test_preview_says_what_it_costs_and_what_it_saves(
+    tmp_path: Path, searcher: dict[str, Any], said: str
+) -> None:
+    text = printed("search", "preview", str(file(tmp_path, searcher=searcher)))
+    assert text.splitlines()[-1] == said
+
+
+def test_a_search_that_would_be_refused_is_not_previewed(tmp_path: Path) -> None:
+    path = file(tmp_path, searcher={"name": "random", "max_trials": 2}, constraints=["x > 10"])
+    code, out, err = run("search", "preview", str(path))
+    assert (code, out) == (1, "")
+    assert err.startswith("shoal: constraints: ")
+    assert len(err.splitlines()) == 1
 
 
 def test_simulate_as_json(tmp_path: Path) -> None:
     curves = written(tmp_path / "curves.json.gz")
     found = json.loads(
-        printed("simulate", str(file(tmp_path)), "--curves", str(curves), "--workers", "1",
+        simulated(str(file(tmp_path)), "--curves", str(curves), "--workers", "1",
                 "--seeds", "2", "--within", "1", "--json")
     )  # fmt: skip
     assert (found["best_of_table"], found["target"], found["table_units"]) == (0.5, 1.0, 16)
@@ -64,18 +96,24 @@ def test_simulate_as_json(tmp_path: Path) -> None:
 
 def test_simulate_for_people(tmp_path: Path) -> None:
     curves = written(tmp_path / "curves.json")
-    text = printed("simulate", str(file(tmp_path)), "--curves", str(curves), "--workers", "1",
+    text = simulated(str(file(tmp_path)), "--curves", str(curves), "--workers", "1",
                    "--seeds", "2", "--within", "1")  # fmt: skip
     assert "Reached in 2 of 2 searches on 1 slots." in text
     assert "Median to the target: 8 step and 12 s; training all in full takes 16, 2 times" in text
 
 
+def test_half_of_the_searches_have_no_median(tmp_path: Path) -> None:
+    curves = written(tmp_path / "curves.json")
+    path = file(tmp_path, searcher={"name": "random", "max_trials": 1, "max_concurrent_trials": 1})
+    text = simulated(str(path), "--curves", str(curves), "--seeds", "4",
+                     "--within", "1")  # fmt: skip
+    assert "Reached in 1 of 4 searches on 8 slots.\nNo median: it takes more than half" in text
+
+
 def test_a_search_that_never_gets_there(tmp_path: Path) -> None:
     curves = written(tmp_path / "curves.json")
     path = file(tmp_path, hyperparameters={"x": {"type": "categorical", "vals": [0, 2]}})
-    found = json.loads(
-        printed("simulate", str(path), "--curves", str(curves), "--seeds", "1", "--json")
-    )
+    found = json.loads(simulated(str(path), "--curves", str(curves), "--seeds", "1", "--json"))
     assert (found["reached"], found["median_seconds"], found["median_units"]) == (0, None, None)
     assert found["searches"][0]["seconds_to_target"] is None
 
@@ -86,14 +124,14 @@ def test_the_json_has_no_nan(tmp_path: Path) -> None:
             for n in range(4)]  # fmt: skip
     curves = written(tmp_path / "curves.json", configurations=rows)
     path = file(tmp_path, hyperparameters={"x": {"type": "categorical", "vals": [0]}})
-    text = printed("simulate", str(path), "--curves", str(curves), "--seeds", "1", "--json")
+    text = simulated(str(path), "--curves", str(curves), "--seeds", "1", "--json")
     assert "NaN" not in text
     assert json.loads(text)["searches"][0]["best"] is None
 
 
 def test_a_plot(tmp_path: Path) -> None:
     curves, plot = written(tmp_path / "curves.json"), tmp_path / "plot.png"
-    text = printed("simulate", str(file(tmp_path)), "--curves", str(curves), "--seeds", "1",
+    text = simulated(str(file(tmp_path)), "--curves", str(curves), "--seeds", "1",
                    "--plot", str(plot))  # fmt: skip
     assert f"Plot: {plot}" in text
     assert plot.read_bytes().startswith(b"\x89PNG")
@@ -112,7 +150,7 @@ def test_a_plot(tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_file_is_one_sentence_and_exit_code_1(tmp_path: Path, make: Any, said: str) -> None:
-    code, out, err = run("preview", str(make(tmp_path)))
+    code, out, err = run("search", "preview", str(make(tmp_path)))
     assert (code, out) == (1, "")
     assert err.startswith("shoal: ")
     assert said in err
@@ -126,8 +164,10 @@ def _text(folder: Path, data: bytes) -> Path:
 
 
 def test_bad_curves_are_one_sentence_and_a_bad_option_is_exit_code_2(tmp_path: Path) -> None:
-    code, _, err = run("simulate", str(file(tmp_path)), "--curves", str(tmp_path / "none"))
+    code, _, err = run(
+        "search", "simulate", str(file(tmp_path)), "--curves", str(tmp_path / "none")
+    )
     assert (code, len(err.splitlines())) == (1, 1)
     assert "cannot be read" in err
-    assert run("simulate", str(file(tmp_path)))[0] == 2
-    assert run("preview", str(file(tmp_path)), "--jsn")[0] == 2
+    assert run("search", "simulate", str(file(tmp_path)))[0] == 2
+    assert run("search", "preview", str(file(tmp_path)), "--jsn")[0] == 2

@@ -1,10 +1,12 @@
 """What a search will do: brackets and units, worked out by hand."""
 
+import re
 from typing import Any
 
 import pytest
 from unit.simulator.tables import SPACE, search
 
+from shoal_contract.parse import ConfigError
 from shoal_simulator.preview import preview
 
 TABLE: list[tuple[str, dict[str, Any], list[tuple[list[int], int, int]], int, int]] = [
@@ -33,6 +35,10 @@ TABLE: list[tuple[str, dict[str, Any], list[tuple[list[int], int, int]], int, in
      [([1, 3, 9], 9, 16), ([3, 9], 5, 16), ([9], 3, 16)],
      (9 + 3 * 2 + 1 * 6) + (5 * 3 + 1 * 6) + 3 * 9, 17 * 9),
     ("custom", {"max_time": 9}, [([], 0, 16)], 0, 0),
+    ("random", {"max_time": 10, "max_trials": 5, "budget": {"units": 30}}, [([10], 5, 16)], 30,
+     50),
+    ("random", {"max_time": 10, "max_trials": 5, "budget": {"units": 90, "hours": 1}},
+     [([10], 5, 16)], 50, 50),
 ]  # fmt: skip
 
 
@@ -46,6 +52,21 @@ def test_preview(name: str, changes: dict[str, Any], brackets: Any, total: int, 
         "total_units": total,
         "full_units": full,
     }
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"constraints": ["x > 10"]}, "constraints: none of the grid's 4 points meets them"),
+        ({"name": "random", "max_trials": 2, "constraints": ["x > 10"]}, "constraints: "),
+        ({"name": "random", "max_trials": 2,
+          "hyperparameters": {"x": {"type": "log", "minval": 0, "maxval": 999}}},
+         "hyperparameters.x: base ** maxval is too large"),
+    ],
+)  # fmt: skip
+def test_what_the_searcher_refuses_is_not_previewed(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        preview(search(**changes))
 
 
 def test_a_population() -> None:

@@ -128,6 +128,8 @@ class TrialStopRequested(
 
     experiment_id: Id
     trial_id: Id
+    at_once: bool = False
+    """True: it is killed, and does not checkpoint before."""
 
 
 class CheckpointChangeRequested(

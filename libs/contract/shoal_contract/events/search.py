@@ -65,6 +65,8 @@ class SearchWarmed(Event, type="search.warmed", key=_EXPERIMENT):
     experiment_id: Id
     results: list[PastResult]
     checkpoint: Checkpoint | None = None
+    at: float = 0.0
+    """Unix seconds."""
 
 
 class SearchProposed(Event, type="search.proposed", key=_EXPERIMENT):
@@ -77,6 +79,15 @@ class SearchProposed(Event, type="search.proposed", key=_EXPERIMENT):
     """Results that it had learned from."""
     proposals: list[dict[str, Any]]
     """Values by dotted name."""
+    failure: str = ""
+    """Why there are none: draws take their place."""
+
+
+class SearchBegun(Event, type="search.begun", key=_EXPERIMENT):
+    """Trials begin with draws: the sampler that is to propose them takes too long."""
+
+    experiment_id: Id
+    reason: str
 
 
 class SearchChanged(Event, type="search.changed", key=_EXPERIMENT):

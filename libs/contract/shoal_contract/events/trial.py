@@ -90,6 +90,8 @@ class TrialCreated(Event, type="trial.created", key=_TRIAL):
     """How far to train at first, if a program said."""
     request_id: Id | None = None
     """The request that a program made."""
+    reason: str = ""
+    """Why it was drawn, where there is a sampler."""
 
 
 class TrialRequested(Event, type="trial.requested", key=_TRIAL):

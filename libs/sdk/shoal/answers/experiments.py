@@ -53,6 +53,7 @@ class Experiment(TypedDict):
     max_trials: int | None
     max_concurrent_trials: int | None
     closing: str | None
+    sampler_failure: str | None
     best: Best | None
     front: list[Best]
     slot_seconds: float
@@ -92,6 +93,8 @@ class SamplerState(TypedDict):
     name: str
     known: int | None
     asked_at: float | None
+    failures: int
+    failure: str | None
 
 
 class Search(TypedDict):

@@ -124,7 +124,7 @@ class TrialStopAsked(TypedDict):
     """A trial is to end."""
 
     trial_id: str
-    requested: Literal["stop"]
+    requested: Literal["stop", "kill"]
     state: TrialState
 
 

@@ -26,6 +26,12 @@ PASS_THROUGH = {
 """For a command whose arguments another program reads."""
 
 
+def path_of(context: Any) -> list[str]:
+    """What a command is called, group by group: `search`, `preview`."""
+    above = context.parent
+    return [] if above is None else [*path_of(above), str(context.info_name)]
+
+
 def hand_over(module: str, missing: str, *arguments: str) -> None:
     """Become `python -m <module> <arguments>`; fail with the sentence `missing` without it."""
     if importlib.util.find_spec(module) is None:
@@ -34,10 +40,10 @@ def hand_over(module: str, missing: str, *arguments: str) -> None:
     os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606
 
 
-def simulator(*arguments: str) -> None:
-    """Become the simulator, with these arguments."""
+def simulator(context: typer.Context) -> None:
+    """Become the simulator, whose commands are called as here."""
     missing = "The simulator is not installed: pip install shoal-simulator."
-    hand_over("shoal_simulator", missing, *arguments)
+    hand_over("shoal_simulator", missing, *path_of(context), *context.args)
 
 
 def client() -> Client:

@@ -33,9 +33,10 @@ def stop(id: AnyId) -> None:
     tell(found, f"{id} is asked to end.")
 
 
-def kill(id: Id) -> None:
-    """End an experiment at once: what was trained since the last checkpoints is lost."""
-    found = client().kill(id)
+def kill(id: AnyId) -> None:
+    """End an experiment, or one trial alone, at once: what was trained since the last checkpoints
+    is lost."""
+    found = client().kill_trial(id) if is_trial(id) else client().kill(id)
     tell(found, f"{id} is asked to end at once.")
 
 

@@ -13,9 +13,9 @@ def add(app: typer.Typer) -> None:
 
 def plan(context: typer.Context) -> None:
     """Tell who starts, yields and waits on the cluster in FILE. `plan --help` says more."""
-    simulator("plan", *context.args)
+    simulator(context)
 
 
 def simulate(context: typer.Context) -> None:
     """Play the cluster in FILE through in virtual time. `simulate --help` says more."""
-    simulator("cluster", *context.args)
+    simulator(context)

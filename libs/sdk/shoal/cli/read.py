@@ -79,7 +79,8 @@ def show(id: AnyId) -> None:
     if in_json(experiment | {"trial_rows": trials}):
         return
     shown: dict[str, Any] = {**experiment, **_result(experiment["best"])}
-    fields({name: shown.get(name) for name in _SHOWN})
+    failed = {"sampler failed": why} if (why := experiment.get("sampler_failure")) else {}
+    fields({name: shown.get(name) for name in _SHOWN} | failed)
     say("")
     _trials(experiment, trials)
     if experiment.get("front"):

@@ -39,8 +39,17 @@ def _progress(found: Search) -> dict[str, Any]:
     known = "" if not sampler.get("known") else f", which has learned from {sampler['known']}"
     return {
         "trained": f"{found['units']}{of} (in units of {unit})",
-        "sampler": sampler and f"{sampler['name']}{known}",
+        "sampler": sampler and f"{sampler['name']}{known}{_failed(sampler)}",
     }
+
+
+def _failed(sampler: Mapping[str, Any]) -> str:
+    """That it failed: the last time, or before."""
+    if not (count := sampler.get("failures")):
+        return ""
+    times = "once" if count == 1 else f"{count} times"
+    why = sampler["failure"]
+    return f"; it failed {times}" + (f": {why}; draws take its place" if why else "")
 
 
 def _planned(bracket: Bracket) -> list[Any]:
@@ -58,10 +67,10 @@ def _reached(rung: Rung | None) -> list[Any]:
 @group.command(context_settings=PASS_THROUGH)
 def preview(context: typer.Context) -> None:
     """Tell the trials, rungs and cost that follow from FILE. `preview --help` says more."""
-    simulator("preview", *context.args)
+    simulator(context)
 
 
 @group.command(context_settings=PASS_THROUGH)
 def simulate(context: typer.Context) -> None:
     """Play FILE through on recorded learning curves. `simulate --help` says more."""
-    simulator("simulate", *context.args)
+    simulator(context)

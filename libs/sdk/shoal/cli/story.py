@@ -38,7 +38,8 @@ def _request(verb: str, data: dict[str, Any]) -> str:
         case "checkpoint_change":
             return f"{data['change']} was asked for of {data['url']}"
         case "trial_stop":
-            return f"{data['trial_id']} was asked to end"
+            at_once = " at once" if data.get("at_once") else ""
+            return f"{data['trial_id']} was asked to end{at_once}"
         case "trial_move":
             return f"{data['trial_id']} was asked to go ahead of {data['ahead_of']}"
         case "share_change":
@@ -60,6 +61,10 @@ def _search(verb: str, data: dict[str, Any]) -> str | None:
             names = ("max_trials", "max_concurrent_trials")
             numbers = {name: data[name] for name in names if data.get(name) is not None}
             return f"the search was changed: {text(numbers)}"
+        case "begun":
+            return f"trials begin with draws: {data['reason']}"
+        case "proposed" if data.get("failure"):
+            return f"the sampler {data['sampler']} failed: {data['failure']}"
         case "closing":
             return f"no more trials: {data['reason']}"
     return None
@@ -71,7 +76,7 @@ def _trial(trial: str, verb: str, data: dict[str, Any]) -> str | None:
         case "created":
             origin = data.get("origin", "random")
             origin += f" from {data['parent']}" if data.get("parent") else ""
-            return f"{trial} created ({origin}): {text(data['hyperparameters'])}"
+            return f"{trial} created ({origin}): {text(data['hyperparameters'])}{reason}"
         case "measured":
             rung = "" if data.get("rung") is None else f" (rung {data['rung']})"
             results = text([data["metric"], *data.get("objectives", ())])

@@ -19,8 +19,9 @@ def smaller_is_better(experiment: Mapping[str, Any]) -> bool:
 def experiment(row: Row, counts: Mapping[str, int]) -> Row:
     """An experiment, with the number of its trials by state. `max_trials` and
     `max_concurrent_trials` are as a person changed them, and null where the method has none.
-    `closing` says why no more trials are proposed; `front` is known when the search has ended.
-    `revision` counts what people changed of it."""
+    `closing` says why no more trials are proposed, `sampler_failure` why draws take the place of
+    its sampler's proposals; `front` is known when the search has ended. `revision` counts what
+    people changed of it."""
     low, high = row.get("best_low"), row.get("best_high")
     best = row.get("best") or (low if smaller_is_better(row) else high)
     searcher = row["config"]["searcher"]
@@ -48,6 +49,7 @@ def experiment(row: Row, counts: Mapping[str, int]) -> Row:
             "max_concurrent_trials", searcher.get("max_concurrent_trials")
         ),
         "closing": row.get("closing"),
+        "sampler_failure": row.get("sampler_failure"),
         "best": best,
         "front": row.get("front") or [],
         "slot_seconds": row.get("slot_seconds", 0),

@@ -87,4 +87,10 @@ def _sampler(experiment: Row) -> Row | None:
     if name is None:
         return None
     told = experiment.get("proposed", {})
-    return {"name": name, "known": told.get("known"), "asked_at": told.get("at")}
+    return {
+        "name": name,
+        "known": told.get("known"),
+        "asked_at": told.get("at"),
+        "failures": int(experiment.get("sampler_failures", 0)),
+        "failure": experiment.get("sampler_failure"),
+    }

@@ -91,7 +91,7 @@ def _created(event: TrialCreated) -> str:
         case "training":
             return f"{words}; goes on from where {event.parent} was"
         case "nothing":
-            return words
+            return words + _because(event.reason)
 
 
 def _measured(event: TrialMeasured, searcher: Mapping[str, Any]) -> str:

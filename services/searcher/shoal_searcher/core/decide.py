@@ -47,7 +47,7 @@ def decide(state: State, message: Message) -> Sequence[Event]:
         case Proposals() as body:
             return _proposed(state.experiments.get(body.experiment_id), body)
         case Found() as body:
-            return _found(state.experiments.get(body.experiment_id), body)
+            return _found(state.experiments.get(body.experiment_id), body, message.now)
         case ExperimentBudgetCrossed() as body:
             spender = state.experiments.get(body.experiment_id)
             closing = stopping.of_money(spender, body) if spender is not None else None
@@ -70,10 +70,7 @@ def _submitted(state: State, body: ExperimentSubmitted, now: float) -> Sequence[
         storage_url=body.storage_url,
         at=now,
     )
-    config = body.config
-    grid = config.searcher.name == "grid"
-    why = space.problem(config.hyperparameters, config.seed, config.constraints, grid=grid)
-    if why is not None:
+    if (why := space.problem_of(body.config)) is not None:
         return [accepted, SearchFailed(experiment_id=body.experiment_id, reason=why)]
     begun = begin(accepted)
     told = {"units": units_of(begun), "brackets": plans_of(begun)}
@@ -94,13 +91,14 @@ def _proposed(experiment: Experiment | None, body: Proposals) -> Sequence[Event]
             sampler=sampler_of(experiment).name,
             known=body.known,
             proposals=body.proposals,
+            failure=body.failure,
         )
     )
     draft.fill()
     return draft.events
 
 
-def _found(experiment: Experiment | None, body: Found) -> Sequence[Event]:
+def _found(experiment: Experiment | None, body: Found, now: float) -> Sequence[Event]:
     """Begin with what was found to start from."""
     if experiment is None or experiment.warmed:
         return []
@@ -112,6 +110,7 @@ def _found(experiment: Experiment | None, body: Found) -> Sequence[Event]:
             experiment_id=experiment.experiment_id,
             results=body.results,
             checkpoint=body.checkpoint,
+            at=now,
         )
     )
     draft.fill()
@@ -132,7 +131,7 @@ def _go_on(state: State, now: float) -> Sequence[Event]:
         if (closing := stopping.spent(experiment, now)) is not None:
             draft.emit(closing)
         if experiment.state is ExperimentState.ACTIVE or draft.experiment.closing_at_once:
-            draft.fill()
+            draft.fill(now)
         else:
             requests.hold(draft)
         if draft.events:

@@ -8,6 +8,7 @@ from shoal_contract.config import Environment
 from shoal_contract.events import (
     BestTrial,
     Event,
+    SearchBegun,
     SearchCompleted,
     SearchFailed,
     Task,
@@ -22,7 +23,7 @@ from shoal_searcher.core.evolve import evolve_experiment
 from shoal_searcher.core.methods import METHODS, Bracket, Method, concurrent
 from shoal_searcher.core.propose import Proposal
 from shoal_searcher.core.ranking import pareto_front
-from shoal_searcher.core.sampling import ready
+from shoal_searcher.core.sampling import PATIENCE, grounded, overdue, ready, sampler_of, why_drawn
 from shoal_searcher.core.state import BracketState, Experiment, Rung, Trial
 
 CHUNK = 400
@@ -123,6 +124,7 @@ class Draft:
                 rung=proposal.rung,
                 target=proposal.target,
                 request_id=proposal.request_id,
+                reason=why_drawn(experiment) if proposal.origin == "random" else "",
             )
         )
         return experiment.trials[trial_id]
@@ -131,9 +133,10 @@ class Draft:
         """Ask for slots for a trial up to where its next result is judged."""
         self.request(trial, self.method.next_target(self.experiment, trial), reason)
 
-    def fill(self) -> None:
+    def fill(self, now: float = 0.0) -> None:
         """Bring as many trials into the air as may be: those that a person's pause held first,
-        then promotions, then new ones. Ends the experiment when nothing is left to do.
+        then promotions, then new ones; these by draws, if `now` it is late for the sampler's first
+        proposals. Ends the experiment when nothing is left to do.
 
         A trial whose last attempt still holds its slots keeps a place and waits: two attempts of
         one trial never run at once.
@@ -151,7 +154,7 @@ class Draft:
         for trial in placed:
             if self._full():
                 return
-            if flying >= limit or trial.active or trial.holding or not ready(experiment):
+            if flying >= limit or trial.active or trial.holding or not grounded(experiment):
                 continue
             if trial.held_by_user:
                 self.start(trial, "goes on after its experiment's pause")
@@ -159,8 +162,14 @@ class Draft:
                 self.start(trial)
             flying += 1
         taken = self._widen(plans, limit, len(placed))
-        begun = bool(experiment.closing) or ready(experiment)
-        if taken == 0 and not self._full() and begun and self.method.idle(experiment):
+        if taken < limit and self._held_back(plans):
+            if not overdue(experiment, now):
+                return
+            name = sampler_of(experiment).name
+            reason = f"{name} has proposed nothing for {PATIENCE:.0f} seconds"
+            self.emit(SearchBegun(experiment_id=experiment.experiment_id, reason=reason))
+            taken = self._widen(plans, limit, taken)
+        if taken == 0 and not self._full() and self.method.idle(experiment):
             self._end()
 
     def _full(self) -> bool:
@@ -215,9 +224,20 @@ class Draft:
 
     def _room(self, bracket: int, most: int) -> bool:
         """Whether another trial may begin in a bracket."""
+        return self._wanted(bracket, most) and ready(self.experiment)
+
+    def _wanted(self, bracket: int, most: int) -> bool:
+        """Whether a bracket is to have more trials than it has."""
         states = self.experiment.brackets
         created = states[bracket].created if bracket < len(states) else 0
-        return created < most and not self.experiment.closing and ready(self.experiment)
+        return created < most and not self.experiment.closing
+
+    def _held_back(self, plans: Sequence[Bracket]) -> bool:
+        """Whether trials could begin, were it known what with."""
+        experiment = self.experiment
+        if experiment.closing or ready(experiment):
+            return False
+        return any(self._wanted(n, plan.max_trials) for n, plan in enumerate(plans))
 
     def _end(self) -> None:
         """Close what is left, and the search once no attempt holds slots any more: until then

@@ -6,6 +6,7 @@ from typing import Any
 from shoal_contract.events import (
     Event,
     SearchAccepted,
+    SearchBegun,
     SearchCancelled,
     SearchChanged,
     SearchClosing,
@@ -84,7 +85,7 @@ def evolve_experiment(experiment: Experiment, event: Event) -> None:
         case SearchCompleted() | SearchCancelled() | SearchFailed():
             experiment.state = ExperimentState(event.type.removeprefix("search."))
         case SearchWarmed():
-            experiment.warmed = True
+            experiment.warmed, experiment.warmed_at = True, event.at
             experiment.past, experiment.source = event.results, event.checkpoint
             experiment.counted += len(event.results)
         case SearchProposed():
@@ -93,6 +94,9 @@ def evolve_experiment(experiment: Experiment, event: Event) -> None:
             experiment.proposals += event.proposals
             experiment.known = event.known
             experiment.asks.append((event.known, len(event.proposals)))
+            experiment.failure = event.failure
+        case SearchBegun():
+            experiment.begun = True
         case SearchChanged():
             if event.max_trials is not None:
                 experiment.max_trials = event.max_trials

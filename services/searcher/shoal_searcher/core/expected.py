@@ -25,13 +25,15 @@ def plans_of(experiment: Experiment) -> list[BracketPlan]:
 
 
 def units_of(experiment: Experiment) -> int | None:
-    """Units of the time metric that all trials train, if each rung passes its best 1/divisor on;
-    None: a program decides."""
+    """Units of the time metric that all trials train, if each rung passes its best 1/divisor on,
+    up to a budget of them; None: a program decides."""
     config = experiment.config
     if isinstance(config.searcher, CustomSearcher):
         return None
     plans = METHODS[config.searcher.name].brackets(experiment)
-    return sum(units_in(config, plan) for plan in plans)
+    units = sum(units_in(config, plan) for plan in plans)
+    budget = config.searcher.budget
+    return units if budget is None or budget.units is None else min(units, budget.units)
 
 
 def units_in(config: ExperimentConfig, plan: Bracket) -> int:

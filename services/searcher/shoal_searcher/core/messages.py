@@ -16,6 +16,8 @@ class Proposals(BaseModel):
     known: int
     proposals: list[dict[str, Any]]
     """Values by dotted name; none if the sampler failed: then draws take their place."""
+    failure: str = ""
+    """Why it failed."""
 
 
 class Found(BaseModel):

@@ -233,7 +233,10 @@ def _stop(draft: Draft, body: TrialStopRequested) -> str | None:
         return None
     if trial.over:
         return _gone(trial, body.trial_id)
-    if experiment.config.searcher.name == "custom":
+    if body.at_once:
+        reason = "it was killed on request"
+        draft.emit(cancelled(experiment.experiment_id, trial.trial_id, reason, at_once=True))
+    elif experiment.config.searcher.name == "custom":
         draft.emit(
             TrialStopped(
                 experiment_id=experiment.experiment_id,

@@ -20,8 +20,18 @@ STARTUP = {"tpe": 10, "gp": 3}
 """Results that a sampler begins to learn from, unless the experiment says."""
 HISTORY = 300
 """Results that a sampler learns from at most: its cost grows with them, its wisdom hardly."""
-BEST = 60
+FEWER = {"gp": 100}
+"""Of those whose cost grows fast."""
+BEST = {"tpe": 60, "gp": 40}
 """Of these, how many are the best; the others are spread over the rest."""
+AHEAD = {"gp": 2}
+"""Proposals that are asked for at a time at most, of those that think long for each."""
+PATIENCE = 5.0
+"""Seconds that trials are held back for the proposals that they are to begin with."""
+
+
+class SamplerError(Exception):
+    """A sampler cannot work here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +66,17 @@ class Ask:
     told: tuple[tuple[int, tuple[float, ...]], ...]
     """And the results in their order: the number of the proposal (-1: it was none of the
     sampler's), and its costs."""
+    others: tuple[Mapping[str, Any], ...] = ()
+    """Configurations of those that were none of the sampler's, in the same order."""
 
-    def reply(self, proposals: list[dict[str, Any]]) -> Proposals:
+    def reply(self, proposals: list[dict[str, Any]], failure: str = "") -> Proposals:
         """The message that answers it."""
         return Proposals(
             experiment_id=self.experiment_id,
             ask=self.number,
             known=self.known,
             proposals=proposals,
+            failure=failure,
         )
 
 
@@ -72,15 +85,45 @@ def counts_on_each(experiment: Experiment) -> bool:
     return sampler_of(experiment).name not in ("random", *FROM_ALL)
 
 
+def grounded(experiment: Experiment) -> bool:
+    """Whether it is known what its trials start from."""
+    return experiment.warmed or not sources(experiment)
+
+
 def ready(experiment: Experiment) -> bool:
-    """Whether trials may begin: what they start from is known, and a sampler that wants to propose
-    them from the first on has answered."""
-    if sources(experiment) and not experiment.warmed:
+    """Whether another trial may begin. The first ones are held back for a sampler that can propose
+    them, until it has failed, there is a result, or it takes too long; listed ones never are."""
+    if not grounded(experiment):
         return False
-    if experiment.asks or sampler_of(experiment).name == "random":
+    searcher = experiment.config.searcher
+    if not isinstance(searcher, Sampled) or searcher.sampler.name == "random":
+        return True
+    begun = experiment.begun or experiment.counted > len(experiment.past)
+    failed = bool(experiment.asks) and not experiment.asks[-1][1]
+    if begun or failed or experiment.proposals:
         return True
     warm = bool(experiment.past) and experiment.counted >= _enough(experiment)
-    return not counts_on_each(experiment) and not warm
+    listed = len(experiment.trials) < len(searcher.starting_points)
+    return listed or not (warm or counts_on_each(experiment))
+
+
+def overdue(experiment: Experiment, now: float) -> bool:
+    """Whether the first proposals have been waited for long enough."""
+    since = max(experiment.accepted_at, experiment.warmed_at)
+    return grounded(experiment) and now - since >= PATIENCE
+
+
+def why_drawn(experiment: Experiment) -> str:
+    """Why a draw takes the place of a proposal; empty if the experiment has no sampler."""
+    name = sampler_of(experiment).name
+    if name == "random":
+        return ""
+    if experiment.failure:
+        return f"the sampler failed: {experiment.failure}"
+    enough = _enough(experiment)
+    if not counts_on_each(experiment) and experiment.counted < enough:
+        return f"{name} proposes from result {enough} on"
+    return f"no proposal of {name} was ready"
 
 
 def _enough(experiment: Experiment) -> int:
@@ -104,7 +147,7 @@ def ask(experiment: Experiment, total: int) -> Ask | None:
     if name == "random" or experiment.closing or left <= 0:
         return None
     width = min(concurrent(experiment), left)
-    ahead = min(left, max(2, min(16, width // 4)))
+    ahead = min(left, max(2, min(AHEAD.get(name, 16), width // 4)))
     if counts_on_each(experiment):
         count = ahead if experiment.asks else max(ahead, min(width, 256))
         count -= len(experiment.proposals)
@@ -114,7 +157,8 @@ def ask(experiment: Experiment, total: int) -> Ask | None:
         ):
             return None
     else:
-        count = ahead if experiment.trials else max(ahead, min(width, 64))
+        at_first = not experiment.trials and name not in AHEAD
+        count = max(ahead, min(width, 64)) if at_first else ahead
         known = experiment.counted
         if known < _enough(experiment) or (
             known == experiment.known and len(experiment.proposals) >= min(count, left)
@@ -130,6 +174,7 @@ def _question(experiment: Experiment, name: str, count: int, known: int) -> Ask:
     asked = [t.number for t in experiment.trials.values() if t.origin == name] if each else []
     place = {number: index for index, number in enumerate(asked)}
     busy = [experiment.trials[trial_id].hyperparameters for trial_id in experiment.places]
+    others = [experiment.trial(n) for n, _ in experiment.told if n not in place] if each else []
     return Ask(
         experiment_id=experiment.experiment_id,
         number=len(experiment.asks),
@@ -144,6 +189,7 @@ def _question(experiment: Experiment, name: str, count: int, known: int) -> Ask:
         pending=() if each else tuple(flatten(values) for values in busy),
         asks=tuple(experiment.asks) if each else (),
         told=tuple((place.get(n, -1), tuple(c)) for n, c in experiment.told) if each else (),
+        others=tuple(flatten(trial.hyperparameters) for trial in others),
     )
 
 
@@ -164,9 +210,11 @@ def history(experiment: Experiment) -> list[Observation]:
     enough = min(max(8, dimensions + 1), max(map(len, at.values())))
     time = max(time for time, places in at.items() if len(places) >= enough)
     places = sorted(at[time])
-    if len(places) > HISTORY:
-        rest, spread = places[BEST:], HISTORY - BEST
-        places = places[:BEST] + [rest[n * len(rest) // spread] for n in range(spread)]
+    name = sampler_of(experiment).name
+    most, best = FEWER.get(name, HISTORY), BEST[name]
+    if len(places) > most:
+        rest, spread = places[best:], most - best
+        places = places[:best] + [rest[n * len(rest) // spread] for n in range(spread)]
     costs = {number: rung.costs[number] for rung in rungs if rung.target == time
              for _, number in rung.order}  # fmt: skip
     return [

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from shoal_contract import expressions
+from shoal_contract.config import ExperimentConfig
 from shoal_contract.ranges import (
     Categorical,
     Const,
@@ -199,6 +200,12 @@ def _point(value: Any, digit: int) -> Any:
 def _spread(low: float, high: float, count: int, digit: int) -> float:
     """The `digit`-th of `count` points from `low` to `high`; one point lies in the middle."""
     return (low + high) / 2 if count == 1 else low + (high - low) * digit / (count - 1)
+
+
+def problem_of(config: ExperimentConfig) -> str | None:
+    """Why an experiment cannot be searched, or None."""
+    grid = config.searcher.name == "grid"
+    return problem(config.hyperparameters, config.seed, config.constraints, grid=grid)
 
 
 def problem(

@@ -144,6 +144,12 @@ class Experiment(_Kept):
     """Used by attempts that are over."""
     warmed: bool = False
     """Whether it was found what to start from."""
+    warmed_at: float = 0.0
+    """When, Unix seconds."""
+    begun: bool = False
+    """Whether draws take the place of the proposals that its trials were to begin with."""
+    failure: str = ""
+    """Why its sampler's last answer has no proposals."""
     past: list[PastResult] = Field(default_factory=list)
     source: Checkpoint | None = None
     proposals: list[dict[str, Any]] = Field(default_factory=list)

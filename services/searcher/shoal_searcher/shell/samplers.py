@@ -33,17 +33,20 @@ from shoal_contract.ranges import (
     nest,
 )
 from shoal_searcher.core import space
-from shoal_searcher.core.sampling import Ask, Observation
+from shoal_searcher.core.sampling import Ask, Observation, SamplerError
 
 log = logging.getLogger(__name__)
 TRIES = 20
 """Proposals that may break a constraint before one that does is let through, and not used."""
+GENERATION = "NSGAIISampler:generation"
+"""Where Optuna notes of a trial which generation it is of."""
 WORST = 1e30
 """What an infinite cost is to a sampler that computes with it."""
-SIZES = 8
-"""Studies that are kept in memory."""
+KEPT = 20_000
+"""Proposals in all studies together that are kept in memory."""
 
 _studies: dict[str, "_Study"] = {}
+"""By experiment, the one asked last at the end."""
 
 
 def answer(ask: Ask) -> list[dict[str, Any]]:
@@ -127,8 +130,10 @@ def _learned(ask: Ask, dims: Mapping[str, BaseDistribution]) -> Study:
             n_startup_trials=0, multivariate=True, group=conditional, constant_liar=True, seed=seed
         )  # fmt: skip
     else:
-        import torch  # Optuna's gp needs it; it is an extra
-
+        try:
+            import torch  # Optuna's gp needs it; it is an extra
+        except ImportError as error:
+            raise SamplerError(f"gp needs the extra shoal-searcher[gp] ({error})") from error
         torch.set_num_threads(1)  # matrices are small: more threads only get in each other's way
         sampler = optuna.samplers.GPSampler(
             n_startup_trials=0, deterministic_objective=False, seed=seed
@@ -163,13 +168,17 @@ def _told(
 
 
 def _trial(
-    dims: Mapping[str, BaseDistribution], params: dict[str, Any], values: list[float] | None
+    dims: Mapping[str, BaseDistribution],
+    params: dict[str, Any],
+    values: list[float] | None,
+    notes: dict[str, Any] | None = None,
 ) -> FrozenTrial:
     return create_trial(
         state=TrialState.RUNNING if values is None else TrialState.COMPLETE,
         params=params,
         distributions={name: dims[name] for name in params},
         values=values,
+        system_attrs=notes,
     )
 
 
@@ -204,34 +213,47 @@ class _Study:
             sampler = optuna.samplers.QMCSampler(scramble=True, seed=seed)
         self.study, self.dims, self.question = _study(ask, sampler), dims, ask
         self.asked: list[Trial] = []
-        self.told = 0
+        self.answers: list[tuple[int, int]] = []
+        """As in the question: what each knew, and how many it gave."""
+        self.told = self.others = 0
 
-    def tell(self, results: Sequence[tuple[int, Sequence[float]]]) -> None:
-        """Tell the results that are new."""
-        for number, costs in results[self.told :]:
-            if number < 0:
-                continue
+    def tell(self, ask: Ask, known: int) -> None:
+        """Tell the first `known` results, as far as they are new."""
+        for number, costs in ask.told[self.told : known]:
             values = [c if math.isfinite(c) else WORST for c in costs]
-            self.study.tell(self.asked[number], values)
-        self.told = max(self.told, len(results))
+            if number >= 0:
+                self.study.tell(self.asked[number], values)
+            else:
+                self._meet(ask.others[self.others], values)
+                self.others += 1
+        self.told = max(self.told, known)
+
+    def _meet(self, other: Mapping[str, Any], values: list[float]) -> None:
+        """Tell of a configuration that was not the sampler's. Only one that breeds has a use for
+        it: it is of the first generation, whose members are drawn as well."""
+        params = _params(self.question.space, self.dims, other)
+        if self.question.sampler == "nsgaii" and len(params) == len(self.dims):
+            self.study.add_trial(_trial(self.dims, params, values, {GENERATION: 0}))
 
     def ask(self, count: int) -> list[dict[str, Any]]:
         """The next proposals."""
+        self.answers.append((self.told, count))
         found = [_allowed(self.study, self.question, self.dims) for _ in range(count)]
         self.asked += found
         return [_values(self.question.space, trial.params) for trial in found]
 
 
 def _rebuilt(ask: Ask, dims: Mapping[str, BaseDistribution]) -> _Study:
-    """The study as it was after the answers before this one, and told what is known now."""
+    """The study as it was after the answers before this one, and told what is known now. One that
+    was asked elsewhere meanwhile catches up; one whose last answer was never kept begins anew."""
     kept = _studies.pop(ask.experiment_id, None)
-    if kept is None or len(kept.asked) != sum(count for _, count in ask.asks):
+    if kept is None or tuple(kept.answers) != ask.asks[: len(kept.answers)]:
         kept = _Study(ask, dims)
-        for known, count in ask.asks:
-            kept.tell(ask.told[:known])
-            kept.ask(count)
-    kept.tell(ask.told)
+    for known, count in ask.asks[len(kept.answers) :]:
+        kept.tell(ask, known)
+        kept.ask(count)
+    kept.tell(ask, len(ask.told))
     _studies[ask.experiment_id] = kept
-    while len(_studies) > SIZES:
+    while len(_studies) > 1 and sum(len(study.asked) for study in _studies.values()) > KEPT:
         _studies.pop(next(iter(_studies)))
     return kept

@@ -10,51 +10,98 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any
 
 from shoal_bus.bus import AWAY
 from shoal_bus.host import Host
 from shoal_contract.envelope import Envelope
+from shoal_searcher.core.messages import Proposals
 from shoal_searcher.core.methods import METHODS
-from shoal_searcher.core.sampling import Ask, ask
+from shoal_searcher.core.sampling import AHEAD, Ask, SamplerError, ask, grounded
 from shoal_searcher.core.state import Experiment, State
 from shoal_searcher.shell.warmth import Warmth
 
 log = logging.getLogger(__name__)
+WORDS = 500
+"""Characters at most of why a sampler failed."""
+REMEMBERED = 1000
+"""Experiments of which it is known in which process their study is."""
 
 
-class Sampler:
-    """The process in which samplers compute, started when it is needed first."""
+class Process:
+    """A process in which samplers compute, started when it is needed first."""
 
     def __init__(self) -> None:
         self._pool: Executor | None = None
 
-    async def answer(self, question: Ask) -> list[dict[str, Any]]:
+    @property
+    def started(self) -> bool:
+        """Whether it runs."""
+        return self._pool is not None
+
+    async def answer(self, question: Ask) -> Proposals:
         """The sampler's proposals; none if it fails, so that draws take their place."""
         try:
             if self._pool is None:
                 self._pool = _pool()
-            return await asyncio.get_running_loop().run_in_executor(self._pool, _ask, question)
+            return await asyncio.get_running_loop().run_in_executor(self._pool, _answer, question)
         except BrokenProcessPool:
             log.warning("the sampler's process ended; draws take the place of its proposals")
             self.close()
-        except Exception:
-            log.exception("the sampler %s failed on %s", question.sampler, question.experiment_id)
-        return []
+            return question.reply([], "its process ended")
 
     def close(self) -> None:
-        """Let the process end."""
+        """Let it end."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
 
 
+class Samplers:
+    """So many processes, for the questions of all experiments. A question goes to the one that
+    answered its experiment last, if that is free, since its study is there; else to any. Samplers
+    that think long leave one to the others."""
+
+    def __init__(self, processes: int) -> None:
+        self._all = [Process() for _ in range(processes)]
+        self._free = list(self._all)
+        self._places = asyncio.Semaphore(processes)
+        self._long = asyncio.Semaphore(max(1, processes - 1))
+        self._last: dict[str, Process] = {}
+
+    async def answer(self, question: Ask) -> Proposals:
+        """The sampler's answer."""
+        long = self._long if question.sampler in AHEAD else contextlib.nullcontext()
+        async with long, self._places:
+            process = self._choose(question.experiment_id)
+            try:
+                return await process.answer(question)
+            finally:
+                self._free.append(process)
+
+    def _choose(self, experiment_id: str) -> Process:
+        """Take a free process."""
+        last = self._last.pop(experiment_id, None)
+        running = [process for process in self._free if process.started]
+        process = last if last in self._free else (running or self._free)[0]
+        self._free.remove(process)
+        self._last[experiment_id] = process
+        if len(self._last) > REMEMBERED:
+            self._last.pop(next(iter(self._last)))
+        return process
+
+    def close(self) -> None:
+        """Let all end."""
+        for process in self._all:
+            process.close()
+
+
 class Sampling:
     """Looks after each decision whether there is something to ask, asks it, and tells the host.
-    The event loop never waits for a sampler."""
+    Neither the event loop nor another experiment waits for a sampler."""
 
-    def __init__(self, sampler: Sampler, warmth: Warmth) -> None:
-        self._sampler, self._warmth, self._news = sampler, warmth, asyncio.Event()
+    def __init__(self, samplers: Samplers, warmth: Warmth) -> None:
+        self._samplers, self._warmth, self._news = samplers, warmth, asyncio.Event()
+        self._served = set[str]()
 
     async def committed(self, _: Sequence[Envelope]) -> None:
         """Something was decided."""
@@ -65,31 +112,42 @@ class Sampling:
         self._news.set()
 
     async def run(self, host: Host[State]) -> None:
-        """Ask and tell, for ever."""
-        while True:
-            await self._news.wait()
-            await host.leading.wait()
-            self._news.clear()
-            for experiment_id in list(host.state.experiments):
-                try:
-                    await self._serve(host, experiment_id)
-                except AWAY as error:
-                    log.info("%s has to wait (%r)", experiment_id, error)
-                    await asyncio.sleep(0.5)
-                    self._news.set()
+        """Ask and tell, for ever, each experiment by itself."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                await self._news.wait()
+                await host.leading.wait()
+                self._news.clear()
+                for experiment in host.state.experiments.values():
+                    if experiment.experiment_id in self._served:
+                        continue
+                    question = asks(experiment)
+                    if question is not None or not grounded(experiment):
+                        self._served.add(experiment.experiment_id)
+                        tasks.create_task(self._serve(host, experiment, question))
 
-    async def _serve(self, host: Host[State], experiment_id: str) -> None:
-        experiment = _current(host, experiment_id)
-        if experiment is not None and (found := await self._warmth.find(experiment)) is not None:
-            await host.told(found)
-        experiment = _current(host, experiment_id)
-        if experiment is None or (question := asks(experiment)) is None:
-            return
-        await host.told(question.reply(await self._sampler.answer(question)))
+    async def _serve(self, host: Host[State], experiment: Experiment, first: Ask | None) -> None:
+        """Tell what an experiment starts from, and answer until there is nothing to ask."""
+        experiment_id, question = experiment.experiment_id, first
+        try:
+            if (found := await self._warmth.find(experiment)) is not None:
+                await host.told(found)
+                question = _question(host, experiment_id)
+            while question is not None:
+                await host.told(await self._samplers.answer(question))
+                question = _question(host, experiment_id)
+        except AWAY as error:
+            log.info("%s has to wait (%r)", experiment_id, error)
+            await asyncio.sleep(0.5)
+            self._news.set()
+        finally:
+            self._served.discard(experiment_id)
 
 
-def _current(host: Host[State], experiment_id: str) -> Experiment | None:
-    return host.state.experiments.get(experiment_id) if host.leading.is_set() else None
+def _question(host: Host[State], experiment_id: str) -> Ask | None:
+    leads = host.leading.is_set()
+    experiment = host.state.experiments.get(experiment_id) if leads else None
+    return None if experiment is None else asks(experiment)
 
 
 def asks(experiment: Experiment) -> Ask | None:
@@ -98,10 +156,17 @@ def asks(experiment: Experiment) -> Ask | None:
     return ask(experiment, sum(plan.max_trials for plan in plans))
 
 
-def _ask(question: Ask) -> list[dict[str, Any]]:
-    from shoal_searcher.shell.samplers import answer  # Optuna is loaded in the child alone
+def _answer(question: Ask) -> Proposals:
+    """In the child: ask."""
+    try:
+        from shoal_searcher.shell.samplers import answer  # Optuna is loaded here alone
 
-    return answer(question)
+        return question.reply(answer(question))
+    except SamplerError as error:
+        return question.reply([], str(error))
+    except Exception as error:
+        log.exception("the sampler %s failed on %s", question.sampler, question.experiment_id)
+        return question.reply([], f"{type(error).__name__}: {error}"[:WORDS])
 
 
 def _pool() -> ProcessPoolExecutor:

@@ -17,6 +17,7 @@ from shoal_gateway.core.projections import (
     queue,
     quotas,
     runs,
+    samplers,
     shares,
     tracking,
     trials,
@@ -25,7 +26,7 @@ from shoal_gateway.core.whose import experiment_in
 
 _OWN = (experiments, trials, runs, checkpoints, shares, tracking)
 """What goes with its experiment."""
-_COMMON = (nodes, instances, pools, cost, queue, quotas)
+_COMMON = (nodes, instances, pools, cost, queue, quotas, samplers)
 
 
 def project(envelope: Envelope) -> list[Change | Of]:

@@ -76,8 +76,13 @@ def project(envelope: Envelope) -> list[Change]:
             numbers = event.model_dump(exclude={"experiment_id"}, exclude_none=True)
             return [SetFields(keys.experiment(event.experiment_id), numbers)] if numbers else []
         case SearchProposed():
-            told = {"known": event.known, "at": time}
-            return [SetFields(keys.experiment(event.experiment_id), {"proposed": told})]
+            key, told = keys.experiment(event.experiment_id), {"known": event.known, "at": time}
+            if not event.failure:
+                return [SetFields(key, {"proposed": told, "sampler_failure": None})]
+            return [
+                SetFields(key, {"sampler_failure": event.failure}),
+                Increment(key, "sampler_failures"),
+            ]
         case SearchClosing():
             return [SetFields(keys.experiment(event.experiment_id), {"closing": event.reason})]
         case SearchCompleted() | SearchCancelled() | SearchFailed():

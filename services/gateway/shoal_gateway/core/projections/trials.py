@@ -48,7 +48,9 @@ def project(envelope: Envelope) -> list[Change]:
 def _search(event: Event, time: float) -> list[Change]:
     match event:
         case TrialCreated():
-            fields = finite(event.model_dump(mode="json", exclude={"rung"})) | {"created_at": time}
+            fields = finite(event.model_dump(mode="json", exclude={"rung", "reason"})) | {
+                "created_at": time
+            }
             if event.rung >= 0:
                 fields |= {"rung": event.rung, "passed": event.rung}
             return [

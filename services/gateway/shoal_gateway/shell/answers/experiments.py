@@ -67,6 +67,8 @@ class Experiment(Answer):
     max_concurrent_trials: int | None
     closing: str | None
     """Why no more trials are proposed."""
+    sampler_failure: str | None
+    """Why its sampler failed when it was asked last, and draws take the place of its proposals."""
     best: Best | None
     front: list[Best]
     """With several objectives, once it has ended: results that no other beats in all of them."""
@@ -124,6 +126,10 @@ class SamplerState(Answer):
     known: int | None
     """Results that its newest proposals have learned from."""
     asked_at: float | None
+    failures: int
+    """How often it failed to answer."""
+    failure: str | None
+    """Why it failed when it was asked last; null: it did not."""
 
 
 class Search(Answer):

@@ -164,7 +164,7 @@ class TrialStopAsked(Answer):
     """A trial is to end."""
 
     trial_id: str
-    requested: Literal["stop"]
+    requested: Literal["stop", "kill"]
     state: TrialState
     """When it was asked."""
 

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from shoal_bus.bookmark import bookmark
 from shoal_contract.subjects import DEAD_LETTERS, STREAMS
+from shoal_gateway.core import keys
 from shoal_gateway.core.belongings import POINT_STREAMS
 from shoal_gateway.shell import feed
 from shoal_gateway.shell.answers.base import told
@@ -69,6 +70,12 @@ async def metrics(use: Annotated[Parts, Depends(parts)]) -> PlainTextResponse:
     for name in use.projector.caught_up:
         lag = max(0, last[name] - await use.store.applied(name))
         lines.append(f'shoal_projector_lag{{stream="{name}"}} {lag}')
+    failures = (await use.store.row(keys.SAMPLERS)).get("failures", 0)
+    lines += [
+        "# HELP shoal_sampler_failures Questions of searches that a sampler failed to answer.",
+        "# TYPE shoal_sampler_failures counter",
+        f"shoal_sampler_failures {int(failures)}",
+    ]
     if use.settings.feed_url:
         lines += [
             "# HELP shoal_feed_lag Events that the feed of NATS may not have yet.",

@@ -101,10 +101,25 @@ async def stop(
     experiment_id: str, trial_id: str, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:
     """End one trial, of any search. Its experiment goes on without it."""
+    return await _end(use, experiment_id, trial_id, "stop")
+
+
+@router.post("/{trial_id}/kill", status_code=202, responses=told(TrialStopAsked, 202))
+async def kill(
+    experiment_id: str, trial_id: str, use: Annotated[Parts, Depends(parts)]
+) -> dict[str, Any]:
+    """End one trial, of any search, at once: without a last checkpoint."""
+    return await _end(use, experiment_id, trial_id, "kill")
+
+
+async def _end(use: Parts, experiment_id: str, trial_id: str, verb: str) -> dict[str, Any]:
     await under_way(use, experiment_id)
     found = await _not_over(use, experiment_id, trial_id)
-    await ask(use, TrialStopRequested(experiment_id=experiment_id, trial_id=trial_id), "stop")
-    return {"trial_id": trial_id, "requested": "stop", "state": found["state"]}
+    event = TrialStopRequested(
+        experiment_id=experiment_id, trial_id=trial_id, at_once=verb == "kill"
+    )
+    await ask(use, event, verb)
+    return {"trial_id": trial_id, "requested": verb, "state": found["state"]}
 
 
 async def _not_over(use: Parts, experiment_id: str, trial_id: str) -> Row:
