@@ -54,13 +54,15 @@ class AsyncClient(Api, Access, Catalog, Pools, asking.Awaiting):
         self,
         *,
         experiment: str | None = None,
+        workspace: str | None = None,
         types: Sequence[str] = (),
         since: str = "now",
         follow: bool = True,
         patience: float = 60.0,
     ) -> AsyncIterator[Row]:
         """Events, each once, as `Client.events` gives them."""
-        reader = asking.following(self.url, experiment, types, since, follow, patience)
+        wanted = asking.given(experiment=experiment, workspace=workspace)
+        reader = asking.following(self.url, wanted, types, since, follow, patience)
         while True:
             began = time.monotonic()
             try:

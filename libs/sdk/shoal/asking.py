@@ -114,6 +114,7 @@ class Following:
     last: str | None = None
     silent: float = 0.0
     _data: str = ""
+    _type: str = ""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -122,8 +123,11 @@ class Following:
         return found | ({"Last-Event-ID": self.last} if self.last else {})
 
     def line(self, line: str) -> Row | None:
-        """The event that a line completes, if it does."""
-        if line.startswith("id:"):
+        """The event that a line completes, if it does. Raises RemoteProtocolError if that is the
+        problem with which a platform breaks the connection: the next one is refused, or goes on."""
+        if line.startswith("event:"):
+            self._type = line[6:].strip()
+        elif line.startswith("id:"):
             self.last = line[3:].strip()
         elif line.startswith("data:"):
             self._data += line[5:].strip()
@@ -132,6 +136,8 @@ class Following:
         elif not line and self._data:
             event: Row = json.loads(self._data)
             self._data, self.silent = "", 0.0
+            if self._type == "problem":
+                raise httpx.RemoteProtocolError(event["detail"])
             return event
         return None
 
@@ -145,15 +151,15 @@ class Following:
 
 def following(
     url: str,
-    experiment: str | None,
+    wanted: Row,
     types: Sequence[str],
     since: str,
     follow: bool,
     patience: float,
 ) -> Following:
     """A reader of events, before its first connection."""
-    params = given(experiment=experiment, type=list(types) or None, since=since)
-    return Following(url, params | {"follow": str(follow).lower()}, patience)
+    params = given(type=list(types) or None, since=since, follow=str(follow).lower())
+    return Following(url, wanted | params, patience)
 
 
 def wait_after(

@@ -54,6 +54,7 @@ class Client(Api, Access, Catalog, Pools, asking.Waiting):
         self,
         *,
         experiment: str | None = None,
+        workspace: str | None = None,
         types: Sequence[str] = (),
         since: str = "now",
         follow: bool = True,
@@ -62,9 +63,11 @@ class Client(Api, Access, Catalog, Pools, asking.Waiting):
         """Events, each once, as `{"id", "type", "time", "source", "cause", "data"}`.
 
         Goes on after the last one when the connection breaks, and gives up when the platform has
-        not answered for `patience` seconds. `since` is `start` or `now`.
+        not answered for `patience` seconds. `since` is `start` or `now`. With `workspace`, only
+        events of its experiments.
         """
-        reader = asking.following(self.url, experiment, types, since, follow, patience)
+        wanted = asking.given(experiment=experiment, workspace=workspace)
+        reader = asking.following(self.url, wanted, types, since, follow, patience)
         while True:
             began = time.monotonic()
             try:

@@ -18,6 +18,7 @@ def events(
     context: typer.Context,
     follow: Annotated[bool, typer.Option(help="Go on as things happen.")] = True,
     experiment: Annotated[str | None, typer.Option(help="Of this experiment alone.")] = None,
+    workspace: Annotated[str | None, typer.Option(help="Of its experiments alone.")] = None,
     type: Annotated[list[str] | None, typer.Option(help="Beginning of types; repeatable.")] = None,
     since: Annotated[Literal["start", "now"] | None, typer.Option(help="From when on.")] = None,
     json: Json = False,
@@ -26,8 +27,9 @@ def events(
     if context.invoked_subcommand is not None:
         return
     begin = since or ("now" if follow and experiment is None else "start")
+    types = tuple(type or ())
     found = client().events(
-        experiment=experiment, types=tuple(type or ()), since=begin, follow=follow
+        experiment=experiment, workspace=workspace, types=types, since=begin, follow=follow
     )
     for event in found:
         if json:

@@ -9,6 +9,7 @@ from shoal_gateway.shell.freshness import AFTER, AS_OF, Freshness
 from shoal_gateway.shell.mlflow import routes as mlflow
 from shoal_gateway.shell.openapi import Application
 from shoal_gateway.shell.parts import Parts
+from shoal_gateway.shell.queries import known
 from shoal_gateway.shell.routes import (
     audit,
     bundles,
@@ -68,7 +69,7 @@ def routes() -> FastAPI:
         version="1",
         docs_url="/docs",
         redoc_url=None,
-        dependencies=[Depends(authorise)],
+        dependencies=[Depends(authorise), Depends(known)],
     )
     for room in (
         bundles,

@@ -17,6 +17,7 @@ from shoal_gateway.shell.ledger import Ledger
 from shoal_gateway.shell.oidc import Provider
 from shoal_gateway.shell.projector import Projector
 from shoal_gateway.shell.redis_store import RedisStore
+from shoal_gateway.shell.sse import Readers
 from shoal_gateway.shell.writes import wrote
 
 
@@ -34,6 +35,7 @@ class Parts:
     history: HistoryReader
     provider: Provider | None
     seal: Seal | None
+    readers: Readers = field(default_factory=Readers)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the gateway ends: whoever watches events is to connect to another."""
 

@@ -33,7 +33,7 @@ from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.history_reader import Query
 from shoal_gateway.shell.mlflow.models import Pair
 from shoal_gateway.shell.parts import Parts
-from shoal_gateway.shell.problems import ProblemError, unknown
+from shoal_gateway.shell.problems import ProblemError, unknown, wrong
 from shoal_gateway.shell.routes.metrics import read
 
 DEFAULT = "Default"
@@ -55,7 +55,8 @@ class Book:
         self._check(Role.EDITOR, workspace)
         experiment_id = self._id(workspace, name)
         if await self._use.store.row(keys.tracked(experiment_id)):
-            raise ProblemError(409, f"There is an experiment {name!r} already.")
+            detail = f"There is an experiment {name!r} already."
+            raise ProblemError(409, detail, kind="urn:shoal:problem:conflict")
         event = TrackingExperimentCreated(
             experiment_id=experiment_id,
             name=name,
@@ -162,7 +163,7 @@ class Book:
             for key, value in params.items():
                 if there.get(key, value) != value:
                     detail = f"The parameter {key!r} is {there[key]!r} already."
-                    raise ProblemError(400, detail)
+                    raise wrong("params", detail, 400)
         if params or tags:
             said = TrackingLogged(
                 experiment_id=e, run_id=run_id, params=dict(params or {}), tags=dict(tags or {})
@@ -205,7 +206,7 @@ class Book:
         found = self._who.role_in(workspace)
         if found is None or not found.covers(role):
             detail = f"Only one who is {role.value} of the workspace {workspace} may do this."
-            raise ProblemError(403, detail)
+            raise ProblemError(403, detail, kind="urn:shoal:problem:denied")
 
 
 async def book(request: Request) -> Book:

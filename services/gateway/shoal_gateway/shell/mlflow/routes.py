@@ -26,7 +26,7 @@ from shoal_gateway.shell.mlflow.models import (
     UpdateRun,
 )
 from shoal_gateway.shell.mlflow.reports import router as reports
-from shoal_gateway.shell.problems import ProblemError
+from shoal_gateway.shell.problems import wrong
 
 router = APIRouter(prefix="/mlflow/api/2.0/mlflow", route_class=MlflowRoute, tags=["mlflow"])
 router.include_router(reports)
@@ -221,5 +221,5 @@ def _page(name: str, items: list[Answer], body: Search) -> Answer:
 
 def _offset(token: str) -> int:
     if token and not (token.isascii() and token.isdigit() and len(token) < 10):
-        raise ProblemError(400, "The page_token is none of ours.")
+        raise wrong("page_token", "The page_token is none of ours.", 400)
     return int(token or 0)

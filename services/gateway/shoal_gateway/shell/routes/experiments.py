@@ -25,7 +25,7 @@ from shoal_gateway.shell.answers.base import told, written
 from shoal_gateway.shell.answers.experiments import Experiment, Experiments
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.parts import Parts, parts
-from shoal_gateway.shell.problems import ProblemError, unknown
+from shoal_gateway.shell.problems import ProblemError, unknown, wrong
 
 router = APIRouter(prefix="/v1/experiments")
 
@@ -178,4 +178,4 @@ def _decode(cursor: str) -> str:
 
 
 def _bad_cursor() -> ProblemError:
-    return ProblemError(422, "The cursor is none of ours. Begin again without one.")
+    return wrong("cursor", "The cursor is none of ours. Begin again without one.")
