@@ -12,7 +12,7 @@ import zlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 import fsspec
 
@@ -22,6 +22,8 @@ from shoal_gateway.shell.problems import ProblemError
 KINDS = ("tar.gz", "tar", "zip")
 """How the names of bundles in storage end: workers go by that."""
 MAX_MEMBERS = 100_000
+MAX_HEADERS = 64 * 1024
+"""Bytes that describe one member of a tar."""
 MAX_UNPACKED = 2 * 1024**3
 """Bytes that a bundle may have once it is unpacked."""
 
@@ -100,7 +102,7 @@ def check(file: IO[bytes]) -> Literal["tar.gz", "tar", "zip"]:
             if not member.plain:
                 raise _bad(f"its member {member.name!r} is neither a file nor a folder")
             if members > MAX_MEMBERS or unpacked > MAX_UNPACKED:
-                raise _bad("it would unpack to too much")
+                raise _too_much()
     except _BROKEN as error:
         raise _bad(f"it cannot be read as a {kind} ({error})") from error
     return kind
@@ -108,7 +110,7 @@ def check(file: IO[bytes]) -> Literal["tar.gz", "tar", "zip"]:
 
 _BROKEN = (
     tarfile.TarError, gzip.BadGzipFile, zlib.error, zipfile.BadZipFile, EOFError, OSError,
-    ValueError, NotImplementedError,
+    ValueError, IndexError, NotImplementedError,
 )  # fmt: skip
 """What reading an archive that is none, or was cut short, ends with."""
 
@@ -122,15 +124,46 @@ class _Member:
     """Whether it is a file or a folder, and can be read without a password."""
 
 
+class _Headers:
+    """A tar as its headers are read: data is passed over, and what describes one member has a
+    limit, since tarfile reads all of it at once (long names, pax records, maps of sparse files)."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self.left = file, MAX_HEADERS
+
+    def read(self, size: int) -> bytes:
+        """So many bytes, of those that are left for this member. Raises ProblemError."""
+        self.left -= size
+        if self.left < 0:
+            raise _bad(f"what describes one of its members has more than {MAX_HEADERS} bytes")
+        return self._file.read(size)
+
+    def seek(self, place: int) -> int:
+        """Go to a place within what a bundle may have. Raises ProblemError."""
+        if place > MAX_UNPACKED:
+            raise _too_much()
+        return self._file.seek(place)
+
+    def tell(self) -> int:
+        """The place."""
+        return self._file.tell()
+
+
 def _tarred(file: IO[bytes], kind: str) -> Iterator[_Member]:
-    with tarfile.open(fileobj=file, mode="r:gz" if kind == "tar.gz" else "r:") as tar:
-        for member in tar:
+    plain: Any = gzip.GzipFile(fileobj=file) if kind == "tar.gz" else file
+    headers: Any = _Headers(plain)
+    with tarfile.open(fileobj=headers, mode="r:") as tar:
+        while (member := tar.next()) is not None:
             yield _Member(member.name, member.size, member.isfile() or member.isdir())
+            tar.members.clear()  # it would keep them all
+            if sum(len(k) + len(v) for k, v in tar.pax_headers.items()) > MAX_HEADERS:
+                raise _bad(f"what describes all its members has more than {MAX_HEADERS} bytes")
+            headers.left = MAX_HEADERS
 
 
 def _zipped(file: IO[bytes]) -> Iterator[_Member]:
     if _entries(file) > MAX_MEMBERS:  # all of them are read at once
-        raise _bad("it would unpack to too much")
+        raise _too_much()
     with zipfile.ZipFile(file) as archive:
         for member in archive.infolist():
             mode = stat.S_IFMT(member.external_attr >> 16)
@@ -146,6 +179,10 @@ def _entries(file: IO[bytes]) -> int:
         rest = chunk[-3:]
     file.seek(0)
     return found
+
+
+def _too_much() -> ProblemError:
+    return _bad("it would unpack to too much")
 
 
 def _bad(why: str) -> ProblemError:
