@@ -152,7 +152,8 @@ class _Headers:
 def _tarred(file: IO[bytes], kind: str) -> Iterator[_Member]:
     plain: Any = gzip.GzipFile(fileobj=file) if kind == "tar.gz" else file
     headers: Any = _Headers(plain)
-    with tarfile.open(fileobj=headers, mode="r:") as tar:
+    with tarfile.open(fileobj=headers, mode="r:") as opened:
+        tar: Any = opened
         while (member := tar.next()) is not None:
             yield _Member(member.name, member.size, member.isfile() or member.isdir())
             tar.members.clear()  # it would keep them all
