@@ -85,6 +85,7 @@ async def main(settings: Settings) -> None:
             port=settings.port,
             log_config=None,
             access_log=False,
+            forwarded_allow_ips=settings.forwarded_allow_ips,
             timeout_graceful_shutdown=1,
         )
     )
