@@ -68,6 +68,8 @@ class Settings(BaseSettings):
     """Bytes of a request's body, but for bundles."""
     max_bundle: int = 100 * 1024 * 1024
     """Bytes of a code bundle."""
+    max_artifact: int = Field(default=2**30, gt=0)
+    """Bytes of a file that a run logs through MLflow's API."""
     publish_timeout: float = 5.0
     """Seconds that a request waits for NATS before it is answered with 503."""
     read_timeout: float = 10.0

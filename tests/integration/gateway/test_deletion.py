@@ -107,7 +107,8 @@ async def traces(settings: Settings, bus: Bus, e: str) -> list[str]:
             if not key.endswith(":deleted") and e in f"{key} {await content(redis, key)}":
                 found.append(key)
     storage = Path(settings.storage_url.removeprefix("file://"))
-    found += [str(path) for path in (storage / "metrics").rglob("*") if e in path.name]
+    for kind in ("metrics", "artifacts"):
+        found += [str(path) for path in (storage / kind).rglob("*") if e in path.name]
     if await bus.last_of(LOGS, all_of(LogWritten.type, e)):
         found.append("its log")
     return found
@@ -176,6 +177,9 @@ async def deleted(gateway: Gateway, settings: Settings) -> str:
     await gateway.until(f"/v1/experiments/{e}", lambda row: row["state"] == "completed")
     await applied(settings, gateway.bus)
     await filed(settings, e)
+    artifact = f"mlflow-artifacts/artifacts/mlflow{e}/run{e}/artifacts/notes"
+    kept = await gateway.http.put(f"/mlflow/api/2.0/{artifact}", content=b"x")
+    assert kept.status_code == 200, kept.text
     assert len(await traces(settings, gateway.bus, e)) > 20
     answer = await gateway.http.delete(f"/v1/experiments/{e}")
     assert answer.status_code == 202, answer.text

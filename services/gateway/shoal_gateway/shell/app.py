@@ -6,6 +6,7 @@ from starlette.middleware.cors import CORSMiddleware
 from shoal_gateway.shell import problems
 from shoal_gateway.shell.auth import Gate
 from shoal_gateway.shell.freshness import AFTER, AS_OF, Freshness
+from shoal_gateway.shell.mlflow import artifacts as mlflow_artifacts
 from shoal_gateway.shell.mlflow import routes as mlflow
 from shoal_gateway.shell.openapi import Application
 from shoal_gateway.shell.parts import Parts
@@ -82,6 +83,7 @@ def routes() -> FastAPI:
         requests,
         logs,
         metrics,
+        mlflow_artifacts,
         mlflow,
         pool,
         pools,
@@ -103,4 +105,5 @@ def routes() -> FastAPI:
         audit,
     ):
         app.include_router(room.router)
+    app.include_router(mlflow.elsewhere)
     return app

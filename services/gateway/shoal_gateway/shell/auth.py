@@ -49,7 +49,7 @@ VOID = "This token does not count: it has expired, was revoked, or never was."
 FRESH = 1.0
 """Seconds after which a reader is looked up again though nothing happened in the ledger: tokens
 expire, and a trial's counts while its attempt holds slots."""
-REPORTS = re.compile(r"/mlflow/.*/(log-[a-z]+|set-tag|search)")
+REPORTS = re.compile(r"/mlflow/.*/((log-[a-z]+|set-tag|delete-tag|search)|artifacts/.*)", re.DOTALL)
 """What runs report, and questions: they are not in the audit log."""
 READS = ("GET", "HEAD", "OPTIONS")
 

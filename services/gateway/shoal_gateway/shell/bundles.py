@@ -2,8 +2,6 @@
 
 import asyncio
 import gzip
-import hashlib
-import secrets
 import stat
 import tarfile
 import tempfile
@@ -17,6 +15,7 @@ from typing import IO, Any, Literal
 import fsspec
 
 from shoal_contract.events import Bundle
+from shoal_gateway.shell import storage
 from shoal_gateway.shell.problems import ProblemError
 
 KINDS = ("tar.gz", "tar", "zip")
@@ -41,16 +40,8 @@ class Bundles:
         Raises ProblemError if it is too big (413) or nothing that a worker would unpack (422).
         """
         with tempfile.TemporaryFile() as file:
-            digest, size = hashlib.sha256(), 0
-            async for chunk in body:
-                size += len(chunk)
-                if size > self._max_size:
-                    limit = f"{self._max_size / 2**20:.0f} MiB"
-                    detail = f"A bundle may have {limit}. List what is not code in .shoalignore."
-                    raise ProblemError(413, detail, kind="urn:shoal:problem:bundle")
-                digest.update(chunk)
-                file.write(chunk)
-            return await asyncio.to_thread(self._keep, file, digest.hexdigest(), size)
+            size = await storage.receive(body, file, self._max_size, _too_large)
+            return await asyncio.to_thread(self._keep, file, size)
 
     async def find(self, sha256: str) -> Bundle | None:
         """The bundle with this content, if it was stored."""
@@ -68,18 +59,13 @@ class Bundles:
                 continue
         return None
 
-    def _keep(self, file: IO[bytes], sha256: str, size: int) -> Bundle:
+    def _keep(self, file: IO[bytes], size: int) -> Bundle:
+        sha256 = storage.sha256_of(file)
         if (found := self._find(sha256)) is not None and found.size == size:
             return found
         url = self._url(sha256, check(file))
         file.seek(0)
-        fs, path = fsspec.core.url_to_fs(url)
-        fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-        draft = f"{path}.{secrets.token_hex(4)}"
-        with fs.open(draft, "wb") as target:
-            while chunk := file.read(2**20):
-                target.write(chunk)
-        fs.mv(draft, path)
+        storage.put(file, url)
         return Bundle(url=url, sha256=sha256, size=size)
 
 
@@ -180,6 +166,11 @@ def _entries(file: IO[bytes]) -> int:
         rest = chunk[-3:]
     file.seek(0)
     return found
+
+
+def _too_large(most: int) -> ProblemError:
+    detail = f"A bundle may have {most / 2**20:g} MiB. List what is not code in .shoalignore."
+    return ProblemError(413, detail, kind="urn:shoal:problem:bundle")
 
 
 def _too_much() -> ProblemError:

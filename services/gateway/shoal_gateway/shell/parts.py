@@ -10,6 +10,7 @@ from shoal_bus.sealing import Seal
 from shoal_contract.events import Event
 from shoal_contract.subjects import stream_of
 from shoal_gateway.settings import Settings
+from shoal_gateway.shell.artifacts import Artifacts
 from shoal_gateway.shell.bundles import Bundles
 from shoal_gateway.shell.directory import Directory
 from shoal_gateway.shell.history_reader import HistoryReader
@@ -30,6 +31,7 @@ class Parts:
     store: RedisStore
     projector: Projector
     bundles: Bundles
+    artifacts: Artifacts
     ledger: Ledger
     directory: Directory
     history: HistoryReader

@@ -18,6 +18,7 @@ from shoal_bus.bus import AWAY
 from shoal_contract.events import (
     Event,
     MetricLogged,
+    TrackingExperimentChanged,
     TrackingExperimentCreated,
     TrackingLogged,
 )
@@ -54,9 +55,9 @@ class Book:
         workspace = pairs.get(WORKSPACE_TAG) or await self._workspace()
         self._check(Role.EDITOR, workspace)
         experiment_id = self._id(workspace, name)
-        if await self._use.store.row(keys.tracked(experiment_id)):
-            detail = f"There is an experiment {name!r} already."
-            raise ProblemError(409, detail, kind="urn:shoal:problem:conflict")
+        await self._check_free(workspace, name)
+        if await self._use.store.row(keys.tracked(experiment_id)):  # it is called otherwise by now
+            experiment_id = secrets.token_hex(9)
         event = TrackingExperimentCreated(
             experiment_id=experiment_id,
             name=name,
@@ -68,15 +69,45 @@ class Book:
         await self.say(event, f"tracking-{experiment_id}")
         return experiment_id
 
+    async def change(
+        self,
+        experiment_id: str,
+        name: str | None = None,
+        tags: Mapping[str, str | None] | None = None,
+    ) -> None:
+        """Call an experiment something else, or tag it. Raises ProblemError (404, 409)."""
+        row = await self.experiment(experiment_id, Role.EDITOR)
+        if name is not None and name != row["name"]:
+            await self._check_free(row["workspace"], name)
+        event = TrackingExperimentChanged(
+            experiment_id=row["experiment_id"], name=name, tags=dict(tags or {})
+        )
+        await self.say(event)
+
+    async def _check_free(self, workspace: str, name: str) -> None:
+        """Raise ProblemError (409) if an experiment of a workspace is called so."""
+        if await self._called(name, [workspace]) is not None:
+            detail = f"There is an experiment {name!r} already."
+            raise ProblemError(409, detail, kind="urn:shoal:problem:conflict")
+
+    async def _called(self, name: str, workspaces: Sequence[str]) -> Row | None:
+        """The experiment of this name that is in the first of some workspaces."""
+        names = [keys.tracked(self._id(workspace, name)) for workspace in workspaces]
+        for row in await self._use.store.rows(names):
+            if row and row["name"] == name and self._sees(row):
+                return row
+        for row in await self.experiments():  # it was called otherwise when it was made
+            if row["name"] == name and row["workspace"] in workspaces and self._mine(row):
+                return row
+        return None
+
     async def named(self, name: str) -> Row:
         """The experiment of this name: that of the caller's own workspace, else one of another.
         Raises ProblemError (404)."""
         own = await self._workspace()
         others = [w for w in self._use.ledger.state.workspaces if w != own]
-        names = [keys.tracked(self._id(workspace, name)) for workspace in (own, *others)]
-        for row in await self._use.store.rows(names):
-            if row and self._sees(row):
-                return row
+        if (row := await self._called(name, [own, *others])) is not None:
+            return row
         raise unknown("experiment", name)
 
     async def experiment(self, experiment_id: str, role: Role = Role.VIEWER) -> Row:
@@ -176,6 +207,28 @@ class Book:
             )
             await self._use.publish(event, f"{event.type}-{secrets.token_hex(12)}")
 
+    async def remove_tag(self, run_id: str, key: str) -> None:
+        """Take a tag away. Raises ProblemError (404) if there is none."""
+        run = await self.run(run_id, Role.EDITOR)
+        if key not in await self._use.store.row(keys.tracked_tags(run_id)):
+            raise unknown("tag", key)
+        event = TrackingLogged(
+            experiment_id=run["experiment_id"], run_id=run_id, params={}, tags={},
+            removed_tags=[key],
+        )  # fmt: skip
+        await self.say(event)
+
+    async def check_run(self, experiment_id: str, run_id: str, role: Role) -> None:
+        """Raise ProblemError unless an experiment has a run in which the caller has a role."""
+        place = await self._use.directory.place_of(run_id)
+        if (
+            place is None
+            or place.experiment_id != experiment_id
+            or not self._may_see(place.workspace, place.within)
+        ):
+            raise unknown("run", run_id)
+        self._check(role, place.workspace)
+
     async def say(self, event: Event, id: str | None = None) -> None:
         """Publish an event, and wait until reads show it."""
         sequence = await self._use.publish(event, id or f"{event.type}-{secrets.token_hex(12)}")
@@ -193,6 +246,10 @@ class Book:
     def _id(self, workspace: str, name: str) -> str:
         whole = "/".join((workspace, self._who.experiment or "", name))
         return hashlib.sha256(whole.encode()).hexdigest()[:18]
+
+    def _mine(self, row: Row) -> bool:
+        """Whether an experiment is where the caller's own ones are made."""
+        return bool(row["within"] == self._who.experiment)
 
     def _sees(self, row: Row) -> bool:
         return self._may_see(row["workspace"], row["within"])
