@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
 from shoal_gateway.core.run_filter import FilterError
-from shoal_gateway.shell.problems import PATH, ProblemError
+from shoal_gateway.shell.problems import PATH, ProblemError, invalid_request
 
 _CODES = {
     400: "INVALID_PARAMETER_VALUE",
@@ -42,8 +42,7 @@ class MlflowRoute(APIRoute):
             except FilterError as error:
                 return _answer(400, str(error))
             except RequestValidationError as error:
-                first = error.errors()[0]
-                return _answer(400, f"{'.'.join(str(p) for p in first['loc'][1:])}: {first['msg']}")
+                return _answer(400, invalid_request(request, error).detail)
 
         return turned
 
