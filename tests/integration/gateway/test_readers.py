@@ -121,6 +121,18 @@ async def test_a_stream_ends_when_its_reader_may_read_no_more(gateway: Gateway, 
     assert again.json() == problem
 
 
+async def test_clients_say_why_they_read_no_more(gateway: Gateway) -> None:
+    await both(gateway)
+    reader, token = await ada(gateway)
+    async with asyncio.timeout(20), shoal.AsyncClient(gateway.url, token=reader.token) as client:
+        events = client.events(since="start")
+        assert (await anext(events))["type"] == "experiment.submitted"
+        await end(gateway, "revoked", token)
+        with pytest.raises(shoal.ShoalError, match="was revoked") as refused:
+            await anext(events)
+    assert refused.value.status == 401
+
+
 async def silence(socket: ClientConnection) -> None:
     while True:
         assert "type" not in json.loads(await socket.recv())
