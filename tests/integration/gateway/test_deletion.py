@@ -169,6 +169,12 @@ async def nothing(settings: Settings, bus: Bus, e: str) -> None:
     raise AssertionError(f"still there: {found}")
 
 
+async def keep(gateway: Gateway, e: str) -> int:
+    """Log a file to MLflow; the status of the answer."""
+    path = f"mlflow-artifacts/artifacts/mlflow{e}/run{e}/artifacts/notes"
+    return (await gateway.http.put(f"/mlflow/api/2.0/{path}", content=b"x")).status_code
+
+
 async def deleted(gateway: Gateway, settings: Settings) -> str:
     """An experiment that lived, whose points are in files, and that was deleted."""
     e = await gateway.submit()
@@ -177,9 +183,7 @@ async def deleted(gateway: Gateway, settings: Settings) -> str:
     await gateway.until(f"/v1/experiments/{e}", lambda row: row["state"] == "completed")
     await applied(settings, gateway.bus)
     await filed(settings, e)
-    artifact = f"mlflow-artifacts/artifacts/mlflow{e}/run{e}/artifacts/notes"
-    kept = await gateway.http.put(f"/mlflow/api/2.0/{artifact}", content=b"x")
-    assert kept.status_code == 200, kept.text
+    assert await keep(gateway, e) == 200
     assert len(await traces(settings, gateway.bus, e)) > 20
     answer = await gateway.http.delete(f"/v1/experiments/{e}")
     assert answer.status_code == 202, answer.text
@@ -201,6 +205,7 @@ async def test_a_deleted_experiment_leaves_nothing_and_late_events_bring_nothing
     async with up(hasty, one) as gateway:
         e = await deleted(gateway, hasty)
         await nothing(hasty, one, e)
+        assert await keep(gateway, e) == 404
         late = life(e, 1) + tracked(e, 1) + [ExperimentEdited(experiment_id=e, name="late")]
         await tell(one, [event for event in late if not isinstance(event, LogWritten)], "late")
         await still_nothing(hasty, one, e)

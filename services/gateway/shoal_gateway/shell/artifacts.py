@@ -2,6 +2,7 @@
 `artifacts/<experiment>/<run>/artifacts/…`, as the paths have it that its client asks for."""
 
 import asyncio
+import contextlib
 import os.path
 import re
 import tempfile
@@ -88,7 +89,8 @@ class Artifacts:
 
     def remove_all(self, experiment_id: str) -> None:
         """Remove what there is of an experiment."""
-        self._fs.rm(f"{self._root}/{experiment_id}", recursive=True)
+        with contextlib.suppress(FileNotFoundError):
+            self._fs.rm(f"{self._root}/{experiment_id}", recursive=True)
 
     def _put(self, file: Any, place: Place) -> None:
         if self._fs.isdir(self._path(place)):

@@ -1,6 +1,7 @@
 """`/mlflow/api/2.0/mlflow-artifacts/…`: files that runs log, as MLflow's client sends them to a
 server that keeps them for it."""
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -13,6 +14,7 @@ from shoal_gateway.shell.artifacts import Place, place_in
 from shoal_gateway.shell.mlflow.book import Its
 from shoal_gateway.shell.mlflow.errors import MlflowRoute
 from shoal_gateway.shell.parts import Parts, parts
+from shoal_gateway.shell.problems import unknown
 
 router = APIRouter(
     prefix="/mlflow/api/2.0/mlflow-artifacts", route_class=MlflowRoute, tags=["mlflow"]
@@ -30,7 +32,11 @@ async def files(its: Its, use: Use, path: Annotated[str, Query(max_length=1000)]
 @router.put("/artifacts/{path:path}", responses=told(answers.MlflowNothing))
 async def upload(path: str, request: Request, its: Its, use: Use) -> dict[str, Any]:
     """Keep a file; the body is the file. Another one at its place is replaced."""
-    await use.artifacts.store(await _its(its, path, Role.EDITOR), request.stream())
+    place = await _its(its, path, Role.EDITOR)
+    await use.artifacts.store(place, request.stream())
+    if await use.store.deleted_among([place.experiment_id]):  # meanwhile
+        await asyncio.to_thread(use.artifacts.remove_all, place.experiment_id)
+        raise unknown("run", place.run_id)
     return {}
 
 
