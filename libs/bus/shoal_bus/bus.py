@@ -28,10 +28,13 @@ AWAY = (BusError, OSError)
 """What is raised while the server is away."""
 LEASES = "shoal_leases"
 SNAPSHOTS = "shoal_snapshots"
+REQUESTS = "shoal_requests"
+"""What requests with an `Idempotency-Key` were answered, for a day."""
 LEASE_TTL = 3.0
 """Seconds after which a lease that is not renewed is free."""
 AMONG = "Nats-Expected-Last-Subject-Sequence-Subject"
 """The header that says of which subjects the last message is meant."""
+REQUEST_TTL = 86400.0
 WRONG_LAST_SEQUENCE = 10071
 """JetStream's error code: https://github.com/nats-io/nats-server/blob/main/server/errors.json."""
 MAX_CONSUMERS = 100_000
@@ -117,7 +120,7 @@ class Bus:
         """Make the streams and buckets that are missing; a memory stream is after a restart."""
         for stream in STREAMS:
             await self._ensure_stream(stream)
-        for bucket, ttl in ((LEASES, LEASE_TTL), (SNAPSHOTS, None)):
+        for bucket, ttl in ((LEASES, LEASE_TTL), (SNAPSHOTS, None), (REQUESTS, REQUEST_TTL)):
             try:
                 await self.js.key_value(bucket)
             except NotFoundError:

@@ -57,6 +57,7 @@ class AsyncClient(Api, Trials, Access, Catalog, Pools, asking.Awaiting):
         self,
         *,
         experiment: str | None = None,
+        workspace: str | None = None,
         types: Sequence[str] = (),
         since: str = "now",
         follow: bool = True,
@@ -66,7 +67,7 @@ class AsyncClient(Api, Trials, Access, Catalog, Pools, asking.Awaiting):
         return self._stream(
             asking.following(
                 self.url, "/v1/events", patience, follow=follow, experiment=experiment,
-                type=list(types) or None, since=since,
+                workspace=workspace, type=list(types) or None, since=since,
             )
         )  # fmt: skip
 

@@ -131,6 +131,7 @@ class Following:
     silent: float = 0.0
     ended: bool = False
     _data: str = ""
+    _type: str = ""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -139,18 +140,23 @@ class Following:
         return found | ({"Last-Event-ID": self.last} if self.last else {})
 
     def line(self, line: str) -> Row | None:
-        """The event that a line completes, if it does."""
-        if line.startswith("id:"):
+        """The event that a line completes, if it does. Raises RemoteProtocolError if that is the
+        problem with which a platform breaks the connection: the next one is refused, or goes on."""
+        if line.startswith("event:"):
+            self._type = line[6:].strip()
+            self.ended = self._type == "end"
+        elif line.startswith("id:"):
             self.last = line[3:].strip()
         elif line.startswith("data:"):
             self._data += line[5:].strip()
-        elif line.strip() == "event: end":
-            self.ended = True
         elif line.startswith(":"):
             self.silent = 0.0
         elif not line and self._data:
             data, self._data, self.silent = self._data, "", 0.0
+            kind, self._type = self._type, ""
             event: Row | None = None if self.ended else json.loads(data)
+            if event is not None and kind == "problem":
+                raise httpx.RemoteProtocolError(event["detail"])
             return event
         return None
 

@@ -57,6 +57,7 @@ class Client(Api, Trials, Access, Catalog, Pools, asking.Waiting):
         self,
         *,
         experiment: str | None = None,
+        workspace: str | None = None,
         types: Sequence[str] = (),
         since: str = "now",
         follow: bool = True,
@@ -65,12 +66,13 @@ class Client(Api, Trials, Access, Catalog, Pools, asking.Waiting):
         """Events, each once, as `{"id", "type", "time", "source", "cause", "data"}`.
 
         Goes on after the last one when the connection breaks, and gives up when the platform has
-        not answered for `patience` seconds. `since` is `start` or `now`.
+        not answered for `patience` seconds. `since` is `start` or `now`. With `workspace`, only
+        events of its experiments.
         """
         return self._stream(
             asking.following(
                 self.url, "/v1/events", patience, follow=follow, experiment=experiment,
-                type=list(types) or None, since=since,
+                workspace=workspace, type=list(types) or None, since=since,
             )
         )  # fmt: skip
 

@@ -17,6 +17,7 @@ from shoal_bus.service import run_service
 from shoal_gateway.settings import Settings
 from shoal_gateway.shell import feed, openapi, owner, rebuild
 from shoal_gateway.shell.app import create_app, routes
+from shoal_gateway.shell.artifacts import Artifacts
 from shoal_gateway.shell.bundles import Bundles
 from shoal_gateway.shell.directory import Directory
 from shoal_gateway.shell.history_files import Files
@@ -69,15 +70,17 @@ async def main(settings: Settings) -> None:
     store = RedisStore(settings.redis_url)
     files = Files(settings.storage_url, cached=settings.metrics_cache)
     projector = Projector(bus, store, files, memory=settings.metrics_memory)
+    artifacts = Artifacts(settings.storage_url, settings.max_artifact)
     writer = HistoryWriter(
-        bus, store, files, seconds=settings.metrics_seconds, memory=settings.metrics_memory
-    )
+        bus, store, files, artifacts, seconds=settings.metrics_seconds,
+        memory=settings.metrics_memory,
+    )  # fmt: skip
     bundles = Bundles(settings.storage_url, settings.max_bundle)
     ledger = Ledger(bus, settings.publish_timeout)
     history = HistoryReader(Recent(store), files)
     key = settings.secret_key.get_secret_value()
-    parts = Parts(settings, bus, store, projector, bundles, ledger, Directory(store), history,
-                  provider_of(settings), Seal(key) if key else None)  # fmt: skip
+    parts = Parts(settings, bus, store, projector, bundles, artifacts, ledger, Directory(store),
+                  history, provider_of(settings), Seal(key) if key else None)  # fmt: skip
     server = Server(
         uvicorn.Config(
             create_app(parts),
@@ -85,6 +88,7 @@ async def main(settings: Settings) -> None:
             port=settings.port,
             log_config=None,
             access_log=False,
+            forwarded_allow_ips=settings.forwarded_allow_ips,
             timeout_graceful_shutdown=1,
         )
     )

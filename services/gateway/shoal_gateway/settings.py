@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     `10.1.0.0/16`, with commas between them."""
     public_url: str = "http://127.0.0.1:8080"
     """Where browsers reach the gateway."""
+    forwarded_allow_ips: str = "127.0.0.1"
+    """Addresses or networks of proxies, with commas between them, whose `X-Forwarded-For` says who
+    asks; `*`: all. From others it counts for nothing."""
     cors_origins: str = ""
     """Origins whose pages may ask from a browser, e.g. `https://board.lab`, with commas between
     them; `*`: all. They show a token as everybody does: browsers send no cookies along."""
@@ -65,6 +68,8 @@ class Settings(BaseSettings):
     """Bytes of a request's body, but for bundles."""
     max_bundle: int = 100 * 1024 * 1024
     """Bytes of a code bundle."""
+    max_artifact: int = Field(default=2**30, gt=0)
+    """Bytes of a file that a run logs through MLflow's API."""
     publish_timeout: float = 5.0
     """Seconds that a request waits for NATS before it is answered with 503."""
     read_timeout: float = 10.0

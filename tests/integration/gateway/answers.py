@@ -11,7 +11,7 @@ import jsonschema_rs
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "openapi.json"
 READS = ("GET", "HEAD", "OPTIONS")
-UNWRITTEN = re.compile(r"/v1/bundles|/mlflow/.*/search")
+UNWRITTEN = re.compile(r"/v1/bundles|/mlflow/.*/(search|artifacts/.*)")
 """Paths of requests that are no reads by their method, and that write no event."""
 Node = dict[str, Any]
 Operation = tuple[str, str]
@@ -58,7 +58,8 @@ def _validator(reference: str) -> Any:
 @cache
 def _templates() -> list[tuple[str, re.Pattern[str]]]:
     paths = sorted(document()["paths"], key=lambda path: str(path).count("{"))
-    return [(path, re.compile(re.sub(r"\{\w+\}", "[^/]+", path))) for path in paths]
+    plain = {path: re.sub(r"\{\w+\}", "[^/]+", path.replace("{path}", ".+")) for path in paths}
+    return [(path, re.compile(pattern)) for path, pattern in plain.items()]
 
 
 def operation_of(request: httpx.Request) -> Operation | None:

@@ -23,7 +23,7 @@ from shoal_gateway.shell.problems import ProblemError
 from shoal_gateway.shell.rules import RULES, rule_of
 from shoal_gateway.shell.tokens import digest
 
-from .conftest import CONFIG, Gateway, serving
+from .conftest import CONFIG, Gateway, serving, up
 from .test_gateway import publish
 
 PASSWORD = "correct horse battery"
@@ -330,6 +330,34 @@ async def test_too_much_is_refused(gateway: Gateway) -> None:
         answer = await http.post("/v1/experiments", content=content)
         assert (answer.status_code, answer.json()["type"]) == (413, "urn:shoal:problem:body")
     assert (await http.post("/v1/experiments", json={"config": CONFIG})).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("trusted", "told"),
+    [
+        (None, "198.51.100.7"),
+        ("10.0.0.0/8, 127.0.0.0/8", "198.51.100.7"),
+        ("10.0.0.0/8", "127.0.0.1"),
+        ("", "127.0.0.1"),
+    ],
+)
+async def test_a_proxy_that_is_believed_says_who_asks(
+    alone: Settings,
+    bus: Callable[..., Awaitable[Bus]],
+    tmp_path: Path,
+    trusted: str | None,
+    told: str,
+) -> None:
+    some: dict[str, Any] = {"token_file": tmp_path / "token", "login_rate": 0.01}
+    some |= {} if trusted is None else {"forwarded_allow_ips": trusted}
+    body = {"user": "eve", "password": "guess"}
+    async with up(alone.model_copy(update=some), await bus("test")) as gateway:
+        for n in range(11):
+            headers = {"X-Forwarded-For": f"203.0.113.9, {told if n == 10 else '198.51.100.8'}"}
+            answer = await gateway.http.post("/v1/login", json=body, headers=headers)
+        assert answer.status_code == (401 if told != "127.0.0.1" else 429)
+        last = (await gateway.get("/v1/audit"))["items"][0]
+        assert last["address"] == told
 
 
 async def test_too_many_are_told_to_wait(

@@ -196,6 +196,16 @@ async def one_that_logs(gateway: Gateway) -> None:
         gateway, "POST", f"{MLFLOW}/runs/search", {"experiment_ids": [made["experiment_id"]]}
     )
     await good(gateway, "POST", f"{MLFLOW}/runs/update", its | {"status": "FINISHED"})
+    await good(gateway, "POST", f"{MLFLOW}/runs/delete-tag", its | {"key": "k"})
+    of = {"experiment_id": made["experiment_id"]}
+    await good(gateway, "POST", f"{MLFLOW}/experiments/update", of | {"new_name": "y"})
+    await good(gateway, "POST", f"{MLFLOW}/experiments/set-experiment-tag", of | pair)
+    await good(gateway, "POST", f"{MLFLOW}/experiments/delete-experiment-tag", of | pair)
+    await good(gateway, "POST", f"{MLFLOW}/logged-models/search", {})
+    files = "/mlflow/api/2.0/mlflow-artifacts/artifacts"
+    where = f"{made['experiment_id']}/{run}/artifacts"
+    await good(gateway, "PUT", f"{files}/{where}/x", {})
+    await good(gateway, "GET", f"{files}?path={where}")
     for name in ("delete", "restore"):
         await good(gateway, "POST", f"{MLFLOW}/runs/{name}", its)
 

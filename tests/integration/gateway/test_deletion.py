@@ -107,7 +107,8 @@ async def traces(settings: Settings, bus: Bus, e: str) -> list[str]:
             if not key.endswith(":deleted") and e in f"{key} {await content(redis, key)}":
                 found.append(key)
     storage = Path(settings.storage_url.removeprefix("file://"))
-    found += [str(path) for path in (storage / "metrics").rglob("*") if e in path.name]
+    for kind in ("metrics", "artifacts"):
+        found += [str(path) for path in (storage / kind).rglob("*") if e in path.name]
     if await bus.last_of(LOGS, all_of(LogWritten.type, e)):
         found.append("its log")
     return found
@@ -168,6 +169,12 @@ async def nothing(settings: Settings, bus: Bus, e: str) -> None:
     raise AssertionError(f"still there: {found}")
 
 
+async def keep(gateway: Gateway, e: str) -> int:
+    """Log a file to MLflow; the status of the answer."""
+    path = f"mlflow-artifacts/artifacts/mlflow{e}/run{e}/artifacts/notes"
+    return (await gateway.http.put(f"/mlflow/api/2.0/{path}", content=b"x")).status_code
+
+
 async def deleted(gateway: Gateway, settings: Settings) -> str:
     """An experiment that lived, whose points are in files, and that was deleted."""
     e = await gateway.submit()
@@ -176,6 +183,7 @@ async def deleted(gateway: Gateway, settings: Settings) -> str:
     await gateway.until(f"/v1/experiments/{e}", lambda row: row["state"] == "completed")
     await applied(settings, gateway.bus)
     await filed(settings, e)
+    assert await keep(gateway, e) == 200
     assert len(await traces(settings, gateway.bus, e)) > 20
     answer = await gateway.http.delete(f"/v1/experiments/{e}")
     assert answer.status_code == 202, answer.text
@@ -197,6 +205,7 @@ async def test_a_deleted_experiment_leaves_nothing_and_late_events_bring_nothing
     async with up(hasty, one) as gateway:
         e = await deleted(gateway, hasty)
         await nothing(hasty, one, e)
+        assert await keep(gateway, e) == 404
         late = life(e, 1) + tracked(e, 1) + [ExperimentEdited(experiment_id=e, name="late")]
         await tell(one, [event for event in late if not isinstance(event, LogWritten)], "late")
         await still_nothing(hasty, one, e)

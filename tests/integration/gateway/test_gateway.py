@@ -121,7 +121,8 @@ async def test_every_error_is_a_problem(gateway: Gateway) -> None:
         (await http.delete("/v1/experiments"), 405),
         (await http.get("/v1/experiments?limit=x"), 422),
         (await http.get("/v1/experiments?cursor=%21"), 422),
-        (await http.post("/v1/experiments", content=b"{"), 422),
+        (await http.post("/v1/experiments", content=b"{"), 415),
+        (await http.put("/v1/experiments", json={}), 405),
         (await http.post("/v1/experiments/nope22/pause"), 404),
         (await http.get("/v1/events", headers={"Last-Event-ID": "x"}), 400),
     ]
@@ -129,6 +130,30 @@ async def test_every_error_is_a_problem(gateway: Gateway) -> None:
         assert response.status_code == status
         assert response.headers["content-type"] == PROBLEM
         assert response.json()["status"] == status
+        assert response.json()["type"].startswith("urn:shoal:problem:")
+    assert answers[-3][0].headers["allow"] == "GET, POST"
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status", "field"),
+    [
+        ("/v1/experiments?cursor=%21", {}, 422, "cursor"),
+        ("/v1/experiments?sort=x", {}, 422, "sort"),
+        ("/v1/experiments", {"Shoal-After": "x"}, 400, "Shoal-After"),
+        ("/v1/events", {"Last-Event-ID": "x"}, 400, "Last-Event-ID"),
+        ("/v1/cost?since=x", {}, 422, "since"),
+        ("/v1/experiments/ID/logs?regex=(", {}, 422, "regex"),
+    ],
+)
+async def test_a_problem_names_what_is_wrong(
+    gateway: Gateway, path: str, headers: dict[str, str], status: int, field: str
+) -> None:
+    e = await gateway.submit()
+    answer = await gateway.http.get(path.replace("ID", e), headers=headers)
+    problem = answer.json()
+    assert (answer.status_code, problem["type"]) == (status, "urn:shoal:problem:request")
+    assert [error["path"] for error in problem["errors"]] == [field]
+    assert problem["detail"].endswith(".") or "takes one of" in problem["detail"]
 
 
 async def test_a_key_submits_once(gateway: Gateway) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from nats.js.errors import NoKeysError
 from ports import free_port
 
-from shoal_bus.bus import Bus
+from shoal_bus.bus import REQUESTS, Bus
 from shoal_bus.sealing import Seal
 from shoal_contract.subjects import ACCESS, EXPERIMENTS
 from shoal_gateway.settings import Settings
@@ -52,20 +53,26 @@ async def written(gateway: Gateway) -> int:
     return sum(last for _, last in ends)
 
 
-async def records(gateway: Gateway) -> list[str]:
-    found = await gateway.redis.keys("shoal:idempotency:*")
-    return [name.decode() for name in found]
+async def records(gateway: Gateway) -> dict[str, str]:
+    """What is kept, by the names under which it is."""
+    bucket = await gateway.bus.bucket(REQUESTS)
+    try:
+        names = await bucket.keys()
+    except NoKeysError:
+        return {}
+    return {name: ((await bucket.get(name)).value or b"").decode() for name in names}
 
 
 async def forget_answers(gateway: Gateway) -> int:
     """As if each request had died before its answer was kept; returns how many answers were."""
     seal, forgotten = Seal("k" * 32), 0
-    for name in await records(gateway):
-        text = (await gateway.redis.get(name)).decode()
+    bucket = await gateway.bus.bucket(REQUESTS)
+    for name, text in (await records(gateway)).items():
         kept = json.loads(seal.open("idempotency", name, text))
         forgotten += kept["answer"] is not None
         kept |= {"answer": None, "written": {}}
-        await gateway.redis.set(name, seal.close("idempotency", name, json.dumps(kept)))
+        sealed = seal.close("idempotency", name, json.dumps(kept))
+        await bucket.put(name, sealed.encode())
     return forgotten
 
 
@@ -94,9 +101,40 @@ async def test_what_is_sent_again_is_made_once(keyed: Gateway, died: bool) -> No
         if "token" in first.json():
             mine = {"Authorization": f"Bearer {again.json()['token']}"}
             assert (await keyed.http.get("/v1/me", headers=mine)).status_code == 200
-        assert [
-            n for n in await records(keyed) if 86000 < await keyed.redis.ttl(n) <= 86400
-        ] or died
+    assert (await (await keyed.bus.bucket(REQUESTS)).status()).ttl == 86400
+
+
+async def test_a_lost_redis_loses_no_key(keyed: Gateway) -> None:
+    headers = {"Idempotency-Key": "k"}
+    body = {"config": CONFIG}
+    first = await keyed.http.post("/v1/experiments", json=body, headers=headers)
+    await keyed.redis.flushall()
+    again = await keyed.http.post("/v1/experiments", json=body, headers=headers)
+    assert (again.status_code, again.json()) == (201, first.json())
+    listed = await keyed.until("/v1/experiments", lambda found: found["items"])
+    assert [e["experiment_id"] for e in listed["items"]] == [first.json()["experiment_id"]]
+    assert (await keyed.bus.extent(EXPERIMENTS))[1] == 1
+
+
+async def test_an_answer_that_is_too_large_to_be_kept_is_given_again(keyed: Gateway) -> None:
+    headers = {"Idempotency-Key": "large"}
+    body = {"config": CONFIG | {"description": "x" * 900_000}}
+    first = await keyed.http.post("/v1/experiments", json=body, headers=headers)
+    assert first.status_code == 201
+    again = await keyed.http.post("/v1/experiments", json=body, headers=headers)
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert len((await keyed.get("/v1/experiments"))["items"]) == 1
+    assert all(len(text) < 1000 for text in (await records(keyed)).values())
+
+
+@pytest.mark.parametrize("key", ["", "x" * 201])
+async def test_a_key_that_is_none_is_refused(keyed: Gateway, key: str) -> None:
+    body = {"config": CONFIG}
+    headers = {"Idempotency-Key": key}
+    answer = await keyed.http.post("/v1/experiments", json=body, headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:shoal:problem:request")
+    assert answer.json()["errors"][0]["path"] == "idempotency-key"
+    assert (await keyed.get("/v1/experiments"))["items"] == []
 
 
 async def test_requests_at_once_make_one_thing(keyed: Gateway) -> None:
@@ -110,12 +148,12 @@ async def test_requests_at_once_make_one_thing(keyed: Gateway) -> None:
     assert [t["name"] for t in listed].count("ci") == 1
 
 
-async def test_nothing_that_is_shown_once_is_readable_in_redis(keyed: Gateway) -> None:
+async def test_nothing_that_is_shown_once_is_readable_where_it_is_kept(keyed: Gateway) -> None:
     headers = {"Idempotency-Key": "a key of mine"}
     body = {"user": "ada", "password": PASSWORD}
     await keyed.http.post("/v1/users", json=body, headers=headers)
     made = await keyed.http.post("/v1/tokens", json={"name": "x"}, headers={"Idempotency-Key": "t"})
-    held = [name + str(await keyed.redis.get(name)) for name in await records(keyed)]
+    held = [name + text for name, text in (await records(keyed)).items()]
     assert len(held) == 2
     for secret in ("a key of mine", PASSWORD, made.json()["token"], "expires_at"):
         assert not any(secret in text for text in held)

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -117,3 +118,82 @@ async def test_experiments_and_runs_are_found(tracking: str) -> None:
             client.get_run("0" * 32)
 
     await asyncio.to_thread(check)
+
+
+async def test_artifacts_are_kept(gateway: Gateway, tracking: str, tmp_path: Path) -> None:
+    (tmp_path / "logs" / "deep").mkdir(parents=True)
+    (tmp_path / "logs" / "deep" / "model.bin").write_bytes(bytes(range(256)) * 1000)
+    (tmp_path / "logs" / "a b.txt").write_text("ä")
+
+    def log() -> Any:
+        mlflow.set_tracking_uri(tracking)
+        mlflow.set_experiment("files")
+        with mlflow.start_run() as run:
+            mlflow.log_text("hello", "notes/hello.txt")
+            mlflow.log_text("again", "notes/hello.txt")
+            mlflow.log_dict({"lr": 0.1}, "config.json")
+            mlflow.log_artifacts(str(tmp_path / "logs"), "logs")
+        return run.info
+
+    info = await asyncio.to_thread(log)
+    assert info.artifact_uri == f"mlflow-artifacts:/{info.experiment_id}/{info.run_id}/artifacts"
+    client = mlflow.tracking.MlflowClient(tracking_uri=tracking)
+
+    def look() -> None:
+        found = {f.path: (f.is_dir, f.file_size) for f in client.list_artifacts(info.run_id)}
+        assert set(found) == {"notes", "config.json", "logs"}
+        assert (found["notes"], found["config.json"][0]) == ((True, None), False)
+        assert [f.path for f in client.list_artifacts(info.run_id, "logs")] == [
+            "logs/a b.txt",
+            "logs/deep",
+        ]
+        assert client.list_artifacts(info.run_id, "none") == []
+        assert mlflow.artifacts.load_text(f"{info.artifact_uri}/notes/hello.txt") == "again"
+        assert mlflow.artifacts.load_dict(f"{info.artifact_uri}/config.json") == {"lr": 0.1}
+        whole = Path(client.download_artifacts(info.run_id, "", str(tmp_path)))
+        assert (whole / "logs" / "deep" / "model.bin").read_bytes() == bytes(range(256)) * 1000
+        assert (whole / "logs" / "a b.txt").read_text() == "ä"
+        with pytest.raises(mlflow.exceptions.MlflowException, match="ensure that the path"):
+            client.download_artifacts(info.run_id, "notes/none.txt", str(tmp_path))
+
+    await asyncio.to_thread(look)
+    (tmp_path / "more").mkdir()
+    before = (await gateway.get("/v1/audit"))["items"]
+    await asyncio.to_thread(client.log_text, info.run_id, "x", "x.txt")
+    assert (await gateway.get("/v1/audit"))["items"] == before
+
+
+async def test_tags_and_names_change(gateway: Gateway, tracking: str) -> None:
+    client = mlflow.tracking.MlflowClient(tracking_uri=tracking)
+
+    def change() -> None:
+        e = client.create_experiment("old", tags={"kind": "images", "team": "a"})
+        run = client.create_run(e).info.run_id
+        client.set_tag(run, "note", "x")
+        client.delete_tag(run, "note")
+        assert "note" not in client.get_run(run).data.tags
+        with pytest.raises(mlflow.exceptions.MlflowException, match="no tag 'note'"):
+            client.delete_tag(run, "note")
+        client.set_experiment_tag(e, "team", "b")
+        client.set_experiment_tag(e, "more", "c")
+        client.delete_experiment_tag(e, "kind")
+        assert client.get_experiment(e).tags == {"team": "b", "more": "c"}
+        assert [x.name for x in client.search_experiments(filter_string="tags.team = 'b'")] == [
+            "old"
+        ]
+        client.rename_experiment(e, "new")
+        assert client.get_experiment(e).name == "new"
+        assert client.get_experiment_by_name("new").experiment_id == e
+        assert client.get_experiment_by_name("old") is None
+        with pytest.raises(mlflow.exceptions.MlflowException, match="already"):
+            client.create_experiment("new")
+        other = client.create_experiment("old")
+        assert other != e
+        assert client.get_experiment_by_name("old").experiment_id == other
+        with pytest.raises(mlflow.exceptions.MlflowException, match="already"):
+            client.rename_experiment(other, "new")
+        with pytest.raises(mlflow.exceptions.MlflowException, match="Shoal has no") as refused:
+            client.create_registered_model("m")
+        assert refused.value.error_code == "ENDPOINT_NOT_FOUND"
+
+    await asyncio.to_thread(change)

@@ -16,7 +16,7 @@ from shoal_contract.events import MetricLogged
 from shoal_contract.subjects import TRACKED, all_of
 from shoal_gateway.settings import Settings
 
-from .conftest import Gateway, serving
+from .conftest import Gateway, serving, up
 
 API = "/mlflow/api/2.0/mlflow"
 NOW = 1_700_000_000_000
@@ -151,3 +151,77 @@ async def test_what_was_acknowledged_is_in_the_stream_and_shown_to_who_asks_next
     params = {"run_id": run}
     shown = (await another.http.get(f"{API}/runs/get", params=params)).json()["run"]["data"]
     assert [(m["value"], m["step"]) for m in shown["metrics"]] == [(total - 1, total - 1)]
+
+
+FILES = "/mlflow/api/2.0/mlflow-artifacts/artifacts"
+
+
+async def place(http: httpx.AsyncClient, run: str) -> str:
+    """Where a run's artifacts are."""
+    info = (await http.get(f"{API}/runs/get", params={"run_id": run})).json()["run"]["info"]
+    return str(info["artifact_uri"]).removeprefix("mlflow-artifacts:/")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "..%2f..%2f..%2f..%2fbundles%2fx", "a/%2e%2e/%2e%2e/x", "a%5c..%5cx", "a//b", "%00",
+        "a%09b", "%2e/x", "", "x" * 256, "/etc/passwd", "/".join(["y" * 200] * 6),
+    ],
+)  # fmt: skip
+async def test_no_artifact_leads_out_of_its_run(gateway: Gateway, run: str, path: str) -> None:
+    url = f"{gateway.url.rstrip('/')}{FILES}/{await place(gateway.http, run)}/"
+    for method in ("PUT", "GET"):
+        request = gateway.http.build_request(method, url, content=b"x")
+        request.url = request.url.copy_with(raw_path=f"{request.url.path}{path}".encode())
+        answer = await gateway.http.send(request)
+        assert answer.status_code == 400, answer.text
+        assert answer.json()["error_code"] == "INVALID_PARAMETER_VALUE"
+    assert not (gateway.storage / "artifacts").exists()
+
+
+async def test_a_link_in_storage_leads_nowhere(gateway: Gateway, run: str, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    where = await place(gateway.http, run)
+    folder = gateway.storage / "artifacts" / where
+    folder.mkdir(parents=True)
+    (folder / "file").symlink_to(tmp_path / "secret")
+    (folder / "folder").symlink_to(tmp_path)
+    for path in ("file", "folder/secret"):
+        assert (await gateway.http.get(f"{FILES}/{where}/{path}")).status_code == 404
+        assert (await gateway.http.put(f"{FILES}/{where}/folder/x", content=b"")).status_code == 404
+    listed = await gateway.http.get(FILES, params={"path": f"{where}/folder"})
+    assert listed.status_code == 404
+
+
+async def test_artifacts_are_for_those_who_see_the_run(gateway: Gateway, run: str) -> None:
+    where = await place(gateway.http, run)
+    assert (await gateway.http.put(f"{FILES}/{where}/x", content=b"1")).status_code == 200
+    assert (await gateway.http.put(f"{FILES}/{where}/x/y", content=b"1")).status_code == 400
+    assert (await gateway.http.put(f"{FILES}/{where}/z/y", content=b"1")).status_code == 200
+    assert (await gateway.http.put(f"{FILES}/{where}/z", content=b"1")).status_code == 400
+    assert (await gateway.http.put(f"{FILES}/{where}", content=b"1")).status_code == 400
+    other = f"{FILES}/{'0' * 18}/{where.partition('/')[2]}/x"
+    assert (await gateway.http.get(other)).status_code == 404
+    eve, vera = await person(gateway, "eve"), await person(gateway, "vera", default="viewer")
+    for who, statuses in ((eve, [404, 404, 404]), (vera, [200, 200, 403])):
+        assert statuses == [
+            await who.status("GET", f"{FILES}/{where}/x"),
+            await who.status("GET", FILES, params={"path": where}),
+            await who.status("PUT", f"{FILES}/{where}/x", content=b"2"),
+        ]
+    answer = await gateway.http.get(f"{FILES}/{where}/x")
+    assert (answer.content, answer.headers["content-length"]) == (b"1", "1")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_an_artifact_has_a_limit_of_its_own(
+    alone: Settings, bus: Callable[..., Awaitable[Bus]], tmp_path: Path
+) -> None:
+    some = {"token_file": tmp_path / "token", "max_body": 1000, "max_artifact": 5000}
+    async with up(alone.model_copy(update=some), await bus("test")) as gateway:
+        where = await place(gateway.http, await begun(gateway.http))
+        for size, status in ((5000, 200), (5001, 413)):
+            answer = await gateway.http.put(f"{FILES}/{where}/x", content=bytes(size))
+            assert answer.status_code == status
+        assert len((await gateway.http.get(f"{FILES}/{where}/x")).content) == 5000

@@ -118,7 +118,7 @@ async def test_a_reader_who_takes_nothing_is_dropped(
             while "took nothing, and was dropped" not in caplog.text:
                 assert (await gateway.http.get("/livez")).status_code == 200
                 await asyncio.sleep(0.05)
-            assert b"nothing was taken for 0.5 s" in await asyncio.to_thread(rest, raw)
+            assert b"Nothing was taken for 0.5 s" in await asyncio.to_thread(rest, raw)
 
 
 def rest(raw: socket.socket) -> bytes:

@@ -125,6 +125,7 @@ from shoal_contract.events.search import (
 from shoal_contract.events.shapes import Placement, Rendezvous, RunOrder, Slot
 from shoal_contract.events.tracking import (
     MetricLogged,
+    TrackingExperimentChanged,
     TrackingExperimentCreated,
     TrackingLogged,
     TrackingRunChanged,
@@ -243,6 +244,7 @@ __all__ = [
     "TemplateRemoved",
     "TokenIssued",
     "TokenRevoked",
+    "TrackingExperimentChanged",
     "TrackingExperimentCreated",
     "TrackingLogged",
     "TrackingRunChanged",

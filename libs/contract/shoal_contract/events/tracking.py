@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from shoal_contract.base import Id, Int64
 from shoal_contract.events.base import Event
 
@@ -21,6 +23,16 @@ class TrackingExperimentCreated(Event, type="tracking.experiment_created", key=(
     tags: dict[str, str]
     at: float
     """Unix seconds."""
+
+
+class TrackingExperimentChanged(Event, type="tracking.experiment_changed", key=("experiment_id",)):
+    """An experiment of MLflow's kind was called something else, or tagged."""
+
+    experiment_id: Id
+    name: str | None = None
+    """None: it stays."""
+    tags: dict[str, str | None] = Field(default_factory=dict)
+    """Those that changed; None: it was taken away."""
 
 
 class TrackingRunCreated(Event, type="tracking.run_created", key=_RUN):
@@ -53,6 +65,7 @@ class TrackingLogged(Event, type="tracking.logged", key=_RUN):
     run_id: Id
     params: dict[str, str]
     tags: dict[str, str]
+    removed_tags: list[str] = Field(default_factory=list)
 
 
 class MetricLogged(Event, type="metric.logged", key=_RUN):

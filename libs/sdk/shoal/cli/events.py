@@ -20,6 +20,7 @@ def events(
     context: typer.Context,
     follow: Annotated[bool, typer.Option(help="Go on as things happen.")] = True,
     experiment: Annotated[str | None, typer.Option(help="Of this experiment alone.")] = None,
+    workspace: Annotated[str | None, typer.Option(help="Of its experiments alone.")] = None,
     type: Annotated[list[str] | None, typer.Option(help="Beginning of types; repeatable.")] = None,
     since: Annotated[Literal["start", "now"] | None, typer.Option(help="From when on.")] = None,
 ) -> None:
@@ -30,7 +31,10 @@ def events(
     line = client()
     if experiment is not None:
         line.experiment(experiment)  # an error, rather than silence, where there is none
-    found = line.events(experiment=experiment, types=tuple(type or ()), since=begin, follow=follow)
+    types = tuple(type or ())
+    found = line.events(
+        experiment=experiment, workspace=workspace, types=types, since=begin, follow=follow
+    )
     for event in found:
         if json_line(event):
             continue

@@ -162,8 +162,3 @@ def limit(kind: str, name: str) -> str:
 def login(name: str) -> str:
     """A login that is under way."""
     return f"{PREFIX}login:{name}"
-
-
-def idempotency(owner: str, sha256: str) -> str:
-    """What an `Idempotency-Key` was used for; the key itself is not told."""
-    return f"{PREFIX}idempotency:{owner}:{sha256}"

@@ -16,7 +16,7 @@ HEAD = 100
 
 
 class PatternError(ValueError):
-    """A text that is no regular expression."""
+    """A text that is no regular expression; says what is wrong with it."""
 
 
 class LogFilter:
@@ -45,7 +45,7 @@ class LogFilter:
             try:
                 _matches([""], regex, literal=False)
             except pl.exceptions.PolarsError as error:
-                raise PatternError(str(error).splitlines()[0]) from error
+                raise PatternError(_why(regex, str(error))) from error
 
     def begin(self) -> None:
         """Read another part of the log: no line is before the next one."""
@@ -100,3 +100,11 @@ def _runs(wanted: Sequence[bool]) -> list[tuple[int, int]]:
         elif one:
             found.append((place, place + 1))
     return found
+
+
+def _why(regex: str, said: str) -> str:
+    """What the parser said, which draws a picture as well, as a sentence."""
+    named = [line for line in said.splitlines() if line.startswith("error: ")]
+    why = (named or said.splitlines())[-1 if named else 0]
+    why = why.removeprefix("regex ").removeprefix("error: ").rstrip(".")
+    return f"{regex!r} is no regular expression: {why}."

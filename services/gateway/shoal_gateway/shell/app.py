@@ -7,9 +7,11 @@ from shoal_gateway.shell import problems
 from shoal_gateway.shell.auth import Gate
 from shoal_gateway.shell.freshness import AFTER, AS_OF, Freshness
 from shoal_gateway.shell.measures import Measuring
+from shoal_gateway.shell.mlflow import artifacts as mlflow_artifacts
 from shoal_gateway.shell.mlflow import routes as mlflow
 from shoal_gateway.shell.openapi import Application
 from shoal_gateway.shell.parts import Parts
+from shoal_gateway.shell.queries import known
 from shoal_gateway.shell.routes import (
     audit,
     bundles,
@@ -70,7 +72,7 @@ def routes() -> FastAPI:
         version="1",
         docs_url="/docs",
         redoc_url=None,
-        dependencies=[Depends(authorise)],
+        dependencies=[Depends(authorise), Depends(known)],
     )
     for room in (
         bundles,
@@ -83,6 +85,7 @@ def routes() -> FastAPI:
         requests,
         logs,
         metrics,
+        mlflow_artifacts,
         mlflow,
         pool,
         pools,
@@ -104,4 +107,5 @@ def routes() -> FastAPI:
         audit,
     ):
         app.include_router(room.router)
+    app.include_router(mlflow.elsewhere)
     return app

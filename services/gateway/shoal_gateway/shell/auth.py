@@ -45,7 +45,11 @@ OPEN_BODY = 16 * 1024
 WITH_PASSWORD = re.compile(r"POST /v1/login(/setup)?|PUT /v1/users/[^/]+/password")
 """Where one could guess."""
 LOGINS_AT_ONCE = 10
-REPORTS = re.compile(r"/mlflow/.*/(log-[a-z]+|set-tag|search)")
+VOID = "This token does not count: it has expired, was revoked, or never was."
+FRESH = 1.0
+"""Seconds after which a reader is looked up again though nothing happened in the ledger: tokens
+expire, and a trial's counts while its attempt holds slots."""
+REPORTS = re.compile(r"/mlflow/.*/((log-[a-z]+|set-tag|delete-tag|search)|artifacts/.*)", re.DOTALL)
 """What runs report, and questions: they are not in the audit log."""
 READS = ("GET", "HEAD", "OPTIONS")
 
@@ -87,30 +91,19 @@ class Gate:
             await _refuse(error, scope, receive, send)
         except (RedisError, TimeoutError, *AWAY) as error:
             log.warning("a caller could not be looked up: %r", error)
-            away = ProblemError(503, "Try again in a moment.", headers={"Retry-After": "1"})
-            await _refuse(away, scope, receive, send)
+            await _refuse(problems.away("Try again in a moment."), scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
     async def _admit(self, scope: Scope) -> Caller | None:
         """Who asks; None only where nobody needs to be known. Raises ProblemError."""
         text = bearer(HTTPConnection(scope))
-        caller = None
-        if text is not None and text.startswith(PREFIX):
-            caller = caller_of(self._parts.ledger.state, digest(text), time.time())
-        elif text is not None:
-            caller = await trial_of(self._parts, text)
+        caller = None if text is None else await _holder(self._parts, text)
         await self._count(scope, caller)
         if caller is None and (scope.get("method"), scope["path"]) not in OPEN:
-            detail = "Log in first: `shoal login`, or set SHOAL_TOKEN."
-            if text is not None:
-                detail = "This token does not count: it has expired, was revoked, or never was."
-            raise ProblemError(
-                401,
-                detail,
-                kind="urn:shoal:problem:login",
-                headers={"WWW-Authenticate": "Bearer"},
-            )
+            if text is None:
+                raise _unknown("Log in first: `shoal login`, or set SHOAL_TOKEN.")
+            raise _unknown(VOID)
         return caller
 
     async def _count(self, scope: Scope, caller: Caller | None) -> None:
@@ -122,6 +115,13 @@ class Gate:
         elif scope["path"] not in PROBES:
             with contextlib.suppress(RedisError):
                 await self._requests.take(address if caller is None else caller.token_id)
+
+
+async def _holder(use: Parts, text: str) -> Caller | None:
+    """Whom a token stands for now."""
+    if text.startswith(PREFIX):
+        return caller_of(use.ledger.state, digest(text), time.time())
+    return await trial_of(use, text)
 
 
 def bearer(connection: HTTPConnection) -> str | None:
@@ -138,18 +138,41 @@ def caller(connection: HTTPConnection) -> Caller:
     """Who makes a request. For routes that the gate does not leave open."""
     found: Any = connection.state.caller
     if not isinstance(found, Caller):
-        raise ProblemError(401, "Log in first.", kind="urn:shoal:problem:login")
+        raise _unknown("Log in first.")
     return found
+
+
+class Standing:
+    """Who reads a stream: looked up again as long as it goes on, since what was allowed when it
+    began may not be any more."""
+
+    def __init__(self, connection: HTTPConnection) -> None:
+        self._use: Parts = connection.app.state.parts
+        self._text = bearer(connection) or ""
+        self._who: Caller | None = caller(connection)
+        self._at, self._until = self._use.ledger.at, time.monotonic() + FRESH
+
+    async def __call__(self) -> Caller:
+        """The caller as of now. Raises ProblemError (401) once the token does not count."""
+        at, now = self._use.ledger.at, time.monotonic()
+        if at != self._at or now >= self._until:
+            self._who = await _holder(self._use, self._text)
+            self._at, self._until = at, now + FRESH
+        if self._who is None:
+            raise _unknown(VOID)
+        return self._who
+
+
+def _unknown(detail: str) -> ProblemError:
+    headers = {"WWW-Authenticate": "Bearer"}
+    return ProblemError(401, detail, kind="urn:shoal:problem:login", headers=headers)
 
 
 async def _refuse(error: ProblemError, scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
         await send(_closing(error))
     else:
-        answer = problems.response(
-            error.status, error.detail, kind=error.kind, headers=error.headers
-        )
-        await answer(scope, receive, send)
+        await problems.response(error)(scope, receive, send)
 
 
 def _closing(error: ProblemError) -> Message:

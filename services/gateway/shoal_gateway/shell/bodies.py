@@ -6,7 +6,7 @@ from starlette.types import Message, Receive, Scope
 
 from shoal_gateway.shell.problems import ProblemError
 
-UNBOUNDED = ("/v1/bundles",)
+UNBOUNDED = re.compile(r"/v1/bundles|/mlflow/api/2\.0/mlflow-artifacts/artifacts/.*", re.DOTALL)
 """Routes that read their body piece by piece, within a limit of their own."""
 MAX_DEPTH = 100
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
@@ -16,11 +16,11 @@ _BRACKET = re.compile(rb"[\[\]{}]")
 
 async def checked(scope: Scope, receive: Receive, most: int) -> Receive:
     """A `receive` whose body was read and found good. Raises ProblemError (413, 422)."""
-    if scope["path"] in UNBOUNDED:
+    if UNBOUNDED.fullmatch(scope["path"]):
         return receive
     declared = dict(scope["headers"]).get(b"content-length", b"0")
     if not declared.isdigit() or int(declared) > most:
-        raise _too_big(most)
+        raise too_big(most)
     parts: list[bytes] = []
     size = 0
     while True:
@@ -30,7 +30,7 @@ async def checked(scope: Scope, receive: Receive, most: int) -> Receive:
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > most:
-            raise _too_big(most)
+            raise too_big(most)
         if not message.get("more_body", False):
             message = {"type": "http.request", "body": b"".join(parts), "more_body": False}
             break
@@ -71,6 +71,7 @@ def _shortened(body: bytes) -> bytes:
     return found
 
 
-def _too_big(most: int) -> ProblemError:
+def too_big(most: int) -> ProblemError:
+    """The problem of a body of more than so many bytes."""
     detail = f"The body may have {most / 2**20:g} MiB."
     return ProblemError(413, detail, kind="urn:shoal:problem:body")

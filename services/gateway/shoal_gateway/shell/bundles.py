@@ -2,8 +2,6 @@
 
 import asyncio
 import gzip
-import hashlib
-import secrets
 import stat
 import tarfile
 import tempfile
@@ -12,16 +10,19 @@ import zlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 import fsspec
 
 from shoal_contract.events import Bundle
+from shoal_gateway.shell import storage
 from shoal_gateway.shell.problems import ProblemError
 
 KINDS = ("tar.gz", "tar", "zip")
 """How the names of bundles in storage end: workers go by that."""
 MAX_MEMBERS = 100_000
+MAX_HEADERS = 64 * 1024
+"""Bytes that describe one member of a tar."""
 MAX_UNPACKED = 2 * 1024**3
 """Bytes that a bundle may have once it is unpacked."""
 
@@ -39,16 +40,8 @@ class Bundles:
         Raises ProblemError if it is too big (413) or nothing that a worker would unpack (422).
         """
         with tempfile.TemporaryFile() as file:
-            digest, size = hashlib.sha256(), 0
-            async for chunk in body:
-                size += len(chunk)
-                if size > self._max_size:
-                    limit = f"{self._max_size / 2**20:.0f} MiB"
-                    detail = f"A bundle may have {limit}. List what is not code in .shoalignore."
-                    raise ProblemError(413, detail, kind="urn:shoal:problem:bundle")
-                digest.update(chunk)
-                file.write(chunk)
-            return await asyncio.to_thread(self._keep, file, digest.hexdigest(), size)
+            size = await storage.receive(body, file, self._max_size, _too_large)
+            return await asyncio.to_thread(self._keep, file, size)
 
     async def find(self, sha256: str) -> Bundle | None:
         """The bundle with this content, if it was stored."""
@@ -66,18 +59,13 @@ class Bundles:
                 continue
         return None
 
-    def _keep(self, file: IO[bytes], sha256: str, size: int) -> Bundle:
+    def _keep(self, file: IO[bytes], size: int) -> Bundle:
+        sha256 = storage.sha256_of(file)
         if (found := self._find(sha256)) is not None and found.size == size:
             return found
         url = self._url(sha256, check(file))
         file.seek(0)
-        fs, path = fsspec.core.url_to_fs(url)
-        fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-        draft = f"{path}.{secrets.token_hex(4)}"
-        with fs.open(draft, "wb") as target:
-            while chunk := file.read(2**20):
-                target.write(chunk)
-        fs.mv(draft, path)
+        storage.put(file, url)
         return Bundle(url=url, sha256=sha256, size=size)
 
 
@@ -100,7 +88,7 @@ def check(file: IO[bytes]) -> Literal["tar.gz", "tar", "zip"]:
             if not member.plain:
                 raise _bad(f"its member {member.name!r} is neither a file nor a folder")
             if members > MAX_MEMBERS or unpacked > MAX_UNPACKED:
-                raise _bad("it would unpack to too much")
+                raise _too_much()
     except _BROKEN as error:
         raise _bad(f"it cannot be read as a {kind} ({error})") from error
     return kind
@@ -108,7 +96,7 @@ def check(file: IO[bytes]) -> Literal["tar.gz", "tar", "zip"]:
 
 _BROKEN = (
     tarfile.TarError, gzip.BadGzipFile, zlib.error, zipfile.BadZipFile, EOFError, OSError,
-    ValueError, NotImplementedError,
+    ValueError, IndexError, NotImplementedError,
 )  # fmt: skip
 """What reading an archive that is none, or was cut short, ends with."""
 
@@ -122,15 +110,47 @@ class _Member:
     """Whether it is a file or a folder, and can be read without a password."""
 
 
+class _Headers:
+    """A tar as its headers are read: data is passed over, and what describes one member has a
+    limit, since tarfile reads all of it at once (long names, pax records, maps of sparse files)."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self.left = file, MAX_HEADERS
+
+    def read(self, size: int) -> bytes:
+        """So many bytes, of those that are left for this member. Raises ProblemError."""
+        self.left -= size
+        if self.left < 0:
+            raise _bad(f"what describes one of its members has more than {MAX_HEADERS} bytes")
+        return self._file.read(size)
+
+    def seek(self, place: int) -> int:
+        """Go to a place within what a bundle may have. Raises ProblemError."""
+        if place > MAX_UNPACKED:
+            raise _too_much()
+        return self._file.seek(place)
+
+    def tell(self) -> int:
+        """The place."""
+        return self._file.tell()
+
+
 def _tarred(file: IO[bytes], kind: str) -> Iterator[_Member]:
-    with tarfile.open(fileobj=file, mode="r:gz" if kind == "tar.gz" else "r:") as tar:
-        for member in tar:
+    plain: Any = gzip.GzipFile(fileobj=file) if kind == "tar.gz" else file
+    headers: Any = _Headers(plain)
+    with tarfile.open(fileobj=headers, mode="r:") as opened:
+        tar: Any = opened
+        while (member := tar.next()) is not None:
             yield _Member(member.name, member.size, member.isfile() or member.isdir())
+            tar.members.clear()  # it would keep them all
+            if sum(len(k) + len(v) for k, v in tar.pax_headers.items()) > MAX_HEADERS:
+                raise _bad(f"what describes all its members has more than {MAX_HEADERS} bytes")
+            headers.left = MAX_HEADERS
 
 
 def _zipped(file: IO[bytes]) -> Iterator[_Member]:
     if _entries(file) > MAX_MEMBERS:  # all of them are read at once
-        raise _bad("it would unpack to too much")
+        raise _too_much()
     with zipfile.ZipFile(file) as archive:
         for member in archive.infolist():
             mode = stat.S_IFMT(member.external_attr >> 16)
@@ -146,6 +166,15 @@ def _entries(file: IO[bytes]) -> int:
         rest = chunk[-3:]
     file.seek(0)
     return found
+
+
+def _too_large(most: int) -> ProblemError:
+    detail = f"A bundle may have {most / 2**20:g} MiB. List what is not code in .shoalignore."
+    return ProblemError(413, detail, kind="urn:shoal:problem:bundle")
+
+
+def _too_much() -> ProblemError:
+    return _bad("it would unpack to too much")
 
 
 def _bad(why: str) -> ProblemError:

@@ -10,14 +10,14 @@ where there is none, with the `Idempotency-Key` itself.
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 from fastapi import Depends, Header, Request
 from pydantic import BaseModel
 
+from shoal_bus import memory
 from shoal_bus.sealing import Seal, SealError
 from shoal_contract.parse import ConfigError
-from shoal_gateway.core import keys
 from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.rows import Row
 from shoal_gateway.shell import writes
@@ -26,11 +26,7 @@ from shoal_gateway.shell.draws import Draws, new_seed
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError
 
-REMEMBERED = 24 * 3600
-"""Seconds for which a key is known."""
 _PLACE = "idempotency"
-_FORGET = "if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('del', KEYS[1]) end"
-"""In Lua: take a key away, unless more is known of it meanwhile."""
 Make = Callable[[Draws], Awaitable[Row]]
 
 
@@ -48,7 +44,7 @@ class Creation:
         """
         if self._key is None:
             return await make(Draws())
-        record = _Record(self._use, keys.idempotency(self._who.user, _sha256(self._key)), self._key)
+        record = _Record(self._use, self._who, self._key)
         digest = _sha256(f"{self._route} {body.model_dump_json()}")
         mine: Row = {"digest": digest, "seed": new_seed(), "answer": None, "written": {}}
         found = await record.begin(mine)
@@ -67,44 +63,49 @@ class Creation:
 
 
 class _Record:
-    """What is kept of a key in Redis."""
+    """What is kept of a key."""
 
-    def __init__(self, use: Parts, name: str, key: str) -> None:
-        self._redis, self._name = use.store.redis, name
-        self._seal = use.seal or Seal(_sha256(f"{name} {key}"))
-        self._first: str | None = None
+    def __init__(self, use: Parts, who: Caller, key: str) -> None:
+        self._bus, self._name = use.bus, _sha256(f"{who.user} {_sha256(key)}")
+        self._seal = use.seal or Seal(_sha256(f"{self._name} {key}"))
+        self._first: int | None = None
 
     async def begin(self, mine: Row) -> Row:
         """What is kept; from now on that is `mine`, if there was nothing."""
-        text = self._seal.close(_PLACE, self._name, json.dumps(mine))
-        if await self._redis.set(self._name, text, nx=True, ex=REMEMBERED):
-            self._first = text
-            return mine
-        found = await self._redis.get(self._name)
-        if found is None:  # its day ended just now
-            return await self.begin(mine)
-        try:
-            opened: Row = json.loads(self._seal.open(_PLACE, self._name, str(found)))
-        except (SealError, ValueError) as error:
-            raise _other() from error
-        return opened
+        while True:
+            self._first = await memory.claim(self._bus, self._name, self._closed(mine))
+            if self._first is not None:
+                return mine
+            if (kept := await memory.recall(self._bus, self._name)) is not None:
+                return self._opened(kept)
+            # Its day ended just now, or it was refused.
 
     async def keep(self, found: Row) -> None:
-        """Keep an answer."""
-        text = self._seal.close(_PLACE, self._name, json.dumps(found))
-        await self._redis.set(self._name, text, ex=REMEMBERED)
+        """Keep an answer. If it is too large for that, a repetition draws the same once more, and
+        finds it there."""
+        await memory.remember(self._bus, self._name, self._closed(found))
 
     async def forget(self) -> None:
         """Forget what this request kept, if nobody has repeated it with success meanwhile."""
         if self._first is not None:
-            await cast("Any", self._redis.eval(_FORGET, 1, self._name, self._first))
+            await memory.forget(self._bus, self._name, self._first)
+
+    def _opened(self, kept: bytes) -> Row:
+        try:
+            found: Row = json.loads(self._seal.open(_PLACE, self._name, kept.decode()))
+        except (SealError, ValueError) as error:
+            raise _other() from error
+        return found
+
+    def _closed(self, found: Row) -> bytes:
+        return self._seal.close(_PLACE, self._name, json.dumps(found)).encode()
 
 
 def creation(
     request: Request,
     who: Annotated[Caller, Depends(caller)],
     use: Annotated[Parts, Depends(parts)],
-    idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> Creation:
     """The creation that a request asks for, as a dependency of its route."""
     return Creation(use, who, f"{request.method} {request.url.path}", idempotency_key)

@@ -104,16 +104,20 @@ class Directory:
             return row
         return row | {"shares": {e: n for e, n in shares.items() if await self.sees(caller, e)}}
 
-    async def shown(self, caller: Caller, event: Event) -> bool:
-        """Whether a caller may know of an event. Of those that are of no experiment, all users are
-        told what becomes of machines."""
-        if caller.sees_all:
+    async def shown(self, caller: Caller, event: Event, workspace: str | None = None) -> bool:
+        """Whether a caller may know of an event, and it is of a workspace, if one is named. Of
+        those that are of no experiment, all users are told what becomes of machines."""
+        if workspace is None and caller.sees_all:
             return True
         if isinstance(event, ExperimentSubmitted):
             self._remember(event.experiment_id, event.config.resources.workspace)
-        if (experiment_id := experiment_in(event)) is not None:
-            return await self.sees(caller, experiment_id)
-        return caller.experiment is None and event.type in OF_MACHINES
+        if (experiment_id := experiment_in(event)) is None:
+            of_machines = caller.experiment is None and event.type in OF_MACHINES
+            return workspace is None and of_machines
+        place = await self.workspace_of(experiment_id)
+        if place is None or workspace not in (None, place):
+            return False
+        return caller.may(Role.VIEWER, place, experiment_id)
 
     def _remember(self, experiment_id: str, workspace: str) -> str:
         if len(self._known) >= _MOST:

@@ -44,14 +44,16 @@ class Freshness:
         """Why what a request wants to see cannot be shown; None once it can."""
         if (after := Headers(scope=scope).get(AFTER)) is not None:
             if (position := positions.decode(after)) is None:
-                return problems.response(400, f"The {AFTER} is none of ours: leave it out.")
+                return problems.response(
+                    problems.wrong(AFTER, f"The {AFTER} is none of ours: leave it out.", 400)
+                )
             shown = await asyncio.gather(
                 self._projector.wait_until(position, self._seconds),
                 self._ledger.wait_for(position.get(ACCESS.name, 0), self._seconds),
             )
             if not all(shown):
                 detail = "Reads do not show yet what they are to show. Try again in a moment."
-                return problems.response(503, detail, headers={"Retry-After": "1"})
+                return problems.response(problems.away(detail))
         return None
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:

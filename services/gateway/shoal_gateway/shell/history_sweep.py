@@ -1,4 +1,5 @@
-"""Removes what deleted experiments leave outside of Redis: files of points, and logs.
+"""Removes what deleted experiments leave outside of Redis: files of points, what runs
+logged, and logs.
 
 What is there is compared with what was deleted, so it does not matter who died when, or what came
 late: what one pass misses, the next one finds.
@@ -12,6 +13,7 @@ from shoal_bus.bus import Bus
 from shoal_contract.events import LogWritten
 from shoal_contract.subjects import LOGS, all_of
 from shoal_gateway.core.belongings import POINT_STREAMS
+from shoal_gateway.shell.artifacts import Artifacts
 from shoal_gateway.shell.history_files import Files
 from shoal_gateway.shell.redis_store import RedisStore
 
@@ -24,8 +26,11 @@ WHOLE = 3600.0
 class Sweep:
     """One gateway's passes over what was deleted. Its methods raise RedisError, and one of AWAY."""
 
-    def __init__(self, bus: Bus, store: RedisStore, files: Files) -> None:
+    def __init__(
+        self, bus: Bus, store: RedisStore, files: Files, artifacts: Artifacts | None
+    ) -> None:
         self._bus, self._store, self._files = bus, store, files
+        self._artifacts = artifacts
         self._count, self._last = 0, ""
         """How many deleted experiments were looked at, and the last of them."""
         self._due = 0.0
@@ -69,3 +74,8 @@ class Sweep:
             for experiment_id in there.intersection(gone):
                 await asyncio.to_thread(self._files.remove_all, stream, experiment_id)
                 log.info("the files of %s in %s were removed", experiment_id, stream.name)
+        if self._artifacts is not None:
+            there = await asyncio.to_thread(self._artifacts.experiments)
+            for experiment_id in there.intersection(gone):
+                await asyncio.to_thread(self._artifacts.remove_all, experiment_id)
+                log.info("the artifacts of %s were removed", experiment_id)

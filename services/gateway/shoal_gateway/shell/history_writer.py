@@ -20,6 +20,7 @@ from shoal_bus.lease import Lease
 from shoal_contract.subjects import Stream
 from shoal_gateway.core.belongings import POINT_STREAMS
 from shoal_gateway.core.history.files import File, cover, end, spare, to_merge
+from shoal_gateway.shell.artifacts import Artifacts
 from shoal_gateway.shell.history_files import Files
 from shoal_gateway.shell.history_sweep import Sweep
 from shoal_gateway.shell.history_work import merge, step_back, write_blocks
@@ -39,10 +40,17 @@ class HistoryWriter:
     bytes."""
 
     def __init__(
-        self, bus: Bus, store: RedisStore, files: Files, *, seconds: float, memory: int
+        self,
+        bus: Bus,
+        store: RedisStore,
+        files: Files,
+        artifacts: Artifacts | None = None,
+        *,
+        seconds: float,
+        memory: int,
     ) -> None:
         self._bus, self._store, self._files = bus, store, files
-        self.recent, self.sweep = Recent(store), Sweep(bus, store, files)
+        self.recent, self.sweep = Recent(store), Sweep(bus, store, files, artifacts)
         self._seconds, self._memory = seconds, memory
         self._pool = _pool()
 

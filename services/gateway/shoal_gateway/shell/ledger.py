@@ -33,7 +33,8 @@ class Ledger:
         self.state = State()
         self._bus, self._patience = bus, patience
         self._consumer = Consumer(bus, ACCESS, strict=True)
-        self._at = 0
+        self.at = 0
+        """The sequence of that event."""
         self._done = Done()
         self._moved = asyncio.Condition()
         self._writing = asyncio.Lock()
@@ -47,7 +48,7 @@ class Ledger:
                 break
             except AWAY:
                 await asyncio.sleep(0.2)
-        while self._at < end:
+        while self.at < end:
             stop_if_cancelled()
             await self._take(await self._consumer.fetch(1.0))
 
@@ -76,7 +77,7 @@ class Ledger:
             while True:
                 stop_if_cancelled()
                 if (before := self._done.of(id)) is not None:
-                    wrote(ACCESS, self._at)
+                    wrote(ACCESS, self.at)
                     return before
                 if when is not None:
                     when()
@@ -86,11 +87,11 @@ class Ledger:
                     raise ProblemError(_STATUS[found.kind], found.detail, kind=kind)
                 envelopes = [self._envelope(id, n, event) for n, event in enumerate(found)]
                 try:
-                    await self._reach(await append(self._bus, ACCESS, envelopes, self._at))
+                    await self._reach(await append(self._bus, ACCESS, envelopes, self.at))
                 except FencedError:
                     await self._reach((await self._bus.extent(ACCESS))[1])
                     continue
-                wrote(ACCESS, self._at)
+                wrote(ACCESS, self.at)
                 return found
 
     async def wait_for(self, sequence: int, seconds: float) -> bool:
@@ -110,13 +111,13 @@ class Ledger:
     async def _take(self, batch: list[Delivery]) -> None:
         async with self._moved:
             for delivery in batch:
-                if delivery.sequence <= self._at:  # the stream began anew
+                if delivery.sequence <= self.at:  # the stream began anew
                     self.state, self._done = State(), Done()
                 self.state = evolve(self.state, delivery.envelope.event)
-                self._at = delivery.sequence
+                self.at = delivery.sequence
                 self._done.add(delivery.envelope)
             self._moved.notify_all()
 
     async def _reach(self, sequence: int) -> None:
         async with self._moved:
-            await self._moved.wait_for(lambda: self._at >= sequence)
+            await self._moved.wait_for(lambda: self.at >= sequence)

@@ -25,7 +25,7 @@ _PROBLEM: Node = {
     "properties": {
         "type": {
             "type": "string",
-            "description": "Stable: `about:blank` or `urn:shoal:problem:…`.",
+            "description": "Stable; docs/problems.md lists them.",
         },
         "title": {"type": "string"},
         "status": {"type": "integer", "minimum": 400, "maximum": 599},

@@ -8,7 +8,7 @@ from fastapi import Query
 from shoal_gateway.core import paging as core
 from shoal_gateway.core.paging import CursorError, Page, Place
 from shoal_gateway.core.rows import Row
-from shoal_gateway.shell.problems import ProblemError
+from shoal_gateway.shell.problems import ProblemError, wrong
 from shoal_gateway.shell.redis_store import RedisStore
 
 T = TypeVar("T")
@@ -86,4 +86,4 @@ def by(*names: str) -> Callable[[Row], Place]:
 
 
 def _strange() -> ProblemError:
-    return ProblemError(422, "The cursor is none of this list. Begin again without one.")
+    return wrong("cursor", "The cursor is none of this list. Begin again without one.")

@@ -10,6 +10,7 @@ from shoal_bus.sealing import Seal
 from shoal_contract.events import Event
 from shoal_contract.subjects import stream_of
 from shoal_gateway.settings import Settings
+from shoal_gateway.shell.artifacts import Artifacts
 from shoal_gateway.shell.bundles import Bundles
 from shoal_gateway.shell.directory import Directory
 from shoal_gateway.shell.history_reader import HistoryReader
@@ -18,6 +19,7 @@ from shoal_gateway.shell.measures import Measures
 from shoal_gateway.shell.oidc import Provider
 from shoal_gateway.shell.projector import Projector
 from shoal_gateway.shell.redis_store import RedisStore
+from shoal_gateway.shell.sse import Readers
 from shoal_gateway.shell.writes import wrote
 
 
@@ -30,12 +32,14 @@ class Parts:
     store: RedisStore
     projector: Projector
     bundles: Bundles
+    artifacts: Artifacts
     ledger: Ledger
     directory: Directory
     history: HistoryReader
     provider: Provider | None
     seal: Seal | None
     measures: Measures = field(default_factory=Measures)
+    readers: Readers = field(default_factory=Readers)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the gateway ends: whoever watches events is to connect to another."""
 

@@ -18,6 +18,7 @@ from collections.abc import (
     Mapping,
     MutableMapping,
 )
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import ClientDisconnect
@@ -30,11 +31,14 @@ from shoal_contract.events import Event
 from shoal_contract.subjects import Stream
 from shoal_gateway.core.changes import finite
 from shoal_gateway.core.positions import EVENT_STREAMS, encode, filters
+from shoal_gateway.shell.problems import ProblemError, away
 
 log = logging.getLogger(__name__)
 
 BUFFER = 512
 """Events of one stream that are held for one reader."""
+LAST_WORD = 1.0
+"""Seconds for which a reader who takes nothing may take the reason."""
 FIRST_WAIT = 0.3
 """Seconds within which a stream's first past event arrives, if it has any."""
 
@@ -70,8 +74,14 @@ async def _all(_: Event) -> bool:
     return True
 
 
+async def _yes() -> None:
+    pass
+
+
 class Flow:
-    """The events that one reader wants, from some position on."""
+    """The events that one reader wants, from some position on. `shown` says of an event whether it
+    may be told, and `still`, when nothing happens, whether the reader may go on; both by raising
+    ProblemError if not."""
 
     def __init__(
         self,
@@ -82,11 +92,13 @@ class Flow:
         types: tuple[str, ...] = (),
         follow: bool = True,
         shown: Callable[[Event], Awaitable[bool]] = _all,
+        still: Callable[[], Awaitable[object]] = _yes,
         keep_alive: float = 10.0,
         stopping: asyncio.Event | None = None,
     ) -> None:
         self._positions = dict(start)
         self._follow, self._keep_alive, self._shown = follow, keep_alive, shown
+        self._still = still
         self._wake, self._stopping = asyncio.Event(), stopping or asyncio.Event()
         self._sources: dict[str, _Source] = {}
         for stream in EVENT_STREAMS:
@@ -97,17 +109,20 @@ class Flow:
                 self._sources[stream.name] = _Source(consumer, self._wake)
 
     async def messages(self) -> AsyncIterator[str]:
-        """Server-sent events, as text; comments when nothing happens."""
+        """Server-sent events, as text; comments when nothing happens. Raises ProblemError when the
+        reader is to connect again, or may read no more."""
         async for position, event in self.entries():
             if event is None:
                 yield f"id: {position}\n: still here\n\n"
             else:
                 text = json.dumps(event, separators=(",", ":"), allow_nan=False)
                 yield f"id: {position}\nevent: {event['type']}\ndata: {text}\n\n"
+        if self._stopping.is_set():
+            raise ending()
 
     async def entries(self) -> AsyncGenerator[tuple[str, dict[str, Any] | None], None]:
         """Events, each with the position to go on from; None at the beginning, and when nothing
-        happens."""
+        happens. Raises what `shown` and `still` raise."""
         yield encode(self._positions), None
         loop = asyncio.get_running_loop()
         told = loop.time()
@@ -130,6 +145,7 @@ class Flow:
                     async with asyncio.timeout_at(told + self._keep_alive):
                         await self._wake.wait()
                 except TimeoutError:
+                    await self._still()
                     yield encode(self._positions), None
                     told = loop.time()
         finally:
@@ -182,24 +198,77 @@ async def ends(bus: Bus) -> dict[str, int]:
     return {s.name: n for s, n in zip(EVENT_STREAMS, found, strict=True)}
 
 
+@dataclass(slots=True)
+class Readers:
+    """Those who read events here."""
+
+    dropped: int = 0
+    """How many took nothing for too long."""
+
+    def drop(self) -> None:
+        """Note that one is dropped."""
+        self.dropped += 1
+        log.info("a reader of the events took nothing, and was dropped")
+
+
 class EventStream(StreamingResponse):
-    """A response of server-sent events that gives up on a reader who takes nothing."""
+    """A response of server-sent events that gives up on a reader who takes nothing. A problem ends
+    it, and is told as its last event, `problem`."""
 
     media_type = "text/event-stream"
 
-    def __init__(self, messages: AsyncIterator[str], stall_timeout: float) -> None:
+    def __init__(
+        self, messages: AsyncIterator[str], stall_timeout: float, readers: Readers
+    ) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        super().__init__(messages, headers=headers)
-        self._stall_timeout = stall_timeout
+        super().__init__(_whole(messages), headers=headers)
+        self._stall_timeout, self._readers = stall_timeout, readers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, and give up when the reader takes nothing for `stall_timeout` seconds."""
 
         async def send_or_stall(message: MutableMapping[str, Any]) -> None:
-            async with asyncio.timeout(self._stall_timeout):
-                await send(message)
+            try:
+                async with asyncio.timeout(self._stall_timeout):
+                    await send(message)
+            except TimeoutError:
+                self._readers.drop()
+                if message["type"] == "http.response.body":
+                    await self._last_word(send)
+                raise
 
         try:
             await super().__call__(scope, receive, send_or_stall)
         except* (OSError, ClientDisconnect):
-            log.info("a reader of the events is gone, or took nothing, and was dropped")
+            log.info("a reader of the events is gone")
+
+    async def _last_word(self, send: Send) -> None:
+        """Tell why, if there is room for it yet."""
+        reason = _problem(too_slow(self._stall_timeout)).encode()
+        with contextlib.suppress(OSError):
+            async with asyncio.timeout(LAST_WORD):
+                await send({"type": "http.response.body", "body": reason})
+
+
+async def _whole(messages: AsyncIterator[str]) -> AsyncIterator[str]:
+    """Messages, and the problem that they end with, if they do."""
+    try:
+        async for message in messages:
+            yield message
+    except ProblemError as error:
+        yield _problem(error)
+
+
+def _problem(error: ProblemError) -> str:
+    return f"event: problem\ndata: {json.dumps(error.body)}\n\n"
+
+
+def ending() -> ProblemError:
+    """The problem of a gateway that ends."""
+    return away("This gateway ends. Connect again, and go on after the last event.")
+
+
+def too_slow(seconds: float) -> ProblemError:
+    """The problem of a reader who takes nothing."""
+    detail = f"Nothing was taken for {seconds:g} s. Connect again, and go on after the last event."
+    return ProblemError(408, detail, kind="urn:shoal:problem:slow")

@@ -4,7 +4,7 @@ from shoal_contract.roles import Role
 from shoal_gateway.core import keys
 from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.shell.parts import Parts
-from shoal_gateway.shell.problems import ProblemError
+from shoal_gateway.shell.problems import away
 
 
 async def trial_of(use: Parts, token: str) -> Caller | None:
@@ -21,7 +21,7 @@ async def trial_of(use: Parts, token: str) -> Caller | None:
         ended = granted >= attempt.attempt or row.get("ended_at") is not None
         if not use.projector.ready or not ended:
             detail = "The read models do not know of this attempt yet. Try again in a moment."
-            raise ProblemError(503, detail, headers={"Retry-After": "1"})
+            raise away(detail)
         return None
     workspace = await use.directory.workspace_of(attempt.experiment_id)
     if workspace is None:

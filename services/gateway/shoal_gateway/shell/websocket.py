@@ -3,24 +3,24 @@
 import asyncio
 import contextlib
 import json
-import logging
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from shoal_gateway.shell.sse import Flow
-
-log = logging.getLogger(__name__)
+from shoal_gateway.shell.problems import ProblemError
+from shoal_gateway.shell.sse import LAST_WORD, Flow, Readers, too_slow
 
 PROTOCOL = "shoal.events"
 """What a browser offers beside its token, since one of its subprotocols must be taken."""
-ALL_TOLD, ENDING, TOO_SLOW = 1000, 1012, 4408
-"""Codes with which a WebSocket is closed."""
-LAST_WORD = 1.0
-"""Seconds for which a reader who takes nothing may take the reason."""
+ALL_TOLD, ENDING, PROBLEM = 1000, 1012, 4000
+"""Codes with which a WebSocket is closed; the status of a problem is added to the last."""
 
 
 async def tell(
-    socket: WebSocket, flow: Flow, stopping: asyncio.Event, stall_timeout: float
+    socket: WebSocket,
+    flow: Flow,
+    stopping: asyncio.Event,
+    stall_timeout: float,
+    readers: Readers,
 ) -> None:
     """Send events as JSON, each with its `position`; `{"position": …}` alone when nothing happens.
 
@@ -28,34 +28,40 @@ async def tell(
     """
     offered = socket.scope.get("subprotocols", ())
     await socket.accept(subprotocol=PROTOCOL if PROTOCOL in offered else None)
-    feeding = asyncio.create_task(_feed(socket, flow, stopping, stall_timeout))
+    feeding = asyncio.create_task(_feed(socket, flow, stall_timeout, readers))
     leaving = asyncio.create_task(_left(socket))
     await asyncio.wait((feeding, leaving), return_when=asyncio.FIRST_COMPLETED)
     leaving.cancel()
     if not feeding.done():
         feeding.cancel()
     results = await asyncio.gather(feeding, leaving, return_exceptions=True)
-    if isinstance(results[0], tuple):
-        code, reason = results[0]
+    if (code_and_reason := _end(results[0], stopping)) is not None:
+        code, reason = code_and_reason
         with contextlib.suppress(TimeoutError, OSError, RuntimeError, WebSocketDisconnect):
             async with asyncio.timeout(LAST_WORD):
                 await socket.close(code, reason)
 
 
-async def _feed(
-    socket: WebSocket, flow: Flow, stopping: asyncio.Event, stall_timeout: float
-) -> tuple[int, str]:
-    """Send all there is; returns with which code and reason to close."""
+async def _feed(socket: WebSocket, flow: Flow, stall_timeout: float, readers: Readers) -> None:
+    """Send all there is. Raises ProblemError for a reader who may read no more, or takes
+    nothing."""
     async with contextlib.aclosing(flow.entries()) as entries:
         async for position, event in entries:
             text = json.dumps({"position": position} | (event or {}), allow_nan=False)
             try:
                 async with asyncio.timeout(stall_timeout):
                     await socket.send_text(text)
-            except TimeoutError:
-                log.info("a reader of the events took nothing, and was dropped")
-                again = "connect again, with after=<position>"
-                return TOO_SLOW, f"nothing was taken for {stall_timeout:g} s: {again}"
+            except TimeoutError as error:
+                readers.drop()
+                raise too_slow(stall_timeout) from error
+
+
+def _end(result: object, stopping: asyncio.Event) -> tuple[int, str] | None:
+    """With which code and reason to close after `_feed`; None: the reader is gone."""
+    if isinstance(result, ProblemError):
+        return PROBLEM + result.status, result.detail[:120]
+    if result is not None:
+        return None
     if stopping.is_set():
         return ENDING, "this gateway ends: connect again, with after=<position>"
     return ALL_TOLD, "all was told"

@@ -34,7 +34,7 @@ class MlflowExperiment(Answer):
     experiment_id: str
     name: str
     artifact_location: str
-    """Empty: artifacts are not kept."""
+    """Of the scheme `mlflow-artifacts`: the gateway keeps them."""
     lifecycle_stage: Stage
     creation_time: int
     last_update_time: int
@@ -54,7 +54,7 @@ class MlflowRunInfo(Answer):
     start_time: int
     end_time: int | None = None
     artifact_uri: str
-    """Empty: artifacts are not kept."""
+    """As an experiment's `artifact_location`."""
     lifecycle_stage: Stage
 
 
@@ -118,6 +118,28 @@ class MlflowHistory(Answer):
 
     metrics: list[MlflowMetric]
     next_page_token: str | None = None
+
+
+class MlflowFile(Answer):
+    """An artifact, or a folder of them."""
+
+    path: str
+    """Its name in the folder that was asked for."""
+    is_dir: bool
+    file_size: int | None = None
+
+
+class MlflowFiles(Answer):
+    """What is in a folder."""
+
+    files: list[MlflowFile]
+
+
+class MlflowModels(Answer):
+    """Models of MLflow's kind."""
+
+    models: list[None]
+    """Always empty."""
 
 
 class MlflowNothing(Answer):

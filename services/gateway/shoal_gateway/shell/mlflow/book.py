@@ -18,6 +18,7 @@ from shoal_bus.bus import AWAY
 from shoal_contract.events import (
     Event,
     MetricLogged,
+    TrackingExperimentChanged,
     TrackingExperimentCreated,
     TrackingLogged,
 )
@@ -33,7 +34,7 @@ from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.history_reader import Query
 from shoal_gateway.shell.mlflow.models import Pair
 from shoal_gateway.shell.parts import Parts
-from shoal_gateway.shell.problems import ProblemError, unknown
+from shoal_gateway.shell.problems import ProblemError, unknown, wrong
 from shoal_gateway.shell.routes.metrics import read
 
 DEFAULT = "Default"
@@ -54,8 +55,9 @@ class Book:
         workspace = pairs.get(WORKSPACE_TAG) or await self._workspace()
         self._check(Role.EDITOR, workspace)
         experiment_id = self._id(workspace, name)
-        if await self._use.store.row(keys.tracked(experiment_id)):
-            raise ProblemError(409, f"There is an experiment {name!r} already.")
+        await self._check_free(workspace, name)
+        if await self._use.store.row(keys.tracked(experiment_id)):  # it is called otherwise by now
+            experiment_id = secrets.token_hex(9)
         event = TrackingExperimentCreated(
             experiment_id=experiment_id,
             name=name,
@@ -67,15 +69,45 @@ class Book:
         await self.say(event, f"tracking-{experiment_id}")
         return experiment_id
 
+    async def change(
+        self,
+        experiment_id: str,
+        name: str | None = None,
+        tags: Mapping[str, str | None] | None = None,
+    ) -> None:
+        """Call an experiment something else, or tag it. Raises ProblemError (404, 409)."""
+        row = await self.experiment(experiment_id, Role.EDITOR)
+        if name is not None and name != row["name"]:
+            await self._check_free(row["workspace"], name)
+        event = TrackingExperimentChanged(
+            experiment_id=row["experiment_id"], name=name, tags=dict(tags or {})
+        )
+        await self.say(event)
+
+    async def _check_free(self, workspace: str, name: str) -> None:
+        """Raise ProblemError (409) if an experiment of a workspace is called so."""
+        if await self._called(name, [workspace]) is not None:
+            detail = f"There is an experiment {name!r} already."
+            raise ProblemError(409, detail, kind="urn:shoal:problem:conflict")
+
+    async def _called(self, name: str, workspaces: Sequence[str]) -> Row | None:
+        """The experiment of this name that is in the first of some workspaces."""
+        names = [keys.tracked(self._id(workspace, name)) for workspace in workspaces]
+        for row in await self._use.store.rows(names):
+            if row and row["name"] == name and self._sees(row):
+                return row
+        for row in await self.experiments():  # it was called otherwise when it was made
+            if row["name"] == name and row["workspace"] in workspaces and self._mine(row):
+                return row
+        return None
+
     async def named(self, name: str) -> Row:
         """The experiment of this name: that of the caller's own workspace, else one of another.
         Raises ProblemError (404)."""
         own = await self._workspace()
         others = [w for w in self._use.ledger.state.workspaces if w != own]
-        names = [keys.tracked(self._id(workspace, name)) for workspace in (own, *others)]
-        for row in await self._use.store.rows(names):
-            if row and self._sees(row):
-                return row
+        if (row := await self._called(name, [own, *others])) is not None:
+            return row
         raise unknown("experiment", name)
 
     async def experiment(self, experiment_id: str, role: Role = Role.VIEWER) -> Row:
@@ -162,7 +194,7 @@ class Book:
             for key, value in params.items():
                 if there.get(key, value) != value:
                     detail = f"The parameter {key!r} is {there[key]!r} already."
-                    raise ProblemError(400, detail)
+                    raise wrong("params", detail, 400)
         if params or tags:
             said = TrackingLogged(
                 experiment_id=e, run_id=run_id, params=dict(params or {}), tags=dict(tags or {})
@@ -174,6 +206,28 @@ class Book:
                 experiment_id=e, run_id=run_id, points=list(points)
             )
             await self._use.publish(event, f"{event.type}-{secrets.token_hex(12)}")
+
+    async def remove_tag(self, run_id: str, key: str) -> None:
+        """Take a tag away. Raises ProblemError (404) if there is none."""
+        run = await self.run(run_id, Role.EDITOR)
+        if key not in await self._use.store.row(keys.tracked_tags(run_id)):
+            raise unknown("tag", key)
+        event = TrackingLogged(
+            experiment_id=run["experiment_id"], run_id=run_id, params={}, tags={},
+            removed_tags=[key],
+        )  # fmt: skip
+        await self.say(event)
+
+    async def check_run(self, experiment_id: str, run_id: str, role: Role) -> None:
+        """Raise ProblemError unless an experiment has a run in which the caller has a role."""
+        place = await self._use.directory.place_of(run_id)
+        if (
+            place is None
+            or place.experiment_id != experiment_id
+            or not self._may_see(place.workspace, place.within)
+        ):
+            raise unknown("run", run_id)
+        self._check(role, place.workspace)
 
     async def say(self, event: Event, id: str | None = None) -> None:
         """Publish an event, and wait until reads show it."""
@@ -193,6 +247,10 @@ class Book:
         whole = "/".join((workspace, self._who.experiment or "", name))
         return hashlib.sha256(whole.encode()).hexdigest()[:18]
 
+    def _mine(self, row: Row) -> bool:
+        """Whether an experiment is where the caller's own ones are made."""
+        return bool(row["within"] == self._who.experiment)
+
     def _sees(self, row: Row) -> bool:
         return self._may_see(row["workspace"], row["within"])
 
@@ -205,7 +263,7 @@ class Book:
         found = self._who.role_in(workspace)
         if found is None or not found.covers(role):
             detail = f"Only one who is {role.value} of the workspace {workspace} may do this."
-            raise ProblemError(403, detail)
+            raise ProblemError(403, detail, kind="urn:shoal:problem:denied")
 
 
 async def book(request: Request) -> Book:

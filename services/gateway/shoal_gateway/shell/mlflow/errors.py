@@ -8,9 +8,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
-from shoal_contract.parse import plain
 from shoal_gateway.core.run_filter import FilterError
-from shoal_gateway.shell.problems import ProblemError
+from shoal_gateway.shell.problems import PATH, ProblemError, invalid_request
 
 _CODES = {
     400: "INVALID_PARAMETER_VALUE",
@@ -20,6 +19,7 @@ _CODES = {
     409: "RESOURCE_ALREADY_EXISTS",
     503: "TEMPORARILY_UNAVAILABLE",
 }
+ENDPOINT = "ENDPOINT_NOT_FOUND"
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -38,19 +38,17 @@ class MlflowRoute(APIRoute):
             try:
                 return await handle(request)
             except ProblemError as error:
-                return _answer(error.status, error.detail)
+                return _answer(error.status, error.detail, ENDPOINT if error.kind == PATH else None)
             except FilterError as error:
                 return _answer(400, str(error))
             except RequestValidationError as error:
-                first = error.errors()[0]
-                place = ".".join(str(part) for part in first["loc"][1:])
-                return _answer(400, f"{place}: {plain(first['msg'])}")
+                return _answer(400, invalid_request(request, error).detail)
 
         return turned
 
 
-def _answer(status: int, message: str) -> Response:
-    code = _CODES.get(status, "INVALID_STATE" if status < 500 else "INTERNAL_ERROR")
+def _answer(status: int, message: str, code: str | None = None) -> Response:
+    code = code or _CODES.get(status, "INVALID_STATE" if status < 500 else "INTERNAL_ERROR")
     # The client takes this code for a bad request, whatever the status.
     status = 400 if status == 409 else status
     return JSONResponse({"error_code": code, "message": message}, status)

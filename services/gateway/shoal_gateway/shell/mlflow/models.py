@@ -42,6 +42,26 @@ class CreateExperiment(BaseModel):
     tags: list[Pair] = []
 
 
+class ChangeExperiment(BaseModel):
+    """`experiments/update`."""
+
+    experiment_id: str
+    new_name: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class TagExperiment(Pair):
+    """`experiments/set-experiment-tag`."""
+
+    experiment_id: str
+
+
+class UntagExperiment(BaseModel):
+    """`experiments/delete-experiment-tag`."""
+
+    experiment_id: str
+    key: _Key
+
+
 class CreateRun(BaseModel):
     """`runs/create`."""
 
@@ -71,6 +91,12 @@ class LogMetric(OfRun, Metric):
 
 class LogPair(OfRun, Pair):
     """`runs/log-parameter` and `runs/set-tag`."""
+
+
+class UntagRun(OfRun):
+    """`runs/delete-tag`."""
+
+    key: _Key
 
 
 class LogBatch(OfRun):

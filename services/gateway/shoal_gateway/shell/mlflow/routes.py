@@ -4,32 +4,39 @@ import secrets
 import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from shoal_contract.events import TrackingRunChanged, TrackingRunCreated
 from shoal_contract.roles import Role
 from shoal_gateway.core import run_filter
 from shoal_gateway.core.changes import finite
 from shoal_gateway.core.ledger.caller import Caller
+from shoal_gateway.core.projections.tracking import tags_of
 from shoal_gateway.core.rows import Row
 from shoal_gateway.shell.answers import tracking as answers
 from shoal_gateway.shell.answers.base import told, written
+from shoal_gateway.shell.artifacts import uri
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.mlflow.book import Book, Its, as_metrics
 from shoal_gateway.shell.mlflow.errors import MlflowRoute
 from shoal_gateway.shell.mlflow.models import (
+    ChangeExperiment,
     CreateExperiment,
     CreateRun,
     OfRun,
     Search,
     SearchRuns,
+    TagExperiment,
+    UntagExperiment,
+    UntagRun,
     UpdateRun,
 )
 from shoal_gateway.shell.mlflow.reports import router as reports
-from shoal_gateway.shell.problems import ProblemError
+from shoal_gateway.shell.problems import PATH, ProblemError, unknown, wrong
 
 router = APIRouter(prefix="/mlflow/api/2.0/mlflow", route_class=MlflowRoute, tags=["mlflow"])
 router.include_router(reports)
+elsewhere = APIRouter(prefix="/mlflow", route_class=MlflowRoute, include_in_schema=False)
 Answer = dict[str, Any]
 RUN_NAME = "mlflow.runName"
 HISTORY = 25_000
@@ -52,6 +59,29 @@ async def get_experiment(experiment_id: str, its: Its) -> Answer:
 async def get_experiment_by_name(experiment_name: str, its: Its) -> Answer:
     """An experiment by its name."""
     return {"experiment": _experiment(await its.named(experiment_name))}
+
+
+@router.post("/experiments/update", responses=told(answers.MlflowNothing))
+async def update_experiment(body: ChangeExperiment, its: Its) -> Answer:
+    """Call an experiment something else."""
+    await its.change(body.experiment_id, name=body.new_name)
+    return {}
+
+
+@router.post("/experiments/set-experiment-tag", responses=told(answers.MlflowNothing))
+async def set_experiment_tag(body: TagExperiment, its: Its) -> Answer:
+    """One tag."""
+    await its.change(body.experiment_id, tags={body.key: body.value})
+    return {}
+
+
+@router.post("/experiments/delete-experiment-tag", responses=told(answers.MlflowNothing))
+async def delete_experiment_tag(body: UntagExperiment, its: Its) -> Answer:
+    """One tag less."""
+    if body.key not in tags_of(await its.experiment(body.experiment_id, Role.EDITOR)):
+        raise unknown("tag", body.key)
+    await its.change(body.experiment_id, tags={body.key: None})
+    return {}
 
 
 @router.post("/experiments/search", responses=told(answers.MlflowExperimentsFound))
@@ -104,6 +134,13 @@ async def update_run(body: UpdateRun, its: Its) -> Answer:
     return {"run_info": (await _whole(its, body.run_id))["info"]}
 
 
+@router.post("/runs/delete-tag", responses=told(answers.MlflowNothing))
+async def delete_tag(body: UntagRun, its: Its) -> Answer:
+    """One tag less."""
+    await its.remove_tag(body.run_id, body.key)
+    return {}
+
+
 @router.post("/runs/delete", responses=told(answers.MlflowNothing))
 async def delete_run(body: OfRun, its: Its) -> Answer:
     """Put a run out of the way; its numbers stay."""
@@ -128,6 +165,12 @@ async def search_runs(body: SearchRuns, its: Its) -> Answer:
     return _page("runs", kept, body)
 
 
+@router.post("/logged-models/search", responses=told(answers.MlflowModels))
+async def search_models() -> Answer:
+    """None: models are not kept here. Clients ask before they list a run's artifacts."""
+    return {"models": []}
+
+
 @router.get("/metrics/get-history", responses=told(answers.MlflowHistory))
 async def get_history(
     run_id: str,
@@ -144,6 +187,13 @@ async def get_history(
     if first + max_results < len(points):
         answer["next_page_token"] = str(first + max_results)
     return written(answer)
+
+
+@elsewhere.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+async def nothing(path: str, request: Request) -> None:
+    """What MLflow's client knows and this does not, in a form that it can read."""
+    detail = f"Shoal has no {request.method} /{path} of MLflow's."
+    raise ProblemError(404, detail, kind=PATH)
 
 
 async def _delete(run_id: str, its: Book, *, deleted: bool) -> Answer:
@@ -164,11 +214,11 @@ def _experiment(row: Row) -> Answer:
     return {
         "experiment_id": row["experiment_id"],
         "name": row["name"],
-        "artifact_location": "",
+        "artifact_location": uri(row["experiment_id"]),
         "lifecycle_stage": "active",
         "creation_time": milliseconds,
         "last_update_time": milliseconds,
-        "tags": _pairs(row["tags"]),
+        "tags": _pairs(tags_of(row)),
     }
 
 
@@ -183,7 +233,7 @@ def _run(found: dict[str, Any]) -> Answer:
         "status": row["status"],
         "start_time": row["start_time"],
         "end_time": row.get("end_time"),
-        "artifact_uri": "",
+        "artifact_uri": uri(row["experiment_id"], row["run_id"]),
         "lifecycle_stage": "deleted" if row.get("deleted") else "active",
     }
     data = {
@@ -221,5 +271,5 @@ def _page(name: str, items: list[Answer], body: Search) -> Answer:
 
 def _offset(token: str) -> int:
     if token and not (token.isascii() and token.isdigit() and len(token) < 10):
-        raise ProblemError(400, "The page_token is none of ours.")
+        raise wrong("page_token", "The page_token is none of ours.", 400)
     return int(token or 0)

@@ -13,7 +13,7 @@ from shoal_gateway.shell.answers.base import told
 from shoal_gateway.shell.answers.machines import Cost
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.parts import Parts, parts
-from shoal_gateway.shell.problems import ProblemError, unknown
+from shoal_gateway.shell.problems import unknown, wrong
 
 router = APIRouter(prefix="/v1")
 
@@ -55,8 +55,8 @@ def _day(text: str | None, today: date) -> str | None:
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError:
-        detail = f"since: {text!r} is no day: send one such as {today.isoformat()}, or 7d."
-        raise ProblemError(422, detail, kind="urn:shoal:problem:request") from None
+        detail = f"{text!r} is no day: send one such as {today.isoformat()}, or 7d."
+        raise wrong("since", detail) from None
 
 
 def _begin(first: str | None) -> float:

@@ -16,7 +16,7 @@ from shoal_gateway.shell import feed
 from shoal_gateway.shell.answers.base import told
 from shoal_gateway.shell.answers.health import Alive, Ready
 from shoal_gateway.shell.parts import Parts, parts
-from shoal_gateway.shell.problems import ProblemError
+from shoal_gateway.shell.problems import away
 from shoal_gateway.shell.recent import Recent
 
 router = APIRouter()
@@ -41,7 +41,7 @@ async def readyz(use: Annotated[Parts, Depends(parts)]) -> dict[str, str]:
     if not use.projector.ready:
         missing.append("the read models are being filled")
     if missing:
-        raise ProblemError(503, "; ".join(missing) + ".", headers={"Retry-After": "1"})
+        raise away("; ".join(missing) + ".")
     return {"status": "ready"}
 
 
@@ -87,6 +87,11 @@ async def metrics(use: Annotated[Parts, Depends(parts)]) -> PlainTextResponse:
     lines += [
         "# HELP shoal_metric_points_bytes Metric points in Redis, which are in no file yet.",
         "# TYPE shoal_metric_points_bytes gauge",
+    ]
+    lines += [
+        "# HELP shoal_readers_dropped Readers of events who took nothing for too long.",
+        "# TYPE shoal_readers_dropped counter",
+        f"shoal_readers_dropped {use.readers.dropped}",
     ]
     recent = Recent(use.store)
     for stream in POINT_STREAMS:

@@ -12,12 +12,13 @@ from shoal_contract.states import EXPERIMENT, ExperimentState, terminal
 from shoal_contract.subjects import all_of
 from shoal_gateway.core.log_filter import LogFilter, PatternError
 from shoal_gateway.shell.answers.trials import Log
+from shoal_gateway.shell.auth import Standing
 from shoal_gateway.shell.log_reader import Item, LogReader, close
 from shoal_gateway.shell.parts import Parts, parts
-from shoal_gateway.shell.problems import ProblemError
+from shoal_gateway.shell.problems import unknown, wrong
 from shoal_gateway.shell.routes.experiments import experiment
 from shoal_gateway.shell.routes.trials import trial as trial_of
-from shoal_gateway.shell.sse import EventStream
+from shoal_gateway.shell.sse import EventStream, ending
 
 router = APIRouter(prefix="/v1/experiments/{experiment_id}")
 
@@ -36,8 +37,7 @@ def log_filter(
     try:
         return LogFilter(rank=rank, stream=stream, level=level, search=search, regex=regex)
     except PatternError as error:
-        detail = f"regex: {error}"
-        raise ProblemError(422, detail, kind="urn:shoal:problem:request") from error
+        raise wrong("regex", str(error)) from error
 
 
 @router.get(
@@ -48,6 +48,7 @@ def log_filter(
 async def logs(
     experiment_id: str,
     use: Annotated[Parts, Depends(parts)],
+    standing: Annotated[Standing, Depends(Standing)],
     wanted: Annotated[LogFilter, Depends(log_filter)],
     trial: str | None = None,
     after: Annotated[int | None, Query(ge=0)] = None,
@@ -74,8 +75,8 @@ async def logs(
     if tail is not None:
         first, after, complete = await log.tail(tail)
     if follow:
-        messages = _messages(use, experiment_id, trial, log, first, after or 0)
-        return EventStream(messages, use.settings.stall_timeout)
+        messages = _messages(use, standing, experiment_id, trial, log, first, after or 0)
+        return EventStream(messages, use.settings.stall_timeout, use.readers)
     if tail is not None:
         return JSONResponse({"items": first, "next": after, "complete": complete})
     items, last, complete = await log.page(after or 0, limit)
@@ -84,6 +85,7 @@ async def logs(
 
 async def _messages(
     use: Parts,
+    standing: Standing,
     experiment_id: str,
     trial_id: str | None,
     log: LogReader,
@@ -92,7 +94,8 @@ async def _messages(
 ) -> AsyncIterator[str]:
     """Items as server-sent events, until what writes them has ended and all was told. When there is
     nothing to tell, be it that nothing is written or that nothing of it is wanted, a comment keeps
-    the line open and says up to where it was read."""
+    the line open and says up to where it was read. Raises ProblemError when the reader is to
+    connect again, or may read no more."""
     for item in first:
         yield _message(item)
     yield f"id: {after}\n: the log\n\n"
@@ -103,7 +106,10 @@ async def _messages(
         while not use.stopping.is_set():
             before, due = consumer.last, told + use.settings.keep_alive
             wait = min(MOST_WAIT, max(LEAST_WAIT, due - loop.time()))
-            for item in await log.fetch(consumer, wait):
+            items = await log.fetch(consumer, wait)
+            if not await use.directory.sees(await standing(), experiment_id):
+                raise unknown("experiment", experiment_id)
+            for item in items:
                 yield _message(item)
                 told = loop.time()
             if consumer.last == before and await _ended(use, experiment_id, trial_id):
@@ -112,6 +118,7 @@ async def _messages(
             if loop.time() >= told + use.settings.keep_alive:
                 yield f"id: {max(after, consumer.last)}\n: still here\n\n"
                 told = loop.time()
+        raise ending()
     finally:
         await close(consumer)
 

@@ -24,7 +24,7 @@ from shoal_gateway.shell.answers.trials import Reports
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.history_reader import LARGEST, TooManyPointsError
 from shoal_gateway.shell.parts import Parts, parts
-from shoal_gateway.shell.problems import ProblemError, unknown
+from shoal_gateway.shell.problems import ProblemError, away, unknown
 from shoal_gateway.shell.routes.trials import ids_of
 
 router = APIRouter(prefix="/v1")
@@ -178,4 +178,4 @@ async def read(use: Parts, *queries: history_reader.Query) -> pl.DataFrame:
         raise ProblemError(422, str(error), kind="urn:shoal:problem:request") from error
     except OSError as error:
         detail = f"The storage with the metrics does not answer: {error}"
-        raise ProblemError(503, detail, headers={"Retry-After": "1"}) from error
+        raise away(detail) from error

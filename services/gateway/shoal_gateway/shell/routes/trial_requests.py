@@ -16,7 +16,7 @@ from shoal_gateway.shell.answers.trials import TrialAsked, TrialExtensionAsked, 
 from shoal_gateway.shell.creations import Creation, creation
 from shoal_gateway.shell.draws import Draws
 from shoal_gateway.shell.parts import Parts, parts
-from shoal_gateway.shell.problems import ProblemError
+from shoal_gateway.shell.problems import ProblemError, wrong
 from shoal_gateway.shell.routes.requests import ask, custom, under_way
 from shoal_gateway.shell.routes.trials import trial
 
@@ -64,8 +64,7 @@ async def create(
 async def _create(use: Parts, experiment_id: str, body: NewTrial, draws: Draws) -> Row:
     await custom(use, experiment_id)
     if finite(body.hyperparameters) != body.hyperparameters:
-        detail = "hyperparameters: every number must be finite"
-        raise ProblemError(422, detail, kind="urn:shoal:problem:request")
+        raise wrong("hyperparameters", "Every number of the hyperparameters must be finite.")
     request_id = body.request_id or draws.id("trial")
     event = TrialCreateRequested(
         experiment_id=experiment_id,
