@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pytest
 from integration.worker.desk import DEADLINE, Desk, desk
 
 from shoal_contract import events as ev
@@ -227,6 +228,44 @@ async def test_a_script_runs_as_it_is(desk: Desk) -> None:
     assert (await desk.exit(order)).outcome is Outcome.COMPLETED
     log = await desk.find(ev.LogWritten, lambda e: e.stream == "stdout", count=2)
     assert log.lines == ["1.0 2 2 0 1"]
+
+
+LOADING = """
+import torch, shoal
+run = shoal.init()
+loader = run.loader(torch.arange(8.0), 4, num_workers=2)
+for epoch in (1, 2):
+    total = sum(float(batch.sum()) for batch in loader)
+    run.report(step=epoch, acc=total)
+"""
+
+
+@pytest.mark.parametrize("warm", ["1", "0"], ids=["warm", "cold"])
+async def test_workers_of_a_loader_write_nothing(desk: Desk, warm: str) -> None:
+    await desk.begin(SHOAL_WARM=warm)
+    order = await desk.start("e-0", bundle=desk.code(LOADING), target=9)
+    assert (await desk.exit(order)).outcome is Outcome.COMPLETED
+    report = await desk.find(ev.ValidationReported, lambda e: e.step == 2)
+    assert report.metrics["acc"] == 28
+    stored = desk.folder / "store" / "e-0" / "a1" / "logs"
+    folder = desk.folder / "state" / "runs" / order.run_id
+    await until(lambda: not folder.exists())
+    assert not (stored / "rank-0.stderr").exists(), (stored / "rank-0.stderr").read_text()
+
+
+async def test_a_script_without_the_sdk_is_told_to_leave(desk: Desk) -> None:
+    script = (
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (print('saved'), sys.exit(0)))\n"
+        "print('up')\n"
+        "time.sleep(600)\n"
+    )
+    await desk.begin()
+    order = await desk.start("e-0", bundle=desk.code(script))
+    await desk.find(ev.LogWritten, lambda e: "up" in e.lines)
+    await desk.stop(order, StopReason.PAUSED, grace=300)
+    assert (await desk.exit(order)).outcome is Outcome.STOPPED
+    await desk.find(ev.LogWritten, lambda e: "saved" in e.lines)
 
 
 async def test_a_worker_that_is_killed_is_known_to_be_gone_with_its_ranks(desk: Desk) -> None:

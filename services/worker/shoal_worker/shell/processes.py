@@ -22,14 +22,14 @@ from shoal_contract.events import (
     RunStopping,
     Slot,
 )
-from shoal_contract.line import SOCKET_VARIABLE, TOKEN_VARIABLE
+from shoal_contract.line import ERROR_VARIABLE, SOCKET_VARIABLE, TOKEN_VARIABLE
 from shoal_worker.core.messages import RankEnded, RanksStarted, StartFailed
 from shoal_worker.core.state import State
-from shoal_worker.shell import containers, network
+from shoal_worker.shell import containers, last_words, variables
 from shoal_worker.shell.containers import Box, Boxing
 from shoal_worker.shell.launcher import Launcher, Spawn
 from shoal_worker.shell.line import Line
-from shoal_worker.shell.logs import LogTail, Rates, last_line
+from shoal_worker.shell.logs import LogTail, Rates
 from shoal_worker.shell.private import Private
 from shoal_worker.shell.staging import StagingError, stage
 
@@ -74,7 +74,7 @@ class Processes:
                     self._do(self._start(event.run))
                 case RunStopping() as event:
                     self._until[event.run_id] = event.until
-                    self._parts()[2].stop(event.run_id, event.until - time.time())
+                    self._tell(event.run_id)
                     self._do(self._kill_at(event.run_id, event.until))
                 case RankExited() as event:
                     log.info("rank %d of %s: exit %d", event.rank, event.run_id, event.exit_code)
@@ -95,12 +95,20 @@ class Processes:
     async def _ended(self, run_id: str, rank: int, code: int) -> None:
         host, line, _ = self._parts()
         logs = self.state_dir / "runs" / run_id / "logs"
-        tail = last_line(logs / f"rank-{rank}.stderr") if code else ""
+        tail = last_words.lines(logs / f"rank-{rank}.stderr")[-1:] if code else []
+        error, at = last_words.exception(logs / f"rank-{rank}.error") or ("", None)
         last = await line.settled(run_id) if rank == 0 else line.last.get(run_id)
         step, place = last or (None, None)
         host.tell(
             RankEnded(
-                run_id=run_id, rank=rank, exit_code=code, tail=tail, last_step=step, last_time=place
+                run_id=run_id,
+                rank=rank,
+                exit_code=code,
+                tail="".join(tail),
+                error=error,
+                failed_at=at,
+                last_step=step,
+                last_time=place,
             )
         )
 
@@ -133,7 +141,7 @@ class Processes:
                     rank=rank,
                     arguments=order.task.entrypoint,
                     folder=str(folder),
-                    env={**private, **self._env(order, local, token)},
+                    env={**private, **self._env(order, local, token, logs)},
                     stdout=str(logs / f"rank-{rank}.stdout"),
                     stderr=str(logs / f"rank-{rank}.stderr"),
                     limits=self.limits,
@@ -150,46 +158,19 @@ class Processes:
         tail = LogTail(line.bus, order, logs, self.rates)
         self._tails[order.run_id] = asyncio.create_task(tail.follow(self._done[order.run_id]))
         host.tell(RanksStarted(run_id=order.run_id, pids=pids))
+        if order.run_id in self._until:  # before all of its ranks were there
+            self._tell(order.run_id)
         if self._until.get(order.run_id, math.inf) < time.time():
-            launcher.kill(order.run_id)  # its time was over before all of its ranks were there
+            launcher.kill(order.run_id)
 
-    def _env(self, order: RunOrder, local: int, token: str) -> dict[str, str]:
-        """The variables that torchrun gives, and the line's.
-
-        https://docs.pytorch.org/docs/stable/elastic/run.html#environment-variables
-        """
-        line = self._parts()[1]
-        base = {} if order.task.container is not None else self.base_env
-        env = {
-            **base,
-            "PYTHONUNBUFFERED": "1",
-            **order.task.environment,
-            "RANK": str(order.first_rank + local),
-            "LOCAL_RANK": str(local),
-            "WORLD_SIZE": str(order.world_size),
-            "LOCAL_WORLD_SIZE": str(len(order.slots)),
-            "GROUP_RANK": str(order.node_rank),
-            "GROUP_WORLD_SIZE": str(-(-order.world_size // len(order.slots))),
-            "ROLE_RANK": str(order.first_rank + local),
-            "ROLE_WORLD_SIZE": str(order.world_size),
-            "TORCHELASTIC_RESTART_COUNT": str(order.task.attempt - 1),
-            "TORCHELASTIC_RUN_ID": order.allocation_id,
-            "MASTER_ADDR": order.rendezvous.host,
-            "MASTER_PORT": str(order.rendezvous.port),
-            SOCKET_VARIABLE: line.path,
+    def _env(self, order: RunOrder, local: int, token: str, logs: Path) -> dict[str, str]:
+        return {
+            **({} if order.task.container is not None else self.base_env),
+            **variables.of_rank(order, local, self._devices(order), self.nic),
+            SOCKET_VARIABLE: self._parts()[1].path,
             TOKEN_VARIABLE: token,
+            ERROR_VARIABLE: str(logs / f"rank-{order.first_rank + local}.error"),
         }
-        devices = self._devices(order)
-        if not devices:
-            env["CUDA_VISIBLE_DEVICES"] = ""
-            env.setdefault("OMP_NUM_THREADS", "1")
-        elif order.task.container is None:  # else it sees no others
-            env["CUDA_VISIBLE_DEVICES"] = ",".join(s.uuid or str(s.number) for s in devices)
-        if self.nic:
-            env.setdefault("GLOO_SOCKET_IFNAME", self.nic)
-        if self.nic and self.nic != network.LOOPBACK:
-            env.setdefault("NCCL_SOCKET_IFNAME", f"={self.nic}")
-        return env
 
     def _devices(self, order: RunOrder) -> list[Slot]:
         return [s for s in self.slots if s.number in order.slots and s.kind == "cuda"]
@@ -224,6 +205,11 @@ class Processes:
             limits={},
             container=(engine, box.name),
         )
+
+    def _tell(self, run_id: str) -> None:
+        """Tell ranks to end that do not listen to the line."""
+        _, line, launcher = self._parts()
+        launcher.stop(run_id, self._until[run_id] - time.time(), line.listening(run_id))
 
     async def _kill_at(self, run_id: str, until: float) -> None:
         await asyncio.sleep(max(0.0, until - time.time()))
