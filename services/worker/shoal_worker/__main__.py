@@ -112,7 +112,9 @@ async def _live(
             settings.warm_up,
         )
         usage = Usage(bus, settings.node_id, slots, records, runs, settings.usage_interval)
-        health = Health(state_dir, int(settings.reserve * 1e9), partial(_drain, host, settings))
+        gpus = [slot.number for slot in slots if slot.kind == "cuda"]
+        drain = partial(_drain, host, settings)
+        health = Health(state_dir, int(settings.reserve * 1e9), gpus, drain)
         await health.well()
         processes.host, processes.line, processes.launcher = host, line, launcher
         await guard.open(settings.node_id, incarnation, place, state_dir)
