@@ -87,6 +87,8 @@ def types(events: list[Event]) -> list[str]:
         ([start(), STARTED, stop(StopReason.PREEMPTED), ended(0, -9)], Outcome.PREEMPTED, "taken"),
         ([start(), STARTED, stop(StopReason.PAUSED), ended(0)], Outcome.STOPPED, "paused"),
         ([start(), STARTED, stop(StopReason.GANG_BROKEN), ended(0, 1)], Outcome.STOPPED, "gang"),
+        ([start(), ended(0, 125, "no engine").model_copy(update={"lost": True})], Outcome.LOST,
+         "rank 0: no engine"),
         ([start(), StartFailed(run_id="r", reason="no disk")], Outcome.LOST, "no disk"),
         ([start(), stop(StopReason.CLOSED), StartFailed(run_id="r", reason="told")],
          Outcome.STOPPED, "told"),

@@ -104,6 +104,8 @@ class RankExited(Event, type="run.rank_exited", key=_RUN):
     """Unix seconds at which it failed by itself; None: it did not, or it is not known."""
     echo: bool = False
     """Whether it failed since another rank was gone."""
+    lost: bool = False
+    """Whether the platform failed it, not its script."""
 
 
 class RunStopping(Event, type="run.stopping", key=_RUN):

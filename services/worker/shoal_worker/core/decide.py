@@ -180,6 +180,7 @@ def _happened(draft: Draft, run: Run, body: RanksStarted | StartFailed | RankEnd
             tail=(body.error.partition("\n")[0] or body.tail)[:LONGEST],
             failed_at=_failed_at(run, body, draft.now),
             echo=is_echo(body.error or body.tail),
+            lost=body.lost,
         )
     )
     run = draft.state.runs[body.run_id]
@@ -202,7 +203,7 @@ def _failed_at(run: Run, ended: RankEnded, now: float) -> float | None:
 
 def _outcome(run: Run) -> tuple[Outcome, str]:
     if run.failure:
-        return Outcome.FAILED, run.failure.reason
+        return Outcome.LOST if run.failure.lost else Outcome.FAILED, run.failure.reason
     if run.stop_reason is None:
         return Outcome.COMPLETED, "the script ended"
     if run.stop_reason is StopReason.PREEMPTED:

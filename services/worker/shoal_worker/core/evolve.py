@@ -39,6 +39,7 @@ def evolve(state: State, event: Event) -> State:
                     exit_code=event.exit_code,
                     at=event.failed_at,
                     echo=event.echo,
+                    lost=event.lost,
                 )
                 run.failure = failure if failure.before(run.failure) else run.failure
         case RunExited():

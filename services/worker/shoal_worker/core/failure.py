@@ -36,6 +36,8 @@ class Failure(BaseModel, frozen=True):
     """Unix seconds."""
     echo: bool
     """Whether it failed since another was gone."""
+    lost: bool = False
+    """Whether the platform failed it, not its script."""
 
     def before(self, other: "Failure | None") -> bool:
         """Whether this is rather the cause."""

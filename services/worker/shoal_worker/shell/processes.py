@@ -95,7 +95,8 @@ class Processes:
     async def _ended(self, run_id: str, rank: int, code: int) -> None:
         host, line, _ = self._parts()
         logs = self.state_dir / "runs" / run_id / "logs"
-        tail = last_words.lines(logs / f"rank-{rank}.stderr")[-1:] if code else []
+        said = last_words.lines(logs / f"rank-{rank}.stderr") if code else []
+        words, lost = self._engines(run_id, code, said)
         error, at = last_words.exception(logs / f"rank-{rank}.error") or ("", None)
         last = await line.settled(run_id) if rank == 0 else line.last.get(run_id)
         step, place = last or (None, None)
@@ -104,13 +105,20 @@ class Processes:
                 run_id=run_id,
                 rank=rank,
                 exit_code=code,
-                tail="".join(tail),
+                tail=words or "".join(said[-1:]),
+                lost=lost,
                 error=error,
                 failed_at=at,
                 last_step=step,
                 last_time=place,
             )
         )
+
+    def _engines(self, run_id: str, code: int, said: Sequence[str]) -> tuple[str, bool]:
+        """See `containers.failure`; nothing for a rank that is in none."""
+        run = self._parts()[0].state.runs.get(run_id)
+        boxed = run is not None and run.order.task.container is not None
+        return containers.failure(code, said) if boxed else ("", False)
 
     def _parts(self) -> tuple[Host[State], Line, Launcher]:
         if self.host is None or self.line is None or self.launcher is None:
