@@ -268,6 +268,17 @@ async def test_a_script_without_the_sdk_is_told_to_leave(desk: Desk) -> None:
     await desk.find(ev.LogWritten, lambda e: "saved" in e.lines)
 
 
+async def test_the_rest_of_a_gang_that_completes_may_end_by_itself(desk: Desk) -> None:
+    """What the scheduler orders when the run on another machine completed first."""
+    script = "import os, time; print('up'); time.sleep(1.5); print('done', time.time())"
+    await desk.begin()
+    order = await desk.start("e-0", bundle=desk.code(script))
+    await desk.find(ev.LogWritten, lambda e: "up" in e.lines)
+    await desk.stop(order, StopReason.GANG_BROKEN, grace=300)
+    await desk.exit(order)
+    await desk.find(ev.LogWritten, lambda e: any("done" in line for line in e.lines))
+
+
 async def test_a_worker_that_is_killed_is_known_to_be_gone_with_its_ranks(desk: Desk) -> None:
     await desk.begin()
     await desk.start("e-0", bundle=desk.code("print('last words', flush=True)\n" + EVALUATION))

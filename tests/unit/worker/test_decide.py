@@ -141,6 +141,7 @@ def test_the_reason_is_what_failed_first_and_is_no_echo(
     "bodies",
     [
         [stop(StopReason.GANG_BROKEN), ended(0, 1, GONE), ended(1, -9)],
+        [stop(StopReason.GANG_BROKEN), ended(0, 1, "frame #9: clone"), ended(1, -9)],
         [stop(StopReason.PAUSED), ended(0, 1, error="E: boom", at=100), ended(1)],
     ],
 )

@@ -193,10 +193,11 @@ def _happened(draft: Draft, run: Run, body: RanksStarted | StartFailed | RankEnd
 
 def _failed_at(run: Run, ended: RankEnded, now: float) -> float | None:
     """When a rank failed by itself, if it did. One that was told to leave did not, but where the
-    gang was broken before: then it may be the one that broke it, and took longer to end."""
+    gang was broken before: then it may be the one that broke it, and took longer to end. Its
+    exception says so; its last words do where ranks beside it have failed."""
     if ended.exit_code == 0:
         return None
-    words = ended.error or (ended.tail if ended.exit_code > 0 else "")
+    words = ended.error or (ended.tail if run.failure and ended.exit_code > 0 else "")
     cause = run.stop_reason is StopReason.GANG_BROKEN and words and not is_echo(words)
     return (ended.failed_at or now) if run.stop_reason is None or cause else None
 

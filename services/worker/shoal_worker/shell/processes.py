@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import math
 import os
 import time
 from collections.abc import Coroutine, Mapping, Sequence
@@ -23,6 +22,7 @@ from shoal_contract.events import (
     Slot,
 )
 from shoal_contract.line import ERROR_VARIABLE, SOCKET_VARIABLE, TOKEN_VARIABLE
+from shoal_contract.states import StopReason
 from shoal_worker.core.messages import RankEnded, RanksStarted, StartFailed
 from shoal_worker.core.state import State
 from shoal_worker.shell import containers, last_words, variables
@@ -59,8 +59,8 @@ class Processes:
     host: Host[State] | None = None
     line: Line | None = None
     launcher: Launcher | None = None
-    _until: dict[str, float] = field(default_factory=dict)
-    """Of runs that were told to stop: when they are killed."""
+    _stopping: dict[str, RunStopping] = field(default_factory=dict)
+    """Runs that were told to stop."""
     _done: dict[str, asyncio.Event] = field(default_factory=dict)
     _tails: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
@@ -73,8 +73,8 @@ class Processes:
                 case RunAccepted() as event:
                     self._do(self._start(event.run))
                 case RunStopping() as event:
-                    self._until[event.run_id] = event.until
-                    self._tell(event.run_id)
+                    self._stopping[event.run_id] = event
+                    self._tell(event)
                     self._do(self._kill_at(event.run_id, event.until))
                 case RankExited() as event:
                     log.info("rank %d of %s: exit %d", event.rank, event.run_id, event.exit_code)
@@ -135,7 +135,7 @@ class Processes:
         host, line, launcher = self._parts()
         try:
             folder = await asyncio.to_thread(stage, self.state_dir, order.run_id, order.task.bundle)
-            if order.run_id in self._until:
+            if order.run_id in self._stopping:
                 raise StagingError("it was told to stop before it was started")
             line.records.open(order)
             token = line.admit(order)
@@ -166,10 +166,11 @@ class Processes:
         tail = LogTail(line.bus, order, logs, self.rates)
         self._tails[order.run_id] = asyncio.create_task(tail.follow(self._done[order.run_id]))
         host.tell(RanksStarted(run_id=order.run_id, pids=pids))
-        if order.run_id in self._until:  # before all of its ranks were there
-            self._tell(order.run_id)
-        if self._until.get(order.run_id, math.inf) < time.time():
-            launcher.kill(order.run_id)
+        stopping = self._stopping.get(order.run_id)
+        if stopping is not None:  # since before all of its ranks were there
+            self._tell(stopping)
+            if stopping.until < time.time():
+                launcher.kill(order.run_id)
 
     def _env(self, order: RunOrder, local: int, token: str, logs: Path) -> dict[str, str]:
         return {
@@ -214,10 +215,13 @@ class Processes:
             container=(engine, box.name),
         )
 
-    def _tell(self, run_id: str) -> None:
-        """Tell ranks to end that do not listen to the line."""
-        _, line, launcher = self._parts()
-        launcher.stop(run_id, self._until[run_id] - time.time(), line.listening(run_id))
+    def _tell(self, stopping: RunStopping) -> None:
+        """Tell ranks to end that do not listen to the line. Those of a broken gang are killed soon,
+        and after one of its runs completed they may be about to."""
+        if stopping.reason is not StopReason.GANG_BROKEN:
+            _, line, launcher = self._parts()
+            run_id, left = stopping.run_id, stopping.until - time.time()
+            launcher.stop(run_id, left, line.listening(run_id))
 
     async def _kill_at(self, run_id: str, until: float) -> None:
         await asyncio.sleep(max(0.0, until - time.time()))
@@ -230,7 +234,7 @@ class Processes:
             launcher.kill(run_id)
 
     async def _clean(self, run_id: str) -> None:
-        self._until.pop(run_id, None)
+        self._stopping.pop(run_id, None)
         line = self._parts()[1]
         line.dismiss(run_id)
         done = self._done.pop(run_id, None)
