@@ -206,6 +206,12 @@ async def test_ranks_that_do_not_listen_hear_sigterm_once(desk: Desk) -> None:
     assert desk.said(1) == "up\n"
 
 
+async def test_a_rank_that_was_just_started_hears_sigterm(desk: Desk) -> None:
+    await desk.start("import time; time.sleep(600)")
+    desk.launcher.stop("r", 60, listening=())
+    assert await desk.exit() == ("r", 0, -15)
+
+
 async def test_ranks_do_not_wait_for_a_warm_process_that_hangs(tmp_path: Path) -> None:
     (tmp_path / "hanging.py").write_text("import time; time.sleep(600)")
     made = Desk(tmp_path, warm=True)

@@ -56,6 +56,7 @@ class Launcher:
     _warm: WarmProcess | None = None
     _next: WarmProcess | None = None
     """Warming up, to take its place."""
+    _choosing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _pids: dict[tuple[str, int], int] = field(default_factory=dict)
     _leashes: dict[tuple[str, int], int] = field(default_factory=dict)
     """Of ranks that were started from nothing: what holds the leash of each."""
@@ -90,7 +91,8 @@ class Launcher:
         """Start a rank; returns its process id."""
         plain = self.warm and spawn.container is None
         forkable = plain and forking.possible(spawn.arguments, spawn.env, self.env)
-        warm = await self._usable() if forkable else None
+        async with self._choosing:
+            warm = await self._usable() if forkable else None
         if warm is not None:
             order = {**asdict(spawn), "arguments": spawn.arguments[1:]}
             pid = await warm.start(order)
@@ -110,17 +112,17 @@ class Launcher:
         if current is None:
             return None
         await current.wait(self.patience)
-        outdated = current.outdated()
-        if self._next is None and (current.ended or current.grown() or outdated):
+        if self._next is None and (current.ended or current.grown() or current.outdated()):
             log.info("the warm process is replaced")
             self._next = await self._opened()
-        if self._next is not None and outdated:
+        if self._next is not None and current.outdated():
             await self._next.wait(self.patience)
         if self._next is not None and self._next.ready:
             self._warm, self._next = self._next, None
             current.retire()
-            current, outdated = self._warm, False
-        return current if current.ready and not current.ended and not outdated else None
+            current = self._warm
+        serves = current.ready and not current.ended and not current.outdated()
+        return current if serves else None
 
     async def _start_cold(self, spawn: Spawn) -> int:
         arguments = spawn.arguments

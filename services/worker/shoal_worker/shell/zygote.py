@@ -111,12 +111,15 @@ def _obey(
     children: dict[int, tuple[str, int]],
     inherited: Sequence[int],
 ) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # a rank's waits until it hears it
     pid = os.fork()
     if pid == 0:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    if pid == 0:
         for held in inherited:
             os.close(held)
         _become_rank(order)
