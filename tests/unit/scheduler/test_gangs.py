@@ -12,6 +12,7 @@ from shoal_contract.events import (
     DemandChanged,
     NodeRemoved,
     SlotSetAside,
+    StartOrdered,
     Want,
 )
 from shoal_contract.resources import SlotRange
@@ -220,3 +221,9 @@ def test_only_the_slot_of_the_cause_is_blamed():
         desk.tell(exited(f"t{number}", place, "n1", **ECHOED, **names))
         events = desk.tell(exited(f"t{number}", 1 - place, "n2", **FAILED_THERE, **names))
     assert [e.node_id for e in of(events, SlotSetAside)] == ["n2"]
+
+
+def test_each_machine_of_a_gang_is_told_how_many_there_are():
+    desk = Desk(join("n1", 3), join("n2", 1))
+    orders = [event.run for event in of(desk.tell(want("t", 4)), StartOrdered)]
+    assert [(o.node_rank, len(o.slots), o.nodes) for o in orders] == [(0, 3, 2), (1, 1, 2)]
