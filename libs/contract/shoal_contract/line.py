@@ -18,6 +18,8 @@ SERVICE = "shoal.v1.Line"
 Words, one at once and one at each change."""
 SOCKET_VARIABLE = "SHOAL_SOCKET"
 TOKEN_VARIABLE = "SHOAL_RUN_TOKEN"  # noqa: S105 - a variable's name, not a secret
+ERROR_VARIABLE = "TORCHELASTIC_ERROR_FILE"
+"""Names the file for the exception that leaves a rank's script (see `shoal.training.errors`)."""
 
 Group = Literal["training", "validation", "system"]
 """What numbers are about; `system`: the machine's and the platform's own."""

@@ -25,7 +25,7 @@ from shoal_worker.core.decider import WorkerDecider
 from shoal_worker.core.messages import DrainRequested
 from shoal_worker.core.state import Run, State
 from shoal_worker.settings import Settings
-from shoal_worker.shell import devices, isolation, network, notices
+from shoal_worker.shell import devices, isolation, network, notices, variables
 from shoal_worker.shell.containers import Boxing
 from shoal_worker.shell.guard import Guard
 from shoal_worker.shell.health import Health
@@ -103,9 +103,18 @@ async def _live(
         keeper = Keeper(bus, runs)
         line = Line(bus, host, os.path.join(folder, "line"), records, keeper)
         guard = Guard()
-        launcher = Launcher(processes.exited, settings.warm, env, (guard.held,), settings.preload)
+        launcher = Launcher(
+            processes.exited,
+            settings.warm,
+            {**env, **variables.threads(slots)},
+            (guard.held,),
+            settings.preload,
+            settings.warm_up,
+        )
         usage = Usage(bus, settings.node_id, slots, records, runs, settings.usage_interval)
-        health = Health(state_dir, int(settings.reserve * 1e9), partial(_drain, host, settings))
+        gpus = [slot.number for slot in slots if slot.kind == "cuda"]
+        drain = partial(_drain, host, settings)
+        health = Health(state_dir, int(settings.reserve * 1e9), gpus, drain)
         await health.well()
         processes.host, processes.line, processes.launcher = host, line, launcher
         await guard.open(settings.node_id, incarnation, place, state_dir)

@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     state_dir: Path = Path.home() / ".shoal" / "worker"
     warm: bool = True
     """Fork ranks from a process that has imported torch; false: start each from nothing."""
+    warm_up: float = Field(default=60.0, gt=0)
+    """Seconds from its start that ranks wait for that process; after that they are started from
+    nothing until it is ready."""
     notice: float = Field(default=25.0, gt=0)
     """Seconds that runs get to checkpoint after a SIGTERM."""
     reserve: float = Field(default=1.0, ge=0)

@@ -15,6 +15,14 @@ from pathlib import Path
 
 PLACE = Path(os.environ.get("DOCKER_HOST", "")).resolve()
 FLAGS = ("--rm", "--init")
+UNKNOWN = {
+    "no/such": "Unable to find image 'no/such:latest' locally\n"
+    "docker: Error response from daemon: pull access denied for no/such, repository does not exist"
+    " or may require 'docker login'\n\nRun 'docker run --help' for more information",
+    "no/daemon": "docker: Cannot connect to the Docker daemon at unix:///var/run/docker.sock."
+    " Is the docker daemon running?\n\nRun 'docker run --help' for more information",
+}
+"""Images that it cannot run, and what it says."""
 
 
 def main() -> None:
@@ -39,8 +47,8 @@ def run(arguments: list[str]) -> None:
         name = arguments.pop(0)
         options.setdefault(name, []).append("" if name in FLAGS else arguments.pop(0))
     image, *rest = arguments
-    if image == "no/such":
-        print(f"Unable to find image '{image}' locally", file=sys.stderr)
+    if image in UNKNOWN:
+        print(UNKNOWN[image], file=sys.stderr)
         sys.exit(125)
     env = {"PATH": os.environ["PATH"], "IMAGE": image}
     for text in options["--env"]:

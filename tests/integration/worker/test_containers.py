@@ -124,10 +124,14 @@ async def test_what_cannot_run_says_why(desk: Desk) -> None:
     order = await desk.start("e-0", container=Container(image="no/such"))
     end = await desk.exit(order)
     assert (end.outcome, end.exit_code) == (Outcome.FAILED, 125)
-    assert "no/such" in end.reason
+    assert "rank 0: docker: Error response from daemon: pull access denied" in end.reason
+    order = await desk.start("e-1", container=Container(image="no/daemon"))
+    end = await desk.exit(order)
+    assert (end.outcome, end.exit_code) == (Outcome.LOST, 125)
+    assert "docker: Cannot connect to the Docker daemon" in end.reason
     folder = desk.folder / "state" / "runs" / order.run_id
     await until(lambda: not folder.exists())
     if shutil.which("podman") is None:
-        order = await desk.start("e-1", container=Container(image="x", runtime="podman"))
+        order = await desk.start("e-2", container=Container(image="x", runtime="podman"))
         end = await desk.exit(order)
         assert (end.outcome, "has no podman" in end.reason) == (Outcome.LOST, True)

@@ -141,6 +141,88 @@ async def test_threads_of_a_script_are_waited_for(desk: Desk) -> None:
     assert "written" in desk.said()
 
 
+async def test_what_is_read_at_the_start_is_the_trials(desk: Desk) -> None:
+    (desk.folder / "libx").mkdir()
+    (desk.folder / "libx" / "mine.py").write_text("")
+    (desk.folder / "tmp").mkdir()
+    await desk.start(
+        "import mine, numpy, sys, tempfile, threadpoolctl, time\n"
+        "pools = threadpoolctl.threadpool_info()\n"
+        "print(mine.__file__, tempfile.gettempdir(), sys.stdout.write_through, time.tzname[0],\n"
+        "      *{pool['num_threads'] for pool in pools if pool['user_api'] == 'blas'})",
+        PYTHONPATH="libx", TMPDIR=str(desk.folder / "tmp"), PYTHONUNBUFFERED="1", TZ="JST-9",
+        OMP_NUM_THREADS="1",
+    )  # fmt: skip
+    assert await desk.exit() == ("r", 0, 0), desk.said(stream="err")
+    module = desk.folder / "libx" / "mine.py"
+    assert desk.said() == f"{module} {desk.folder / 'tmp'} True JST 1\n"
+
+
+async def test_processes_are_spawned(desk: Desk) -> None:
+    await desk.start(
+        "import multiprocessing\n"
+        "def say(): print('spawned', flush=True)\n"
+        "if __name__ == '__main__':\n"
+        "    process = multiprocessing.get_context('spawn').Process(target=say)\n"
+        "    process.start(); process.join(); raise SystemExit(process.exitcode)"
+    )
+    assert await desk.exit() == ("r", 0, 0), desk.said(stream="err")
+    assert desk.said() == "spawned\n"
+
+
+async def test_a_traceback_begins_with_the_script(desk: Desk) -> None:
+    await desk.start(
+        "import sys\n"
+        "told, before = [], sys.excepthook\n"
+        "sys.excepthook = lambda *e: (print('hooked', e[0].__name__), before(*e))\n"
+        "def fail(): raise ValueError('no such data')\n"
+        "fail()"
+    )
+    assert await desk.exit() == ("r", 0, 1)
+    assert desk.said() == "hooked ValueError\n"
+    lines = desk.said(stream="err").splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert [line.split(", ")[1:] for line in lines if line.startswith("  File")] == [
+        ["line 5", "in <module>"], ["line 4", "in fail"],
+    ]  # fmt: skip
+    assert all("script.py" in line for line in lines if line.startswith("  File"))
+
+
+async def test_ranks_that_do_not_listen_hear_sigterm_once(desk: Desk) -> None:
+    code = (
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (print('told'), time.sleep(0.5), sys.exit(7)))\n"
+        "print('up', flush=True); time.sleep(600)"
+    )
+    for rank in range(2):
+        await desk.start(code, rank)
+        await said_something(desk.folder / f"{rank}.out")
+    for _ in range(2):
+        desk.launcher.stop("r", 60, listening={1})
+    assert await desk.exit() == ("r", 0, 7)
+    assert desk.said() == "up\ntold\n"
+    desk.launcher.kill("r")
+    assert await desk.exit() == ("r", 1, -9)
+    assert desk.said(1) == "up\n"
+
+
+async def test_a_rank_that_was_just_started_hears_sigterm(desk: Desk) -> None:
+    await desk.start("import time; time.sleep(600)")
+    desk.launcher.stop("r", 60, listening=())
+    assert await desk.exit() == ("r", 0, -15)
+
+
+async def test_ranks_do_not_wait_for_a_warm_process_that_hangs(tmp_path: Path) -> None:
+    (tmp_path / "hanging.py").write_text("import time; time.sleep(600)")
+    made = Desk(tmp_path, warm=True)
+    made.launcher.env["PYTHONPATH"] = str(tmp_path)
+    made.launcher.preload, made.launcher.patience = "hanging", 0.5
+    await made.launcher.open()
+    await made.start("print('up')")
+    assert await made.exit() == ("r", 0, 0)
+    await made.launcher.close()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_to_the_whole_group_spares_the_ranks(
     desk: Desk, number: signal.Signals

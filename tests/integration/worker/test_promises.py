@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pytest
 from integration.worker.desk import DEADLINE, Desk, desk
 
 from shoal_contract import events as ev
@@ -58,6 +59,11 @@ def steps(attempt: Path) -> list[int]:
     return sorted(int(folder.name[5:]) for folder in attempt.glob("step-*"))
 
 
+def by_script(event: ev.TrainingReported) -> bool:
+    """Whether the script reported it, not the machine."""
+    return event.group == "training"
+
+
 async def until(true: Callable[[], bool]) -> None:
     """Wait until something is so."""
     for _ in range(int(DEADLINE / 0.02)):
@@ -76,7 +82,7 @@ async def words(desk: Desk, first: str) -> list[float]:
 async def test_a_notice_is_heard_at_once_by_all_ranks_wherever_they_are(desk: Desk) -> None:
     await desk.begin()
     order = await desk.start("e-0", 2, bundle=desk.code(EVALUATION))
-    await desk.find(ev.TrainingReported)
+    await desk.find(ev.TrainingReported, by_script)
     await desk.stop(order, StopReason.PREEMPTED)
     assert (await desk.exit(order)).outcome is Outcome.PREEMPTED
     stopping = await desk.find(ev.RunStopping)
@@ -93,7 +99,7 @@ async def test_a_worker_that_hangs_does_not_stop_training(desk: Desk) -> None:
     order = await desk.start(
         "e-0", bundle=desk.code(STEPS), target=1000, environment={"GO": str(go)}
     )
-    await desk.find(ev.TrainingReported)
+    await desk.find(ev.TrainingReported, by_script)
     assert desk.worker is not None
     desk.worker.send_signal(signal.SIGSTOP)
     go.touch()
@@ -229,11 +235,60 @@ async def test_a_script_runs_as_it_is(desk: Desk) -> None:
     assert log.lines == ["1.0 2 2 0 1"]
 
 
+LOADING = """
+import torch, shoal
+run = shoal.init()
+loader = run.loader(torch.arange(8.0), 4, num_workers=2)
+for epoch in (1, 2):
+    total = sum(float(batch.sum()) for batch in loader)
+    run.report(step=epoch, acc=total)
+"""
+
+
+@pytest.mark.parametrize("warm", ["1", "0"], ids=["warm", "cold"])
+async def test_workers_of_a_loader_write_nothing(desk: Desk, warm: str) -> None:
+    await desk.begin(SHOAL_WARM=warm)
+    order = await desk.start("e-0", bundle=desk.code(LOADING), target=9)
+    assert (await desk.exit(order)).outcome is Outcome.COMPLETED
+    report = await desk.find(ev.ValidationReported, lambda e: e.step == 2)
+    assert report.metrics["acc"] == 28
+    stored = desk.folder / "store" / "e-0" / "a1" / "logs"
+    folder = desk.folder / "state" / "runs" / order.run_id
+    await until(lambda: not folder.exists())
+    assert not (stored / "rank-0.stderr").exists(), (stored / "rank-0.stderr").read_text()
+
+
+async def test_a_script_without_the_sdk_is_told_to_leave(desk: Desk) -> None:
+    script = (
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (print('saved'), sys.exit(0)))\n"
+        "print('up')\n"
+        "time.sleep(600)\n"
+    )
+    await desk.begin()
+    order = await desk.start("e-0", bundle=desk.code(script))
+    await desk.find(ev.LogWritten, lambda e: "up" in e.lines)
+    await desk.stop(order, StopReason.PAUSED, grace=300)
+    assert (await desk.exit(order)).outcome is Outcome.STOPPED
+    await desk.find(ev.LogWritten, lambda e: "saved" in e.lines)
+
+
+async def test_the_rest_of_a_gang_that_completes_may_end_by_itself(desk: Desk) -> None:
+    """What the scheduler orders when the run on another machine completed first."""
+    script = "import os, time; print('up'); time.sleep(1.5); print('done', time.time())"
+    await desk.begin()
+    order = await desk.start("e-0", bundle=desk.code(script))
+    await desk.find(ev.LogWritten, lambda e: "up" in e.lines)
+    await desk.stop(order, StopReason.GANG_BROKEN, grace=300)
+    await desk.exit(order)
+    await desk.find(ev.LogWritten, lambda e: any("done" in line for line in e.lines))
+
+
 async def test_a_worker_that_is_killed_is_known_to_be_gone_with_its_ranks(desk: Desk) -> None:
     await desk.begin()
     await desk.start("e-0", bundle=desk.code("print('last words', flush=True)\n" + EVALUATION))
     rank = psutil.Process((await desk.find(ev.RunStarted)).pids[0])
-    await desk.find(ev.TrainingReported)
+    await desk.find(ev.TrainingReported, by_script)
     assert desk.worker is not None
     desk.worker.kill()
     left = await desk.find(ev.NodeLeft)

@@ -134,3 +134,24 @@ async def test_a_trial_outlives_an_outage_of_nats(desk: Desk, nats_server: Any) 
     assert (await desk.exit(order)).outcome is Outcome.STOPPED
     steps = [e.step for e in desk.seen if isinstance(e, ev.ValidationReported)]
     assert steps == list(range(1, 13))
+
+
+BROKEN = """
+import atexit, os, time, torch.distributed as dist
+if os.environ["RANK"] == "1":
+    atexit.register(time.sleep, 1)  # it takes longer to end than who waits for it
+import shoal
+run = shoal.init()
+if run.rank == 1:
+    raise ValueError("boom on rank 1")
+dist.barrier()
+"""
+
+
+@pytest.mark.parametrize("warm", ["1", "0"], ids=["warm", "cold"])
+async def test_the_rank_that_broke_a_gang_is_named(desk: Desk, warm: str) -> None:
+    await desk.begin(SHOAL_WARM=warm)
+    end = await desk.exit(await desk.start("e-0", 2, bundle=desk.code(BROKEN)))
+    ranks = [e.rank for e in desk.seen if isinstance(e, ev.RankExited)]
+    assert ranks == [0, 1]
+    assert (end.outcome, end.reason) == (Outcome.FAILED, "rank 1: ValueError: boom on rank 1")

@@ -81,7 +81,7 @@ def notice(node, seconds=120.0, incarnation="i1"):
     return NodeNoticed(node_id=node, incarnation=incarnation, reason="spot", seconds=seconds)
 
 
-def exited(trial, rank, node, outcome=Outcome.COMPLETED, *, attempt=1, experiment="e"):
+def exited(trial, rank, node, outcome=Outcome.COMPLETED, *, attempt=1, experiment="e", **more):
     allocation = ids.allocation_id(trial, attempt)
     return RunExited(
         experiment_id=experiment,
@@ -90,7 +90,7 @@ def exited(trial, rank, node, outcome=Outcome.COMPLETED, *, attempt=1, experimen
         trial_id=trial,
         node_id=node,
         outcome=outcome,
-        reason=f"it was {outcome}",
+        **{"reason": f"it was {outcome}", **more},
     )
 
 

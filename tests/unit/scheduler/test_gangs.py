@@ -4,6 +4,7 @@ import pytest
 from unit.scheduler.desk import Desk, exited, join, leave, of, report, saved, stops, want
 
 from shoal_contract.events import (
+    AllocationEnded,
     AllocationGranted,
     AllocationProgressed,
     AllocationReleasing,
@@ -11,6 +12,7 @@ from shoal_contract.events import (
     DemandChanged,
     NodeRemoved,
     SlotSetAside,
+    StartOrdered,
     Want,
 )
 from shoal_contract.resources import SlotRange
@@ -185,3 +187,43 @@ def test_a_gang_may_be_of_several_models_if_it_says_so():
     nodes = join("p", 2, model="P100"), join("v", 2, model="V100")
     assert Desk(*nodes, want("t", 3)).queue() == ["t"]
     assert set(Desk(*nodes, want("t", 3, mixed_types=True)).where("t")) == {"p", "v"}
+
+
+FAILED_THERE = {"outcome": Outcome.FAILED, "reason": "rank 1: boom", "failed_at": 100.0}
+ECHOED = {"outcome": Outcome.FAILED, "reason": "closed by peer", "failed_at": 99.0, "echo": True}
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "reason"),
+    [
+        (ECHOED, FAILED_THERE, "rank 1: boom"),
+        (FAILED_THERE, ECHOED, "rank 1: boom"),
+        (FAILED_THERE, {**FAILED_THERE, "reason": "rank 0: b", "failed_at": 99.9}, "rank 0: b"),
+        (FAILED_THERE, {"outcome": Outcome.STOPPED, "reason": "told to"}, "rank 1: boom"),
+        (ECHOED, {"outcome": Outcome.STOPPED, "reason": "told to"}, "closed by peer"),
+        ({"outcome": Outcome.FAILED, "reason": "an old worker's word"}, ECHOED, "closed by peer"),
+    ],
+)
+def test_a_gang_failed_for_the_first_reason_that_is_no_echo(first, then, reason):
+    desk = Desk(join("n1", 1), join("n2", 1), want("t", 2))
+    desk.tell(exited("t", 0, "n1", **first))
+    (end,) = of(desk.tell(exited("t", 1, "n2", **then)), AllocationEnded)
+    assert (end.outcome, end.reason) == (Outcome.FAILED, reason)
+
+
+def test_only_the_slot_of_the_cause_is_blamed():
+    desk = Desk(join("n1", 1), join("n2", 1))
+    for number in range(3):
+        names = {"experiment": f"e{number}"}
+        desk.tell(want(f"t{number}", 2, **names))
+        nodes = list(desk.where(f"t{number}"))
+        place = nodes.index("n1")
+        desk.tell(exited(f"t{number}", place, "n1", **ECHOED, **names))
+        events = desk.tell(exited(f"t{number}", 1 - place, "n2", **FAILED_THERE, **names))
+    assert [e.node_id for e in of(events, SlotSetAside)] == ["n2"]
+
+
+def test_each_machine_of_a_gang_is_told_how_many_there_are():
+    desk = Desk(join("n1", 3), join("n2", 1))
+    orders = [event.run for event in of(desk.tell(want("t", 4)), StartOrdered)]
+    assert [(o.node_rank, len(o.slots), o.nodes) for o in orders] == [(0, 3, 2), (1, 1, 2)]

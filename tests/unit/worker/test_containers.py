@@ -138,3 +138,36 @@ def test_a_config_that_is_none(environment: dict[str, str], words: str) -> None:
     config = {"name": "x", "entrypoint": "x", "searcher": searcher, "environment": environment}
     with pytest.raises(ConfigError, match=words):
         parse_experiment(config)
+
+
+HELP = "Run 'docker run --help' for more information"
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "expected"),
+    [
+        (1, ["ValueError: x"], ("", False)),
+        (127, ["docker: Error response from daemon: exec: no-such: not found"], ("", False)),
+        (125, ["docker: Cannot connect to the Docker daemon at x.", HELP],
+         ("docker: Cannot connect to the Docker daemon at x.", True)),
+        (125, ["Unable to find image 'a:1' locally",
+               "docker: Error response from daemon: toomanyrequests: rate limit.", HELP],
+         ("docker: Error response from daemon: toomanyrequests: rate limit.", True)),
+        (125, ["Trying to pull a...", "Error: initializing source docker://a: reading manifest 1 in"
+               " docker.io/library/a: manifest unknown: manifest unknown"],
+         ("Error: initializing source docker://a: reading manifest 1 in docker.io/library/a:"
+          " manifest unknown: manifest unknown", False)),
+        (125, ["Unable to find image 'a/b:1' locally", "docker: Error response from daemon: pull"
+               " access denied for a/b, repository does not exist"],
+         ("docker: Error response from daemon: pull access denied for a/b, repository does not"
+          " exist", False)),
+        (125, ["docker: invalid reference format: repository name must be lowercase", HELP],
+         ("docker: invalid reference format: repository name must be lowercase", False)),
+        (125, ["unknown"], ("unknown", True)),
+        (125, [], ("the container engine failed", True)),
+    ],
+)  # fmt: skip
+def test_what_an_engine_says_and_whose_fault_it_is(
+    code: int, said: list[str], expected: tuple[str, bool]
+) -> None:
+    assert containers.failure(code, said) == expected

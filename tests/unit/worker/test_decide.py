@@ -19,6 +19,7 @@ from shoal_contract.events import (
 )
 from shoal_contract.states import Outcome, StopReason
 from shoal_decider import Decider, Message, Runner
+from shoal_worker.core.failure import is_echo
 from shoal_worker.core.messages import DrainRequested, RankEnded, RanksStarted, StartFailed
 from shoal_worker.core.state import State
 
@@ -54,8 +55,12 @@ def extend(target: int, run_id: str = "r") -> ExtendOrdered:
     )
 
 
-def ended(rank: int, code: int = 0, tail: str = "", run_id: str = "r") -> RankEnded:
-    return RankEnded(run_id=run_id, rank=rank, exit_code=code, tail=tail)
+def ended(
+    rank: int, code: int = 0, tail: str = "", run_id: str = "r", error: str = "", at: float = 0
+) -> RankEnded:
+    return RankEnded(
+        run_id=run_id, rank=rank, exit_code=code, tail=tail, error=error, failed_at=at or None
+    )
 
 
 STARTED = RanksStarted(run_id="r", pids=[1])
@@ -82,6 +87,8 @@ def types(events: list[Event]) -> list[str]:
         ([start(), STARTED, stop(StopReason.PREEMPTED), ended(0, -9)], Outcome.PREEMPTED, "taken"),
         ([start(), STARTED, stop(StopReason.PAUSED), ended(0)], Outcome.STOPPED, "paused"),
         ([start(), STARTED, stop(StopReason.GANG_BROKEN), ended(0, 1)], Outcome.STOPPED, "gang"),
+        ([start(), ended(0, 125, "no engine").model_copy(update={"lost": True})], Outcome.LOST,
+         "rank 0: no engine"),
         ([start(), StartFailed(run_id="r", reason="no disk")], Outcome.LOST, "no disk"),
         ([start(), stop(StopReason.CLOSED), StartFailed(run_id="r", reason="told")],
          Outcome.STOPPED, "told"),
@@ -98,6 +105,67 @@ def test_how_a_run_ends(bodies: list[Any], outcome: Outcome, reason: str) -> Non
     assert [e.outcome for e in exits] == [outcome]
     assert reason in exits[0].reason
     assert runner.state.runs == {}
+
+
+GONE = "RuntimeError: [gloo/transport/tcp/pair.cc:553] Connection closed by peer [::1]:7. GLHF!"
+
+
+@pytest.mark.parametrize(
+    ("bodies", "reason", "code", "echo"),
+    [
+        ([ended(0, 1, GONE), ended(1, 1, "x", error="E: boom\nmore", at=100)], "rank 1: E: boom",
+         1, False),
+        ([ended(0, 1, GONE, error=GONE, at=100), ended(1, -9, error="E: boom", at=99)],
+         "rank 1: E: boom", -9, False),
+        ([ended(0, 1, "E: a", error="E: a", at=100.5), ended(1, 1, error="E: b", at=100.4)],
+         "rank 1: E: b", 1, False),
+        ([ended(0, 1, GONE), ended(1, 3, "bad luck")], "rank 1: bad luck", 3, False),
+        ([ended(1, -9), ended(0, 1, GONE)], "rank 1: killed by signal 9", -9, False),
+        ([ended(0, 1, GONE), ended(1, -9)], f"rank 0: {GONE}", 1, True),
+        ([ended(0, 1, GONE), ended(1, 1, GONE)], f"rank 0: {GONE}", 1, True),
+        ([stop(StopReason.GANG_BROKEN), ended(0, -15), ended(1, 1, "x", error="E: boom", at=100)],
+         "rank 1: E: boom", 1, False),
+    ],
+)  # fmt: skip
+def test_the_reason_is_what_failed_first_and_is_no_echo(
+    bodies: list[Any], reason: str, code: int, echo: bool
+) -> None:
+    events, _ = told(start(slots=2), STARTED, *bodies)
+    (end,) = [e for group in events for e in group if isinstance(e, RunExited)]
+    assert (end.outcome, end.reason, end.exit_code) == (Outcome.FAILED, reason, code)
+    assert end.echo is echo
+    assert end.failed_at is not None
+
+
+@pytest.mark.parametrize(
+    "bodies",
+    [
+        [stop(StopReason.GANG_BROKEN), ended(0, 1, GONE), ended(1, -9)],
+        [stop(StopReason.GANG_BROKEN), ended(0, 1, "frame #9: clone"), ended(1, -9)],
+        [stop(StopReason.PAUSED), ended(0, 1, error="E: boom", at=100), ended(1)],
+    ],
+)
+def test_what_follows_from_the_order_to_leave_is_no_failure(bodies: list[Any]) -> None:
+    events, _ = told(start(slots=2), STARTED, *bodies)
+    (end,) = [e for group in events for e in group if isinstance(e, RunExited)]
+    assert (end.outcome, end.failed_at) == (Outcome.STOPPED, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "echo"),
+    [
+        (GONE, True),
+        ("torch.distributed.DistNetworkError: Failed to recv, got 0 bytes.", True),
+        ("torch.distributed.DistBackendError: NCCL error in: x.cpp:1\nncclRemoteError: A call"
+         " failed possibly due to a network error or a remote process exiting.", True),
+        ("RuntimeError: rank 1 of 3 on h waited at h:1 for 60 s, and rank 0, 2 did not come: did it"
+         " fail before, or can its machine not reach that address and port?", True),
+        ("torch.OutOfMemoryError: CUDA out of memory.", False),
+        ("RuntimeError: boom", False),
+    ],
+)  # fmt: skip
+def test_what_is_an_echo(text: str, echo: bool) -> None:
+    assert is_echo(text) is echo
 
 
 def test_a_failed_rank_makes_the_others_leave_soon() -> None:

@@ -1,12 +1,15 @@
 """What the machine says of itself: faults of GPUs, a full disk, the cloud's notice, its use."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from shoal_worker.core import faults
+from shoal_worker.core.faults import Counters
 from shoal_worker.shell import health, isolation, notices, usage
 from shoal_worker.shell.health import Health
 
@@ -66,6 +69,61 @@ def test_which_events_of_a_gpu_are_faults(library: Any, words: str | None) -> No
     assert why == words or (words is not None and why is not None and words in why)
 
 
+@pytest.mark.parametrize(
+    ("counters", "words"),
+    [
+        (Counters(), None),
+        (Counters(uncorrected=0, pending=False, failed=False), None),
+        (Counters(uncorrected=2), "counts 2 ECC errors"),
+        (Counters(uncorrected=0, pending=True, failed=False), "has to be reset"),
+        (Counters(uncorrected=1, pending=True, failed=True), "has to be replaced"),
+    ],
+)
+def test_which_counters_are_faults(counters: Counters, words: str | None) -> None:
+    why = faults.fault(3, counters)
+    assert why is None if words is None else why is not None and words in why
+
+
+def test_what_a_gpu_cannot_count_is_not_known() -> None:
+    assert health.counters(Library(), 0) == Counters()  # type: ignore[arg-type]
+    library = Library()
+    library.nvmlDeviceGetTotalEccErrors = lambda _, kind, since: 3 * kind + since  # type: ignore[attr-defined]
+    assert health.counters(library, 0) == Counters(uncorrected=3)  # type: ignore[arg-type]
+    library.nvmlDeviceGetRemappedRows = lambda _: [5, 1, 0, 1]  # type: ignore[attr-defined]
+    assert health.counters(library, 0) == Counters(3, False, True)  # type: ignore[arg-type]
+
+
+async def test_a_gpu_with_errors_stays_out_until_the_machine_is_booted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Watched(Library):
+        nvmlEventTypeXidCriticalError = 8  # noqa: N815
+
+        def nvmlEventSetCreate(self) -> Any:  # noqa: N802
+            return "events"
+
+        def nvmlDeviceGetSupportedEventTypes(self, handle: int) -> int:  # noqa: N802
+            return 8
+
+        def nvmlDeviceRegisterEvents(self, handle: int, kinds: int, events: Any) -> None:  # noqa: N802
+            pass
+
+    monkeypatch.setattr(health, "nvml", lambda: contextlib.nullcontext(Watched(data=79)))
+    monkeypatch.setattr(health, "BOOT_ID", tmp_path / "boot_id")
+    monkeypatch.setattr(health, "INTERVAL", 0.01)
+    (tmp_path / "boot_id").write_text("first\n")
+    told: list[str] = []
+    watch = Health(tmp_path, 0, [1], told.append).watch()
+    await asyncio.wait_for(watch, 5)
+    assert told == ["GPU 1 has a critical error (XID 79)"]
+    again = asyncio.create_task(Health(tmp_path, 0, [1], told.append).well())
+    _, waiting = await asyncio.wait([again], timeout=0.2)
+    assert waiting == {again}
+    assert [r.getMessage() for r in caplog.records] == [f"this machine takes no work: {told[0]}"]
+    (tmp_path / "boot_id").write_text("second\n")
+    await asyncio.wait_for(again, 5)
+
+
 async def test_a_disk_that_fills_up_is_told_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,7 +133,7 @@ async def test_a_disk_that_fills_up_is_told_once(
         health.shutil, "disk_usage", lambda _: SimpleNamespace(free=next(free, 3) * 10**9)
     )
     told: list[str] = []
-    await asyncio.wait_for(Health(tmp_path, 5 * 10**9, told.append).watch(), 5)
+    await asyncio.wait_for(Health(tmp_path, 5 * 10**9, [], told.append).watch(), 5)
     assert len(told) == 1
     assert told[0].endswith("3.00 GB free; 5.00 GB are needed")
 

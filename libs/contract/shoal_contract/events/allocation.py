@@ -161,6 +161,9 @@ class RunSettled(Event, type="allocation.run_settled", key=_ALLOCATION):
     last_time: int | None = None
     """As in `run.exited`: where the run's last validation result is, in units of the time metric;
     None: it reported none, or it is not known."""
+    failed_at: float | None = None
+    """As in `run.exited`, with `echo`: whose failure was the first of the gang."""
+    echo: bool = False
 
 
 class AllocationEnded(Event, type="allocation.ended", key=_ALLOCATION):

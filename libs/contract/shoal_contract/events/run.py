@@ -99,7 +99,13 @@ class RankExited(Event, type="run.rank_exited", key=_RUN):
     exit_code: int
     """Negative: the signal that ended it."""
     tail: str
-    """Its last words on stderr."""
+    """The exception that left its script, or its last words on stderr."""
+    failed_at: float | None = None
+    """Unix seconds at which it failed by itself; None: it did not, or it is not known."""
+    echo: bool = False
+    """Whether it failed since another rank was gone."""
+    lost: bool = False
+    """Whether the platform failed it, not its script."""
 
 
 class RunStopping(Event, type="run.stopping", key=_RUN):
@@ -124,12 +130,16 @@ class RunExited(Event, type="run.exited", key=_RUN):
     outcome: Outcome
     reason: str
     exit_code: int | None = None
-    """Of the first rank that failed; negative: the signal."""
+    """Of the rank that failed first; negative: the signal."""
     last_step: int | None = None
     """Step of the last validation result that this run reported, all of which are in their stream
     by now; None: it reported none."""
     last_time: int | None = None
     """The same result's place in units of the time metric."""
+    failed_at: float | None = None
+    """As in `run.rank_exited`, of the rank that failed first."""
+    echo: bool = False
+    """Whether that rank failed since one of another run of the gang was gone."""
 
 
 class CheckpointSaved(Event, type="checkpoint.saved", key=_TRIAL):

@@ -45,5 +45,7 @@ class RunOrder(Frozen):
     """Global rank of the first local rank; the others follow."""
     slots: list[int]
     world_size: int
+    nodes: int = 1
+    """Of the gang."""
     rendezvous: Rendezvous
     task: Task

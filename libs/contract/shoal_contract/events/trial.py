@@ -64,6 +64,8 @@ class Task(Frozen):
     """Names of secrets of the workspace, which the worker puts into the environment."""
     container: Container | None = None
     """None: ranks run beside the worker."""
+    max_restarts: int = 5
+    """The experiment's: how often its trials may fail and go on."""
 
 
 class TrialCreated(Event, type="trial.created", key=_TRIAL):

@@ -1,5 +1,6 @@
 """A rank's end of the line to its worker (see `shoal_contract.line`)."""
 
+import os
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
@@ -27,6 +28,9 @@ class Line:
     """
 
     def __init__(self, socket: str, token: str) -> None:
+        # Workers of a DataLoader are forked, and do not call: gRPC need not be ready for it, nor
+        # write a line at each fork that it is not.
+        os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
         import grpc
 
         self.token = token

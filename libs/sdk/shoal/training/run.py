@@ -68,8 +68,9 @@ class Run:
         storage: str | None,
     ) -> "Run":
         """See `shoal.init`."""
-        from shoal.training import checkpoints, ranks
+        from shoal.training import checkpoints, errors, ranks
 
+        errors.tell_at_end()
         rank = int(os.environ.get("RANK", "0"))
         world_size = int(os.environ.get("WORLD_SIZE", "1"))
         local_rank = int(os.environ.get("LOCAL_RANK", "0"))

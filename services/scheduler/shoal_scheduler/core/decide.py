@@ -74,9 +74,7 @@ def decide(state: State, message: Message) -> Decided[State]:
         case RunExited() as body:
             found = state.of_run(body.allocation_id, body.run_id)
             if found is not None and found[1].placement.node_id == body.node_id:
-                draft.settle(
-                    body.allocation_id, body.run_id, body.outcome, body.reason, body.last_time
-                )
+                draft.settle(body.allocation_id, body.run_id, body.outcome, body.reason, body)
         case ValidationReported() as body:
             progress.reported(draft, body)
         case CheckpointSaved() as body:

@@ -8,6 +8,7 @@ from shoal_contract.events import (
     Event,
     NodeIdle,
     NodeRemoved,
+    RunExited,
     RunSettled,
     SlotSetAside,
     StopOrdered,
@@ -106,9 +107,10 @@ class Draft:
         run_name: str,
         outcome: Outcome,
         reason: str,
-        last_time: int | None = None,
+        said: RunExited | None = None,
     ) -> None:
-        """A run is over: free its slots, tell the rest of its gang; the last one ends it all."""
+        """A run is over, as its worker `said` if it did: free its slots, tell the rest of its gang;
+        the last one ends it all."""
         allocation = self.state.allocations[allocation_id]
         placement = allocation.runs[run_name].placement
         node = self.state.nodes.get(placement.node_id)
@@ -122,7 +124,9 @@ class Draft:
                 node_id=placement.node_id,
                 outcome=outcome,
                 reason=reason,
-                last_time=last_time,
+                last_time=said.last_time if said else None,
+                failed_at=said.failed_at if said else None,
+                echo=said is not None and said.echo,
             )
         )
         node = self.state.nodes.get(placement.node_id)

@@ -166,6 +166,7 @@ def _grant(state: State, event: AllocationGranted) -> None:
 def _settle(state: State, event: RunSettled) -> None:
     run = change(state.allocations, event.allocation_id).runs[event.run_id]
     run.outcome, run.reason, run.last_time = event.outcome, event.reason, event.last_time
+    run.failed_at, run.echo = event.failed_at, event.echo
     if event.node_id not in state.nodes:
         return
     node = state.nodes[event.node_id]
@@ -176,7 +177,7 @@ def _settle(state: State, event: RunSettled) -> None:
     failed = {Outcome.FAILED: allocation.experiment_id, Outcome.LOST: allocation.trial_id}
     for number in run.placement.slots:
         node.held.pop(number, None)
-        if event.outcome in failed:
+        if event.outcome in failed and not event.echo:
             strikes = dict.fromkeys([*node.strikes.get(number, ()), failed[event.outcome]])
             node.strikes[number] = list(strikes)
         elif event.outcome is Outcome.COMPLETED:

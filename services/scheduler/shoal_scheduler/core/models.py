@@ -87,6 +87,10 @@ class Run:
     reason: str = ""
     last_time: int | None = None
     """Where its last validation result is."""
+    failed_at: float | None = None
+    """Unix seconds at which its first rank failed; None: none did, or it is not known."""
+    echo: bool = False
+    """Whether it failed since another run of the gang was gone."""
 
 
 @dataclass(slots=True)

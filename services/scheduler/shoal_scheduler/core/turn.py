@@ -275,6 +275,7 @@ class Turn:
                 first_rank=first_rank,
                 slots=placement.slots,
                 world_size=world_size,
+                nodes=len(placements),
                 rendezvous=rendezvous,
                 task=allocation.task,
             )

@@ -92,6 +92,7 @@ class Draft:
             workspace=config.resources.workspace,
             secrets=config.environment.secrets,
             container=_container(config.environment),
+            max_restarts=config.max_restarts,
         )
         self.emit(
             TrialRequested(

@@ -20,9 +20,12 @@ from shoal_contract.events import (
 from shoal_contract.states import RUN, Outcome, StopReason, allowed
 from shoal_decider import Message
 from shoal_worker.core.evolve import evolve
+from shoal_worker.core.failure import is_echo
 from shoal_worker.core.messages import DrainRequested, RankEnded, RanksStarted, StartFailed
 from shoal_worker.core.state import Run, State
 
+LONGEST = 300
+"""Characters of an exception that are told."""
 BROKEN_GRACE = 2.0
 """Seconds that the ranks get to end by themselves after one of them failed."""
 
@@ -69,9 +72,11 @@ class Draft:
                 node_id=self.node_id,
                 outcome=outcome,
                 reason=reason,
-                exit_code=run.failure_code,
+                exit_code=run.failure.exit_code if run.failure else None,
                 last_step=last.last_step if last else None,
                 last_time=last.last_time if last else None,
+                failed_at=run.failure.at if run.failure else None,
+                echo=run.failure is not None and run.failure.echo,
             )
         )
         self.leave_if_done()
@@ -172,7 +177,10 @@ def _happened(draft: Draft, run: Run, body: RanksStarted | StartFailed | RankEnd
             run_id=body.run_id,
             rank=body.rank,
             exit_code=body.exit_code,
-            tail=body.tail,
+            tail=(body.error.partition("\n")[0] or body.tail)[:LONGEST],
+            failed_at=_failed_at(run, body, draft.now),
+            echo=is_echo(body.error or body.tail),
+            lost=body.lost,
         )
     )
     run = draft.state.runs[body.run_id]
@@ -183,9 +191,20 @@ def _happened(draft: Draft, run: Run, body: RanksStarted | StartFailed | RankEnd
         draft.stop(run, StopReason.GANG_BROKEN, BROKEN_GRACE)
 
 
+def _failed_at(run: Run, ended: RankEnded, now: float) -> float | None:
+    """When a rank failed by itself, if it did. One that was told to leave did not, but where the
+    gang was broken before: then it may be the one that broke it, and took longer to end. Its
+    exception says so; its last words do where ranks beside it have failed."""
+    if ended.exit_code == 0:
+        return None
+    words = ended.error or (ended.tail if run.failure and ended.exit_code > 0 else "")
+    cause = run.stop_reason is StopReason.GANG_BROKEN and words and not is_echo(words)
+    return (ended.failed_at or now) if run.stop_reason is None or cause else None
+
+
 def _outcome(run: Run) -> tuple[Outcome, str]:
     if run.failure:
-        return Outcome.FAILED, run.failure
+        return Outcome.LOST if run.failure.lost else Outcome.FAILED, run.failure.reason
     if run.stop_reason is None:
         return Outcome.COMPLETED, "the script ended"
     if run.stop_reason is StopReason.PREEMPTED:

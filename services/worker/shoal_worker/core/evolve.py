@@ -12,6 +12,7 @@ from shoal_contract.events import (
     RunStopping,
 )
 from shoal_contract.states import RUN, RunState
+from shoal_worker.core.failure import Failure
 from shoal_worker.core.state import REMEMBERED, Run, State
 
 
@@ -32,9 +33,15 @@ def evolve(state: State, event: Event) -> State:
         case RankExited():
             run = state.runs[event.run_id]
             run.exits[event.rank] = event.exit_code
-            if event.exit_code != 0 and run.stop_reason is None and not run.failure:
-                run.failure = f"rank {event.rank}: {event.tail or _how(event.exit_code)}"
-                run.failure_code = event.exit_code
+            if event.failed_at is not None:
+                failure = Failure(
+                    reason=f"rank {event.rank}: {event.tail or _how(event.exit_code)}",
+                    exit_code=event.exit_code,
+                    at=event.failed_at,
+                    echo=event.echo,
+                    lost=event.lost,
+                )
+                run.failure = failure if failure.before(run.failure) else run.failure
         case RunExited():
             state.runs.pop(event.run_id, None)
             state.over[event.run_id] = None

@@ -24,6 +24,13 @@ class RankEnded(BaseModel, frozen=True):
     rank: int
     exit_code: int
     tail: str
+    """Its last words on stderr."""
+    error: str = ""
+    """The exception that left its script, in full; empty: none did, or it is not known."""
+    failed_at: float | None = None
+    """Unix seconds of that."""
+    lost: bool = False
+    """Whether the platform failed it (a container engine, for one), not its script."""
     last_step: int | None = None
     """Step of the last validation result of its run that is in the stream; None: there is none."""
     last_time: int | None = None

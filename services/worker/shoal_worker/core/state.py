@@ -4,6 +4,7 @@ from pydantic import BaseModel, Field
 
 from shoal_contract.events import RunOrder
 from shoal_contract.states import RunState, StopReason
+from shoal_worker.core.failure import Failure
 
 REMEMBERED = 1000
 """Runs that are remembered after their end, so that an order that comes again is known."""
@@ -21,9 +22,8 @@ class Run(BaseModel):
     """Unix time at which it is killed, once it was told to stop."""
     exits: dict[int, int] = Field(default_factory=dict)
     """Rank to exit code, of the processes that have ended."""
-    failure: str = ""
-    """What the first rank said that failed before it was told to stop."""
-    failure_code: int | None = None
+    failure: Failure | None = None
+    """Of the rank that failed first, by itself."""
 
     @property
     def ranks(self) -> range:

@@ -7,6 +7,7 @@ https://docs.docker.com/reference/cli/docker/container/run/
 https://docs.podman.io/en/stable/markdown/podman-run.1.html
 """
 
+import re
 import shutil
 import signal
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,26 @@ from shoal_contract.events import Slot
 
 Kind = Literal["docker", "podman"]
 KINDS: tuple[Kind, ...] = ("docker", "podman")
+
+FAILED = 125
+"""With which `run` ends where the engine itself failed.
+https://docs.docker.com/reference/cli/docker/container/run/#exit-status"""
+_NO_IMAGE = re.compile(
+    "|".join(
+        (
+            "invalid reference format",
+            "pull access denied",
+            "access to the resource is denied",
+            "repository .*(does not exist|not found)",
+            "manifest (for .* not found|unknown)",
+            "no such image",
+            "name unknown",
+            "image not known",
+        )
+    ),
+    re.IGNORECASE,
+)
+"""What docker and podman say where no registry has such an image for this user."""
 
 
 class EngineError(RuntimeError):
@@ -137,6 +158,16 @@ def _heeded(name: str, own: Mapping[str, str]) -> bool:
 def signal_of(code: int) -> int:
     """An exit code of a container as those of processes are: a signal's is negative."""
     return 128 - code if code - 128 in signal.valid_signals() else code
+
+
+def failure(code: int, said: Sequence[str]) -> tuple[str, bool]:
+    """What an engine says, by its last lines, if with this exit code it could not run a container
+    (else nothing), and whether that is the machine's fault: not that of the image's name."""
+    if code != FAILED:
+        return "", False
+    line = next((line for line in said if line.startswith(("docker:", "Error"))), "")
+    line = line or (said[-1] if said else "the container engine failed")
+    return line, not any(_NO_IMAGE.search(other) for other in said)
 
 
 def _gpus(engine: Engine, devices: Sequence[Slot]) -> list[str]:

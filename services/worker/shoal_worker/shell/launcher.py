@@ -7,19 +7,17 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from shoal_worker.core import forking
 from shoal_worker.shell import leash
 from shoal_worker.shell.containers import Engine, signal_of
 from shoal_worker.shell.warm import OnExit, WarmProcess
 
 log = logging.getLogger(__name__)
-
-PYTHON = ("python", "python3")
-"""Commands that mean the worker's own interpreter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +51,26 @@ class Launcher:
     """Files that every rank keeps open."""
     preload: str = ""
     """Further modules for the warm process, with commas between them."""
+    patience: float = 60.0
+    """Seconds from its start that ranks wait for the warm process."""
     _warm: WarmProcess | None = None
     _next: WarmProcess | None = None
     """Warming up, to take its place."""
+    _choosing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _pids: dict[tuple[str, int], int] = field(default_factory=dict)
-    _boxed: dict[tuple[str, int], tuple[Spawn, int]] = field(default_factory=dict)
-    """Ranks in containers, and what holds the leash of each."""
+    _leashes: dict[tuple[str, int], int] = field(default_factory=dict)
+    """Of ranks that were started from nothing: what holds the leash of each."""
+    _boxed: dict[tuple[str, int], Spawn] = field(default_factory=dict)
+    """Ranks in containers."""
+    _told: set[tuple[str, int]] = field(default_factory=set)
+    """Ranks that got SIGTERM."""
     _let_go: set[tuple[str, int]] = field(default_factory=set)
     """Those whose leash was let go: it ends the container, and must live to do so."""
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
 
     async def open(self) -> None:
-        """Begin to warm up, if so wished. Ranks can be started at once all the same."""
+        """Begin to warm up, if so wished. Ranks can be ordered at once: they wait for it as long as
+        `patience` says."""
         if self.warm:
             self._warm = await self._opened()
 
@@ -83,8 +89,10 @@ class Launcher:
 
     async def start(self, spawn: Spawn) -> int:
         """Start a rank; returns its process id."""
-        forkable = self.warm and spawn.container is None and _forkable(spawn)
-        warm = await self._usable() if forkable else None
+        plain = self.warm and spawn.container is None
+        forkable = plain and forking.possible(spawn.arguments, spawn.env, self.env)
+        async with self._choosing:
+            warm = await self._usable() if forkable else None
         if warm is not None:
             order = {**asdict(spawn), "arguments": spawn.arguments[1:]}
             pid = await warm.start(order)
@@ -97,24 +105,28 @@ class Launcher:
         """The warm process to fork from; None: there is none now.
 
         One that has grown serves until another is warm; one whose packages were changed does not
-        serve at all; one that died is replaced, and meanwhile ranks are started from nothing.
+        serve at all; one that died is replaced. Meanwhile, and while one takes longer than
+        `patience` to warm up, ranks are started from nothing.
         """
         current = self._warm
         if current is None:
             return None
-        if self._next is None and (await current.gone() or current.grown() or current.outdated()):
+        await current.wait(self.patience)
+        if self._next is None and (current.ended or current.grown() or current.outdated()):
             log.info("the warm process is replaced")
             self._next = await self._opened()
-        if self._next is not None and (self._next.ready or current.outdated()):
-            await self._next.gone()  # waits until it is warm
+        if self._next is not None and current.outdated():
+            await self._next.wait(self.patience)
+        if self._next is not None and self._next.ready:
             self._warm, self._next = self._next, None
             current.retire()
             current = self._warm
-        return None if await current.gone() else current
+        serves = current.ready and not current.ended and not current.outdated()
+        return current if serves else None
 
     async def _start_cold(self, spawn: Spawn) -> int:
         arguments = spawn.arguments
-        if arguments[0] in PYTHON:
+        if arguments[0] in forking.PYTHON:
             arguments = [sys.executable, *arguments[1:]]
         engine, name = spawn.container or (None, "")
         after = engine.remove(name) if engine else []
@@ -139,12 +151,14 @@ class Launcher:
             os.close(reading)
 
         key = (spawn.run_id, spawn.rank)
+        self._leashes[key] = held
         if engine is not None:
-            self._boxed[key] = spawn, held
+            self._boxed[key] = spawn
 
         async def wait() -> None:
             code = await process.wait()
-            if engine is None or self._boxed.pop(key, None) is not None:
+            self._boxed.pop(key, None)
+            if (held := self._leashes.pop(key, None)) is not None:
                 os.close(held)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -158,13 +172,26 @@ class Launcher:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def stop(self, run_id: str, seconds: float) -> None:
-        """Let the engine tell the containers of a run to end, and end them after `seconds`. Ranks
-        beside the worker hear it by the line alone."""
-        for (its_run, _), (spawn, _) in self._boxed.items():
-            if its_run == run_id and spawn.container is not None:
+    def stop(self, run_id: str, seconds: float, listening: Collection[int]) -> None:
+        """Tell the ranks of a run to end: those in containers by the engine, which ends them after
+        `seconds`; the others by one SIGTERM, but for those that are `listening` to the line."""
+        for key, pid in self._pids.items():
+            if key[0] != run_id:
+                continue
+            if (spawn := self._boxed.get(key)) is not None and spawn.container is not None:
                 engine, name = spawn.container
                 self._do(_run(engine.stop(name, max(0, round(seconds))), spawn.env))
+            elif key[1] not in listening and key not in self._told and key not in self._let_go:
+                self._told.add(key)
+                self._terminate(key, pid)
+
+    def _terminate(self, key: tuple[str, int], pid: int) -> None:
+        if (held := self._leashes.get(key)) is not None:
+            with contextlib.suppress(OSError):  # it has just ended
+                os.write(held, b"t")  # the leash passes it on
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
 
     def kill(self, run_id: str) -> None:
         """Kill the ranks of a run that still live, and all that they started. The end of a
@@ -173,7 +200,8 @@ class Launcher:
             if key[0] != run_id:
                 continue
             if key in self._boxed:
-                os.close(self._boxed.pop(key)[1])  # the leash does it
+                del self._boxed[key]
+                os.close(self._leashes.pop(key))  # the leash does it
                 self._let_go.add(key)
             if key in self._let_go:
                 continue
@@ -183,6 +211,7 @@ class Launcher:
     def _exited(self, run_id: str, rank: int, code: int) -> None:
         self._pids.pop((run_id, rank), None)
         self._let_go.discard((run_id, rank))
+        self._told.discard((run_id, rank))
         self.on_exit(run_id, rank, code)
 
 
@@ -192,12 +221,6 @@ async def _run(command: list[str], env: dict[str, str]) -> None:
         *command, env=env, stdin=null, stdout=null, stderr=null, start_new_session=True
     )
     await process.wait()
-
-
-def _forkable(spawn: Spawn) -> bool:
-    """Whether the warm process can run it: a script or a module, without flags for Python."""
-    command, first = spawn.arguments[0], spawn.arguments[1:2]
-    return command in PYTHON and first != [] and (first == ["-m"] or first[0][:1] != "-")
 
 
 def _appending(path: str) -> BinaryIO:

@@ -2,7 +2,8 @@
 
 Run as `python -I -S leash.py FD LIMITS AFTER command…`, in a session of its own and with the rank's
 environment; nothing of ours can be imported here. FD is the reading end of a pipe whose other end
-the worker alone holds: when it closes, the whole session is killed. AFTER is a command, or nothing,
+the worker alone holds: what comes through it is a SIGTERM for the command; when it closes, the
+whole session is killed. AFTER is a command, or nothing,
 as JSON: it removes a container that the session's end does not end, and is run at any end. Ends as
 the command ended.
 """
@@ -35,7 +36,10 @@ def main() -> None:
     poll = select.poll()
     poll.register(pipe, select.POLLIN)
     poll.register(ended, select.POLLIN)
-    if ended not in (fd for fd, _ in poll.poll()):
+    while ended not in (fd for fd, _ in poll.poll()):
+        if os.read(pipe, 64):
+            os.kill(child, signal.SIGTERM)
+            continue
         os.kill(child, signal.SIGKILL)
         _run(after)
         os.killpg(0, signal.SIGKILL)

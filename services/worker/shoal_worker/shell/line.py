@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,7 @@ class Line:
     """Hears of each checkpoint."""
     last: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Of each run: step and time of the last validation result that is in its stream."""
+    _listening: dict[str, set[int]] = field(default_factory=dict)
     _tokens: dict[str, RunOrder] = field(default_factory=dict)
     _at_work: dict[str, int] = field(default_factory=dict)
     """Of each run: messages that are being published."""
@@ -81,8 +82,13 @@ class Line:
     def dismiss(self, run_id: str) -> None:
         """A run is over: its token means nothing any more."""
         self._tokens = {t: o for t, o in self._tokens.items() if o.run_id != run_id}
+        self._listening.pop(run_id, None)
         self._over.discard(run_id)
         self.last.pop(run_id, None)
+
+    def listening(self, run_id: str) -> Collection[int]:
+        """The ranks of a run that said Hello: they hear the worker's word."""
+        return self._listening.get(run_id, ())
 
     async def settled(self, run_id: str) -> tuple[int, int] | None:
         """Rank 0 has ended: take nothing more from it, and wait until what it said is in its
@@ -125,6 +131,7 @@ class Line:
 
     async def _hello(self, hello: line.Hello, context: Any) -> line.Welcome:
         order = await self._order(hello.token, context)
+        self._listening.setdefault(order.run_id, set()).add(hello.rank)
         task = order.task
         return line.Welcome(
             task=task,

@@ -191,15 +191,3 @@ def batches(lines: Iterable[str]) -> Iterator[list[str]]:
         size += len(line)
     if part:
         yield part
-
-
-def last_line(path: Path) -> str:
-    """The last line of a file that is not blank, at most 300 characters; or nothing."""
-    try:
-        with path.open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - 4096))
-            lines = file.read().decode(errors="replace").splitlines()
-    except OSError:
-        return ""
-    return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")

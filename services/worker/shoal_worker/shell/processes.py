@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import math
 import os
 import time
 from collections.abc import Coroutine, Mapping, Sequence
@@ -22,14 +21,15 @@ from shoal_contract.events import (
     RunStopping,
     Slot,
 )
-from shoal_contract.line import SOCKET_VARIABLE, TOKEN_VARIABLE
+from shoal_contract.line import ERROR_VARIABLE, SOCKET_VARIABLE, TOKEN_VARIABLE
+from shoal_contract.states import StopReason
 from shoal_worker.core.messages import RankEnded, RanksStarted, StartFailed
 from shoal_worker.core.state import State
-from shoal_worker.shell import containers, network
+from shoal_worker.shell import containers, last_words, variables
 from shoal_worker.shell.containers import Box, Boxing
 from shoal_worker.shell.launcher import Launcher, Spawn
 from shoal_worker.shell.line import Line
-from shoal_worker.shell.logs import LogTail, Rates, last_line
+from shoal_worker.shell.logs import LogTail, Rates
 from shoal_worker.shell.private import Private
 from shoal_worker.shell.staging import StagingError, stage
 
@@ -59,8 +59,8 @@ class Processes:
     host: Host[State] | None = None
     line: Line | None = None
     launcher: Launcher | None = None
-    _until: dict[str, float] = field(default_factory=dict)
-    """Of runs that were told to stop: when they are killed."""
+    _stopping: dict[str, RunStopping] = field(default_factory=dict)
+    """Runs that were told to stop."""
     _done: dict[str, asyncio.Event] = field(default_factory=dict)
     _tails: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
@@ -73,8 +73,8 @@ class Processes:
                 case RunAccepted() as event:
                     self._do(self._start(event.run))
                 case RunStopping() as event:
-                    self._until[event.run_id] = event.until
-                    self._parts()[2].stop(event.run_id, event.until - time.time())
+                    self._stopping[event.run_id] = event
+                    self._tell(event)
                     self._do(self._kill_at(event.run_id, event.until))
                 case RankExited() as event:
                     log.info("rank %d of %s: exit %d", event.rank, event.run_id, event.exit_code)
@@ -95,14 +95,30 @@ class Processes:
     async def _ended(self, run_id: str, rank: int, code: int) -> None:
         host, line, _ = self._parts()
         logs = self.state_dir / "runs" / run_id / "logs"
-        tail = last_line(logs / f"rank-{rank}.stderr") if code else ""
+        said = last_words.lines(logs / f"rank-{rank}.stderr") if code else []
+        words, lost = self._engines(run_id, code, said)
+        error, at = last_words.exception(logs / f"rank-{rank}.error") or ("", None)
         last = await line.settled(run_id) if rank == 0 else line.last.get(run_id)
         step, place = last or (None, None)
         host.tell(
             RankEnded(
-                run_id=run_id, rank=rank, exit_code=code, tail=tail, last_step=step, last_time=place
+                run_id=run_id,
+                rank=rank,
+                exit_code=code,
+                tail=words or "".join(said[-1:]),
+                lost=lost,
+                error=error,
+                failed_at=at,
+                last_step=step,
+                last_time=place,
             )
         )
+
+    def _engines(self, run_id: str, code: int, said: Sequence[str]) -> tuple[str, bool]:
+        """See `containers.failure`; nothing for a rank that is in none."""
+        run = self._parts()[0].state.runs.get(run_id)
+        boxed = run is not None and run.order.task.container is not None
+        return containers.failure(code, said) if boxed else ("", False)
 
     def _parts(self) -> tuple[Host[State], Line, Launcher]:
         if self.host is None or self.line is None or self.launcher is None:
@@ -119,7 +135,7 @@ class Processes:
         host, line, launcher = self._parts()
         try:
             folder = await asyncio.to_thread(stage, self.state_dir, order.run_id, order.task.bundle)
-            if order.run_id in self._until:
+            if order.run_id in self._stopping:
                 raise StagingError("it was told to stop before it was started")
             line.records.open(order)
             token = line.admit(order)
@@ -133,7 +149,7 @@ class Processes:
                     rank=rank,
                     arguments=order.task.entrypoint,
                     folder=str(folder),
-                    env={**private, **self._env(order, local, token)},
+                    env={**private, **self._env(order, local, token, logs)},
                     stdout=str(logs / f"rank-{rank}.stdout"),
                     stderr=str(logs / f"rank-{rank}.stderr"),
                     limits=self.limits,
@@ -150,46 +166,20 @@ class Processes:
         tail = LogTail(line.bus, order, logs, self.rates)
         self._tails[order.run_id] = asyncio.create_task(tail.follow(self._done[order.run_id]))
         host.tell(RanksStarted(run_id=order.run_id, pids=pids))
-        if self._until.get(order.run_id, math.inf) < time.time():
-            launcher.kill(order.run_id)  # its time was over before all of its ranks were there
+        stopping = self._stopping.get(order.run_id)
+        if stopping is not None:  # since before all of its ranks were there
+            self._tell(stopping)
+            if stopping.until < time.time():
+                launcher.kill(order.run_id)
 
-    def _env(self, order: RunOrder, local: int, token: str) -> dict[str, str]:
-        """The variables that torchrun gives, and the line's.
-
-        https://docs.pytorch.org/docs/stable/elastic/run.html#environment-variables
-        """
-        line = self._parts()[1]
-        base = {} if order.task.container is not None else self.base_env
-        env = {
-            **base,
-            "PYTHONUNBUFFERED": "1",
-            **order.task.environment,
-            "RANK": str(order.first_rank + local),
-            "LOCAL_RANK": str(local),
-            "WORLD_SIZE": str(order.world_size),
-            "LOCAL_WORLD_SIZE": str(len(order.slots)),
-            "GROUP_RANK": str(order.node_rank),
-            "GROUP_WORLD_SIZE": str(-(-order.world_size // len(order.slots))),
-            "ROLE_RANK": str(order.first_rank + local),
-            "ROLE_WORLD_SIZE": str(order.world_size),
-            "TORCHELASTIC_RESTART_COUNT": str(order.task.attempt - 1),
-            "TORCHELASTIC_RUN_ID": order.allocation_id,
-            "MASTER_ADDR": order.rendezvous.host,
-            "MASTER_PORT": str(order.rendezvous.port),
-            SOCKET_VARIABLE: line.path,
+    def _env(self, order: RunOrder, local: int, token: str, logs: Path) -> dict[str, str]:
+        return {
+            **({} if order.task.container is not None else self.base_env),
+            **variables.of_rank(order, local, self._devices(order), self.nic),
+            SOCKET_VARIABLE: self._parts()[1].path,
             TOKEN_VARIABLE: token,
+            ERROR_VARIABLE: str(logs / f"rank-{order.first_rank + local}.error"),
         }
-        devices = self._devices(order)
-        if not devices:
-            env["CUDA_VISIBLE_DEVICES"] = ""
-            env.setdefault("OMP_NUM_THREADS", "1")
-        elif order.task.container is None:  # else it sees no others
-            env["CUDA_VISIBLE_DEVICES"] = ",".join(s.uuid or str(s.number) for s in devices)
-        if self.nic:
-            env.setdefault("GLOO_SOCKET_IFNAME", self.nic)
-        if self.nic and self.nic != network.LOOPBACK:
-            env.setdefault("NCCL_SOCKET_IFNAME", f"={self.nic}")
-        return env
 
     def _devices(self, order: RunOrder) -> list[Slot]:
         return [s for s in self.slots if s.number in order.slots and s.kind == "cuda"]
@@ -225,6 +215,14 @@ class Processes:
             container=(engine, box.name),
         )
 
+    def _tell(self, stopping: RunStopping) -> None:
+        """Tell ranks to end that do not listen to the line. Those of a broken gang are killed soon,
+        and after one of its runs completed they may be about to."""
+        if stopping.reason is not StopReason.GANG_BROKEN:
+            _, line, launcher = self._parts()
+            run_id, left = stopping.run_id, stopping.until - time.time()
+            launcher.stop(run_id, left, line.listening(run_id))
+
     async def _kill_at(self, run_id: str, until: float) -> None:
         await asyncio.sleep(max(0.0, until - time.time()))
         self._parts()[2].kill(run_id)
@@ -236,7 +234,7 @@ class Processes:
             launcher.kill(run_id)
 
     async def _clean(self, run_id: str) -> None:
-        self._until.pop(run_id, None)
+        self._stopping.pop(run_id, None)
         line = self._parts()[1]
         line.dismiss(run_id)
         done = self._done.pop(run_id, None)

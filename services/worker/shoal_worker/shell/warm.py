@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ class WarmProcess:
         self._started: dict[tuple[str, int], asyncio.Future[int]] = {}
         self._running: dict[tuple[str, int], None] = {}
         self._ready = asyncio.Event()
-        self._ended = False
+        self.ended = False
+        self._opened = time.monotonic()
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._task: asyncio.Task[None] | None = None
@@ -54,10 +56,12 @@ class WarmProcess:
         """Whether it is warm, or has ended."""
         return self._ready.is_set()
 
-    async def gone(self) -> bool:
-        """Whether it has ended; waits while it warms up."""
-        await self._ready.wait()
-        return self._ended
+    async def wait(self, patience: float) -> None:
+        """Wait until it is `ready`, or `patience` seconds after its start."""
+        left = self._opened + patience - time.monotonic()
+        if not self.ready and left > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ready.wait(), left)
 
     def grown(self) -> bool:
         """Whether it holds much more memory than it did when it was warm."""
@@ -68,8 +72,10 @@ class WarmProcess:
         return _packages() != self._packages
 
     def retire(self) -> None:
-        """Let it end with its last rank."""
+        """Let it end with its last rank; at once, while it still warms up."""
         self._retired = True
+        if not self.ready:
+            self._process.kill()
         self._leave_if_done()
 
     def _leave_if_done(self) -> None:
@@ -90,7 +96,7 @@ class WarmProcess:
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         while line := await reader.readline():
             self._hear(json.loads(line))
-        self._ended = True
+        self.ended = True
         self._ready.set()
         for future in self._started.values():
             if not future.done():

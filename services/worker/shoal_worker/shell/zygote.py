@@ -13,7 +13,6 @@ import gc
 import importlib.util
 import json
 import os
-import runpy
 import selectors
 import signal
 import socket
@@ -25,6 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from shoal_worker.shell import script
 from shoal_worker.shell.isolation import confine
 
 PRELOAD = (
@@ -45,6 +45,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)  # meant for the worker, which closes the socket
     _end_with_parent(signal.SIGKILL)  # while it imports, it does not see the socket close
     sock = socket.socket(fileno=int(sys.argv[1]))
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # see `shoal.training.line`
     for name in (*PRELOAD, *filter(None, sys.argv[2].split(","))):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
@@ -110,12 +111,15 @@ def _obey(
     children: dict[int, tuple[str, int]],
     inherited: Sequence[int],
 ) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # a rank's waits until it hears it
     pid = os.fork()
     if pid == 0:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    if pid == 0:
         for held in inherited:
             os.close(held)
         _become_rank(order)
@@ -157,15 +161,8 @@ def _become_rank(order: dict[str, Any]) -> None:
         os.setsid()
         confine(order["limits"])
         _end_with_parent(signal.SIGKILL)
-        os.chdir(order["folder"])
-        _redirect(order["stdout"], order["stderr"])
-        os.environ.clear()
-        os.environ.update(order["env"])
-        if "numpy" in sys.modules:
-            sys.modules["numpy"].random.seed()  # else every rank of this machine draws the same
-        if "torch" in sys.modules and "OMP_NUM_THREADS" in order["env"]:
-            sys.modules["torch"].set_num_threads(int(order["env"]["OMP_NUM_THREADS"]))
-        code = _run(order["arguments"], order["folder"])
+        script.settle(order["env"], order["folder"], order["stdout"], order["stderr"])
+        code = script.run(order["arguments"], order["folder"])
     except BaseException:
         traceback.print_exc()
     finally:
@@ -190,39 +187,6 @@ def _join_threads() -> None:
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:
             thread.join()
-
-
-def _redirect(stdout: str, stderr: str) -> None:
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    for path, fd in ((stdout, 1), (stderr, 2)):
-        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        os.dup2(opened, fd)
-        os.close(opened)
-    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
-    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
-
-
-def _run(arguments: list[str], folder: str) -> int:
-    """Run `script.py args…` or `-m module args…` as Python would; returns the exit code."""
-    try:
-        if arguments[0] == "-m":
-            sys.argv = arguments[1:]
-            sys.path.insert(0, folder)
-            runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
-        else:
-            sys.argv = arguments
-            sys.path.insert(0, os.path.dirname(os.path.abspath(arguments[0])))
-            runpy.run_path(arguments[0], run_name="__main__")
-    except SystemExit as end:
-        if end.code is None or isinstance(end.code, int):
-            return end.code or 0
-        print(end.code, file=sys.stderr)
-        return 1
-    except BaseException:
-        traceback.print_exc()
-        return 1
-    return 0
 
 
 if __name__ == "__main__":
