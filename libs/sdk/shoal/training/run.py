@@ -17,7 +17,13 @@ from shoal.training.notice import Notice
 from shoal.training.outbox import ClosedError, Outbox, Said
 from shoal.training.pace import Pace
 from shoal_contract.events import Checkpoint
-from shoal_contract.line import SOCKET_VARIABLE, TOKEN_VARIABLE, Welcome
+from shoal_contract.line import (
+    LARGEST_REPORT,
+    SOCKET_VARIABLE,
+    TOKEN_VARIABLE,
+    Numbers,
+    Welcome,
+)
 from shoal_contract.states import StopReason
 
 LEAVING = 600.0
@@ -113,8 +119,9 @@ class Run:
         calls do nothing. Returns at once: they are sent in order, and again until they are safe.
 
         A report that carries the experiment's metric is a validation result: the search decides
-        on it. Each step counts once. Raises ValueError if it lacks the time metric, TypeError for
-        what is no number.
+        on it. Each step counts once. Raises ValueError if it lacks the time metric or is larger
+        than `LARGEST_REPORT`, TypeError for what is no number, RuntimeError if what was said
+        before cannot be sent.
         """
         step = operator.index(step)
         numbers = {name: _number(value) for name, value in metrics.items()}
@@ -129,6 +136,7 @@ class Run:
             return
         group: Any = "validation" if validation else "training"
         item = Said(step, numbers, group, time.time(), next(self._sequence))
+        _check_size(item)
         self._outbox.put(item, now=validation)
 
     def _place(self, step: int, numbers: dict[str, float]) -> int:
@@ -267,6 +275,17 @@ def _number(value: Any) -> float:
     if type(value) is float:
         return value
     return float(value.detach() if hasattr(value, "detach") else value)
+
+
+def _check_size(item: Said) -> None:
+    if Numbers.at_most(item.metrics) <= LARGEST_REPORT:
+        return
+    size = len(Numbers(**item._asdict()).model_dump_json().encode())
+    if size > LARGEST_REPORT:
+        raise ValueError(
+            f"the report of step {item.step} has {len(item.metrics)} metrics in {size} bytes;"
+            f" one may have {LARGEST_REPORT}: report fewer metrics at once"
+        )
 
 
 def _hear_sigterm(run: Run) -> None:

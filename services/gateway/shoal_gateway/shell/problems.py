@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 
-from shoal_bus.bus import BusError
+from shoal_bus.bus import BusError, TooLargeError
 from shoal_contract.parse import ConfigError
 
 log = logging.getLogger(__name__)
@@ -114,6 +114,10 @@ def install(app: FastAPI) -> None:
         ]
         detail = "; ".join(f"{e['path']}: {e['message']}" for e in errors)
         return response(422, detail, kind="urn:shoal:problem:request", errors=errors)
+
+    @app.exception_handler(TooLargeError)
+    async def too_large(_: Request, error: TooLargeError) -> JSONResponse:
+        return response(413, f"That is too much for one event: {error}.")
 
     async def away(_: Request, error: Exception) -> JSONResponse:
         log.warning("a request could not be answered: %r", error)
