@@ -11,6 +11,7 @@ import fsspec
 
 from shoal_contract.events import RunOrder
 from shoal_contract.line import Numbers
+from shoal_contract.storage import unusable
 from shoal_worker.shell.tensorboard import EventFile
 
 log = logging.getLogger(__name__)
@@ -33,8 +34,11 @@ class Records:
     _files: dict[str, EventFile] = field(default_factory=dict)
 
     def open(self, order: RunOrder) -> None:
-        """A run begins; its folder exists."""
+        """A run begins; its folder exists. Raises ValueError for storage that cannot be used."""
         task = order.task
+        why = unusable(task.storage_url, fsspec.get_filesystem_class, "shoal-worker")
+        if why is not None:
+            raise ValueError(f"{task.storage_url}: {why}")
         folder = self.folder(order.run_id)
         where = f"{task.storage_url.rstrip('/')}/{task.trial_id}"
         whose = f"{where}\n{where}/a{task.attempt}/logs\n{self.incarnation}\n"
