@@ -55,6 +55,8 @@ class Numbers(Frozen):
     """Unix seconds when they were reported."""
     sequence: int = 0
     """Number of the report in its attempt, from 1."""
+    samples: int | None = None
+    """That all ranks together had trained on; None: not known."""
 
     @staticmethod
     def at_most(metrics: Mapping[str, float]) -> int:

@@ -8,7 +8,7 @@ from conftest import NatsServer
 from integration.worker.desk import Desk, desk
 
 from shoal_contract import events as ev
-from shoal_contract.states import Outcome
+from shoal_contract.states import Outcome, StopReason
 
 __all__ = ["desk"]
 
@@ -26,6 +26,17 @@ import shoal
 run = shoal.init()
 run.report(step=1, **{f"metric {n}": 0.1234567890123456 for n in range(COUNT)})
 run.report(step=2, loss=1.0)
+"""
+PACE = """
+import time, shoal
+run = shoal.init()
+loader = run.loader([float(n) for n in range(64)], 8)
+step = 0
+while not run.should_stop():
+    for _ in loader:
+        step += 1
+        run.report(step=step, loss=1.0)
+        time.sleep(0.01)
 """
 
 
@@ -61,3 +72,16 @@ async def test_a_report_that_is_too_large_ends_the_training(
     end = await desk.exit(order)
     assert (end.outcome, end.exit_code) == (Outcome.FAILED, 1)
     assert words in end.reason
+
+
+async def test_throughput_is_measured_from_reports(desk: Desk) -> None:
+    await desk.begin(SHOAL_USAGE_INTERVAL="0.2")
+    order = await desk.start("e-0", bundle=desk.code(PACE), target=10**6)
+    found = await desk.find(ev.TrainingReported, lambda e: "samples_per_second" in e.metrics)
+    assert (found.group, found.source) == ("system", "n")
+    assert 0 < found.metrics["steps_per_second"] < 100
+    samples = found.metrics["samples_per_second"]
+    assert samples == pytest.approx(8 * found.metrics["steps_per_second"])
+    assert found.metrics["host_network_received_bytes_per_second"] >= 0
+    await desk.stop(order, StopReason.CLOSED)
+    await desk.exit(order)

@@ -21,6 +21,7 @@ class Library:
 
     NVMLError = NVMLError
     NVML_ERROR_TIMEOUT, NVML_TEMPERATURE_GPU = 10, 0
+    NVML_MEMORY_ERROR_TYPE_UNCORRECTED, NVML_VOLATILE_ECC = 1, 0
     nvmlEventTypeDoubleBitEccError = 2  # noqa: N815
 
     def __init__(self, kind: int = 8, data: int = 0, error: int | None = None) -> None:
@@ -49,6 +50,12 @@ class Library:
 
     def nvmlDeviceGetPowerUsage(self, handle: int) -> int:  # noqa: N802
         raise NVMLError(3)  # not supported
+
+    def nvmlDeviceGetTotalEccErrors(self, handle: int, kind: int, counter: int) -> int:  # noqa: N802
+        return 2
+
+    def nvmlDeviceGetCurrentClocksThrottleReasons(self, handle: int) -> int:  # noqa: N802
+        return 0x01 | 0x40  # idle, and too hot
 
 
 @pytest.mark.parametrize(
@@ -104,6 +111,8 @@ async def test_the_clouds_notice_is_heard_when_it_comes(monkeypatch: pytest.Monk
 def test_use_is_told_as_far_as_it_is_known() -> None:
     assert usage.of_gpus(Library(), [1]) == {  # type: ignore[arg-type]
         "gpu1_use": 0.5, "gpu1_memory_bytes": 7.0, "gpu1_temperature": 61.0,
+        "gpu1_ecc_uncorrected": 2.0, "gpu1_throttled_power": 0.0, "gpu1_throttled_heat": 1.0,
+        "gpu1_throttled_hardware": 0.0,
     }  # fmt: skip
     assert 0 < usage.host()["host_memory"] < 1
 

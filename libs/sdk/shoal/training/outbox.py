@@ -44,6 +44,7 @@ class Said(NamedTuple):
     group: Group
     at: float
     sequence: int
+    samples: int | None = None
 
 
 class Outbox:

@@ -64,6 +64,7 @@ class Run:
             self._notice = Notice(line, rank, target)
         self._storage = welcome.checkpoint_url if welcome else storage
         self._saver: Any = None
+        self._loader: Loader | None = None
 
     @classmethod
     def join(
@@ -135,7 +136,8 @@ class Run:
             print(f"step {step}  {shown}", file=sys.stderr)
             return
         group: Any = "validation" if validation else "training"
-        item = Said(step, numbers, group, time.time(), next(self._sequence))
+        samples = None if self._loader is None else self._loader.seen
+        item = Said(step, numbers, group, time.time(), next(self._sequence), samples)
         _check_size(item)
         self._outbox.put(item, now=validation)
 
@@ -212,9 +214,12 @@ class Run:
     def loader(self, dataset: Any, batch_size: int, **options: Any) -> Loader:
         """Batches of `dataset`: `batch_size` samples at a time over all ranks together, the same
         ones in the same order on any number of slots. See `Loader`; further options
-        (`num_workers`, `collate_fn`, ...) are those of torch's DataLoader."""
+        (`num_workers`, `collate_fn`, ...) are those of torch's DataLoader. What the first one hands
+        out is the trial's throughput in samples."""
         where: dict[str, Any] = {"rank": self.rank, "world_size": self.world_size}
-        return Loader(dataset, batch_size, **where, **{"seed": self.seed, **options})
+        made = Loader(dataset, batch_size, **where, **{"seed": self.seed, **options})
+        self._loader = self._loader or made
+        return made
 
     def should_stop(self) -> bool:
         """Whether to leave now: told to, or trained in full. Every rank must call it, equally

@@ -12,6 +12,7 @@ import fsspec
 from shoal_contract.events import RunOrder
 from shoal_contract.line import Numbers
 from shoal_contract.storage import unusable
+from shoal_worker.core.rates import Mark
 from shoal_worker.shell.tensorboard import EventFile
 
 log = logging.getLogger(__name__)
@@ -29,8 +30,8 @@ class Records:
     state_dir: Path
     incarnation: str = ""
     """Of the worker whose runs these are."""
-    steps: dict[str, int] = field(default_factory=dict)
-    """Of each run: the last step that it reported."""
+    marks: dict[str, Mark] = field(default_factory=dict)
+    """Of each run: how far it had come when it last reported."""
     _files: dict[str, EventFile] = field(default_factory=dict)
 
     def open(self, order: RunOrder) -> None:
@@ -45,7 +46,7 @@ class Records:
         (folder / DESTINATION).write_text(whose)
         if order.first_rank == 0:
             step = task.checkpoint.step if task.checkpoint and task.inherits != "weights" else 0
-            self.steps[order.run_id] = step
+            self.marks[order.run_id] = Mark(0.0, step)
             self._files[order.run_id] = EventFile(folder / "tensorboard", order.run_id, step)
 
     def folder(self, run_id: str) -> Path:
@@ -58,7 +59,7 @@ class Records:
         if file is None:
             return
         if item.group != "system":
-            self.steps[order.run_id] = item.step
+            self.marks[order.run_id] = Mark(item.at, item.step, item.samples)
         names = {f"{item.group}/{name}": value for name, value in item.metrics.items()}
         file.add(item.step, names, item.at)
 
@@ -73,7 +74,7 @@ class Records:
     async def close(self, run_id: str) -> None:
         """A run is over: everything goes to storage, and its folder goes away. What storage does
         not take stays, for the next start of this worker."""
-        self.steps.pop(run_id, None)
+        self.marks.pop(run_id, None)
         if (file := self._files.pop(run_id, None)) is not None:
             file.close()
         await asyncio.to_thread(_moved, self.folder(run_id))
