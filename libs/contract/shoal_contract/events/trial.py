@@ -64,6 +64,8 @@ class Task(Frozen):
     """Names of secrets of the workspace, which the worker puts into the environment."""
     container: Container | None = None
     """None: ranks run beside the worker."""
+    preload: list[str] = Field(default_factory=list)
+    """Modules that ranks should find imported."""
 
 
 class TrialCreated(Event, type="trial.created", key=_TRIAL):

@@ -91,6 +91,7 @@ class Draft:
             workspace=config.resources.workspace,
             secrets=config.environment.secrets,
             container=_container(config.environment),
+            preload=config.environment.preload,
         )
         self.emit(
             TrialRequested(

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 from shoal_worker.shell import leash
 from shoal_worker.shell.containers import Engine, signal_of
+from shoal_worker.shell.preloaded import Preloaded
 from shoal_worker.shell.warm import OnExit, WarmProcess
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ class Spawn:
     """See `isolation.limits`."""
     container: tuple[Engine, str] | None = None
     """The engine whose command this is, and the container's name."""
+    preload: tuple[str, ...] = ()
+    """Modules that the process that it is forked from should have imported."""
 
 
 @dataclass(slots=True)
@@ -56,6 +59,7 @@ class Launcher:
     _warm: WarmProcess | None = None
     _next: WarmProcess | None = None
     """Warming up, to take its place."""
+    _preloaded: Preloaded = field(init=False)
     _pids: dict[tuple[str, int], int] = field(default_factory=dict)
     _boxed: dict[tuple[str, int], tuple[Spawn, int]] = field(default_factory=dict)
     """Ranks in containers, and what holds the leash of each."""
@@ -63,15 +67,22 @@ class Launcher:
     """Those whose leash was let go: it ends the container, and must live to do so."""
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        self._preloaded = Preloaded(self._made)
+
     async def open(self) -> None:
         """Begin to warm up, if so wished. Ranks can be started at once all the same."""
         if self.warm:
             self._warm = await self._opened()
 
     async def _opened(self) -> WarmProcess:
-        made = WarmProcess(self._exited, self.env, self.preload, self.held)
+        made = self._made()
         await made.open()
         return made
+
+    def _made(self, modules: str = "") -> WarmProcess:
+        preload = ",".join(filter(None, (self.preload, modules)))
+        return WarmProcess(self._exited, self.env, preload, self.held)
 
     async def close(self) -> None:
         """Kill every rank and the warm process."""
@@ -80,11 +91,14 @@ class Launcher:
         for process in (self._warm, self._next):
             if process is not None:
                 await process.close()
+        await self._preloaded.close()
 
     async def start(self, spawn: Spawn) -> int:
         """Start a rank; returns its process id."""
         forkable = self.warm and spawn.container is None and _forkable(spawn)
-        warm = await self._usable() if forkable else None
+        warm = None
+        if forkable:
+            warm = await self._preloaded.find(spawn.preload) or await self._usable()
         if warm is not None:
             order = {**asdict(spawn), "arguments": spawn.arguments[1:]}
             pid = await warm.start(order)

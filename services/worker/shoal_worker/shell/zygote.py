@@ -46,7 +46,7 @@ def main() -> None:
     _end_with_parent(signal.SIGKILL)  # while it imports, it does not see the socket close
     sock = socket.socket(fileno=int(sys.argv[1]))
     for name in (*PRELOAD, *filter(None, sys.argv[2].split(","))):
-        with contextlib.suppress(ImportError):
+        with contextlib.suppress(Exception, SystemExit):  # a script that needs it will tell
             importlib.import_module(name)
     if os.path.exists(DRIVER):
         _open_cudnn()
