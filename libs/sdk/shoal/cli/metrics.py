@@ -38,6 +38,10 @@ def metrics(
     trial: Annotated[str | None, typer.Option(help="Of this trial alone.")] = None,
     metric: Annotated[list[str] | None, typer.Option(help="This alone; repeatable.")] = None,
     reports: Annotated[bool, typer.Option("--reports", help="Every report.")] = False,
+    superseded: Annotated[
+        bool,
+        typer.Option("--superseded", help="Every report, also of steps that were trained again."),
+    ] = False,
     draw: Annotated[bool, typer.Option("--plot", help="Draw the curves.")] = False,
     output: Output = None,
     json: Json = False,
@@ -48,15 +52,25 @@ def metrics(
     """
     experiment, one = parts(id)
     trial = one or trial
-    points = 0 if reports else None
-    found = client().metrics(experiment, group=group, trial=trial, name=metric, points=points)
+    reports = reports or superseded
+    found = client().metrics(
+        experiment, group=group, trial=trial, name=metric, points=0 if reports else None,
+        superseded=superseded,
+    )  # fmt: skip
     if as_json(json, output):
         say_json(found)
         return
     nothing = f"No {group} report yet."
     if reports:
-        rows = [[p["trial_id"], p["step"], p.get("time"), p["metrics"]] for p in found]
-        table(["TRIAL", "STEP", "TIME", "METRICS"], rows, nothing, wide=output == "wide")
+        columns = ["TRIAL", "ATTEMPT", "STEP", "TIME", "METRICS"]
+        rows = [
+            [p["trial_id"], p["attempt"], p["step"], p.get("time"), p["metrics"]] for p in found
+        ]
+        if superseded:
+            columns.insert(2, "SUPERSEDED")
+            for row, report in zip(rows, found, strict=True):
+                row.insert(2, "yes" if report["superseded"] else "")
+        table(columns, rows, nothing, wide=output == "wide")
     elif draw:
         _draw(found, nothing)
     else:
