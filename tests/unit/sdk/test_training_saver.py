@@ -73,6 +73,8 @@ def test_storage_that_cannot_be_opened_is_an_error_at_once() -> None:
     made = Saver("nowhere://b/x", 1, 0, lambda *_: None)
     with pytest.raises(CheckpointError, match="nowhere:// is no kind of storage"):
         made.save(1, {"x": torch.ones(2)}, wait=True)
+    with pytest.raises(CheckpointError, match="nowhere:// is no kind of storage"):
+        made.save(1, {"x": torch.ones(2)}, wait=True)  # it is still not there
     made.save(2, {"x": torch.ones(2)}, wait=False)
     with pytest.raises(CheckpointError, match="nowhere:// is no kind of storage"):
         made.finish()

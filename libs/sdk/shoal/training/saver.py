@@ -49,10 +49,12 @@ class Saver:
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
         self._last: int | None = None
+        self._lost: BaseException | None = None
+        """Why the last one could not be written, once that was told."""
 
     def save(self, step: int, parts: Mapping[str, Any], *, wait: bool) -> None:
         """Take a snapshot and begin to write it. Every rank must call it. A step that was saved
-        is not saved again.
+        is not saved again; one that could not be written is the same error again.
 
         Waits while an earlier one is being written. Raises CheckpointError if that failed, and,
         with `wait`, if this one does.
@@ -60,8 +62,10 @@ class Saver:
         began = time.monotonic()
         self.finish()
         if step == self._last:
+            if self._lost is not None:
+                raise self._told(self._lost)
             return
-        self._last = step
+        self._last, self._lost = step, None
         states = ranks.gather(random_state())
         whole, pieces = sharded.split(parts)
         taken: dict[str, Any] = {}
@@ -90,8 +94,12 @@ class Saver:
             self._thread.join()
             self._thread = None
         if self._error is not None:
-            error, self._error = self._error, None
-            raise CheckpointError(f"a checkpoint could not be written: {error}") from error
+            self._lost, self._error = self._error, None
+            raise self._told(self._lost) from self._lost
+
+    @staticmethod
+    def _told(error: BaseException) -> CheckpointError:
+        return CheckpointError(f"a checkpoint could not be written: {error}")
 
     def _write(
         self, step: int, taken: dict[str, Any], shards: dict[str, Any] | None, stall: float
