@@ -110,3 +110,10 @@ async def test_a_bundle_in_s3(desk: Desk, account: dict[str, str], tmp_path: Pat
     kept = await Bundles("s3://shoal", 2**20).store(body())
     assert kept.url.startswith("s3://shoal/bundles/")
     assert (stage(tmp_path, "run", kept) / "train.py").exists()
+
+
+async def test_storage_that_a_worker_cannot_use_ends_the_run_with_a_sentence(desk: Desk) -> None:
+    await desk.begin(SHOAL_WARM="0")
+    end = await desk.exit(await desk.start("e-0", storage_url="nowhere://b"))
+    assert end.outcome is Outcome.LOST
+    assert "nowhere:// is no kind of storage" in end.reason
