@@ -16,6 +16,6 @@ output "provisioner" {
 }
 
 output "storage" {
-  description = "SHOAL_STORAGE_URL of the gateway."
+  description = "SHOAL_STORAGE_URL of the gateway, which needs shoal-gateway[gcs], as workers shoal-worker[gcs]."
   value       = "gs://${google_storage_bucket.shoal.name}"
 }

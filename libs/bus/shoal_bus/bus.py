@@ -39,12 +39,18 @@ WRONG_LAST_SEQUENCE = 10071
 """JetStream's error code: https://github.com/nats-io/nats-server/blob/main/server/errors.json."""
 MAX_CONSUMERS = 100_000
 """Readers of one stream. A server's own default is 1,000, and each worker is one."""
+ROOM = 256
+"""Bytes of a message for what the client adds to it."""
 DUPLICATE_WINDOW = 120.0
 """Seconds within which the server recognises a message id."""
 
 
 class ConflictError(RuntimeError):
     """Another message came under the subject, since its last one was looked up."""
+
+
+class TooLargeError(ValueError):
+    """An event is larger than what the server takes; the text says both sizes."""
 
 
 class StreamMismatchError(RuntimeError):
@@ -206,6 +212,7 @@ class Bus:
         Tries for ever while the server is away: the id makes a repetition harmless. `after` is
         what `last_of` said of the event's subject, or of `among`, one with wildcards: raises
         ConflictError if that is another now.
+        Raises TooLargeError for an event that the server never takes.
         """
         envelope = Envelope(
             id=id,
@@ -231,6 +238,11 @@ class Bus:
             headers = {**headers, fence: str(after)}
             if among is not None:
                 headers[AMONG] = among
+        size = len(body) + sum(len(f"{name}: {value}\r\n") for name, value in headers.items())
+        if size + ROOM > self.nc.max_payload:
+            raise TooLargeError(
+                f"{subject} has {size} bytes; NATS takes messages of {self.nc.max_payload}"
+            )
         name = stream_of(envelope.event.type).name
         pause, timeout = 0.05, 1.0
         while True:

@@ -16,6 +16,9 @@ from shoal_contract.searchers import Searcher
 SECRET_NAME = r"^[A-Za-z][A-Za-z0-9_]{0,63}$"  # noqa: S105
 """What a secret may be called: it is to be the name of a variable."""
 
+MODULE_NAME = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"
+"""What Python imports, with dots."""
+
 
 class CheckpointStorage(Strict):
     """Where checkpoints go, and how many are kept."""
@@ -37,6 +40,10 @@ class Environment(Strict):
     environment_variables: dict[str, str] = Field(default_factory=dict)
     secrets: list[Annotated[str, Field(pattern=SECRET_NAME)]] = Field(default_factory=list)
     """Names of secrets of the experiment's workspace, which become variables."""
+    preload: list[Annotated[str, Field(pattern=MODULE_NAME, max_length=100)]] = Field(
+        default_factory=list, max_length=20
+    )
+    """Installed modules that ranks shall find imported, e.g. `timm`, so that they start at once."""
     image: str | None = Field(default=None, min_length=1, pattern=r"^[^\s-]\S*$")
     """An image, in a container of which each rank runs; None: ranks run beside the worker."""
     runtime: Literal["docker", "podman"] | None = None
@@ -49,6 +56,8 @@ class Environment(Strict):
                 raise ValueError(f"no container can be given the secret {name}: call it another")
         if self.runtime is not None and self.image is None:
             raise ValueError(f"{self.runtime} needs an image: say environment.image")
+        if self.preload and self.image is not None:
+            raise ValueError("a container starts from nothing: leave environment.preload out")
         return self
 
 

@@ -5,6 +5,7 @@ definition and nothing is generated. Each rank knows the socket from `SHOAL_SOCK
 from `SHOAL_RUN_TOKEN`, which is of its run alone.
 """
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
@@ -20,6 +21,10 @@ SOCKET_VARIABLE = "SHOAL_SOCKET"
 TOKEN_VARIABLE = "SHOAL_RUN_TOKEN"  # noqa: S105 - a variable's name, not a secret
 ERROR_VARIABLE = "TORCHELASTIC_ERROR_FILE"
 """Names the file for the exception that leaves a rank's script (see `shoal.training.errors`)."""
+LARGEST_MESSAGE = 4 * 2**20
+"""Bytes of a message, on both ends."""
+LARGEST_REPORT = 512 * 2**10
+"""Bytes of one report, as JSON: it becomes an event, and NATS takes 1 MiB unless told otherwise."""
 
 Group = Literal["training", "validation", "system"]
 """What numbers are about; `system`: the machine's and the platform's own."""
@@ -52,6 +57,13 @@ class Numbers(Frozen):
     """Unix seconds when they were reported."""
     sequence: int = 0
     """Number of the report in its attempt, from 1."""
+    samples: int | None = None
+    """That all ranks together had trained on; None: not known."""
+
+    @staticmethod
+    def at_most(metrics: Mapping[str, float]) -> int:
+        """Bytes of a report of these, as JSON, at most: a guess that costs little."""
+        return 200 + 32 * len(metrics) + 6 * sum(map(len, metrics))
 
 
 class Report(Frozen):

@@ -112,16 +112,18 @@ class Trials:
         name: str | Sequence[str] | None = None,
         points: int | None = None,
         since_step: int | None = None,
+        superseded: bool = False,
     ) -> Steps[list[Report]]:
         """Reports of an experiment's trials; `group` is `validation`, `training` or `system`.
 
-        About `points` of each series come (None: 500, 0: all), with the least and the greatest.
+        About `points` of each series come (None: 500, 0: all), with the least and the greatest;
+        with `superseded` also those of steps that were trained again, marked.
         """
         several = None if trial is None or isinstance(trial, str) else ",".join(trial)
         return items(
             f"{experiment_path(experiment_id)}/metrics", group=group, trials=several,
             trial=trial if isinstance(trial, str) else None, name=listed(name), points=points,
-            since_step=since_step,
+            since_step=since_step, superseded=superseded or None,
         )  # fmt: skip
 
     @question

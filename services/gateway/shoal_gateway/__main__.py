@@ -8,12 +8,14 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 
+import fsspec
 import uvicorn
 
 from shoal_bus.bus import Bus, BusSettings
 from shoal_bus.cancelling import end
 from shoal_bus.sealing import Seal
 from shoal_bus.service import run_service
+from shoal_contract.storage import unusable
 from shoal_gateway.settings import Settings
 from shoal_gateway.shell import feed, openapi, owner, rebuild
 from shoal_gateway.shell.app import create_app, routes
@@ -143,6 +145,9 @@ def command() -> None:
     if options.command == "feed-key":
         sys.stdout.write(feed.drawn())
         return
+    why = unusable(settings.storage_url, fsspec.get_filesystem_class, "shoal-gateway")
+    if why is not None:
+        sys.exit(f"shoal-gateway: SHOAL_STORAGE_URL: {why}")
     if options.command == "rebuild":
         work = partial(rebuild.main, settings, files_too=options.files)
         run_service(work, "gateway-rebuild", settings.replica)

@@ -7,10 +7,11 @@ import os
 import random
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,8 +21,11 @@ from torch.distributed.tensor import DTensor
 
 import shoal
 from shoal.ports import FOR_RANKS, free_ports
+from shoal.training import saver
+from shoal.training.checkpoints import MANIFEST, Folder
 
 FOLDER = Path(sys.argv[1])
+saver.PAUSES = (0.1,)
 STEPS = 14
 """Optimizer steps: in the middle of the third epoch of six."""
 
@@ -38,7 +42,8 @@ class Pictures(torch.utils.data.Dataset[Any]):
 
 
 def gang(size: int, work: Callable[[], None]) -> list[int]:
-    """Run `work` on each rank; the exit codes, or the signals, negative."""
+    """Run `work` on each rank; the exit codes, or the signals, negative. As under the platform, one
+    that is killed takes the others along."""
     port = free_ports(1, FOR_RANKS)[0]
     pids = []
     for rank in range(size):
@@ -58,11 +63,35 @@ def gang(size: int, work: Callable[[], None]) -> list[int]:
             traceback.print_exc()
             os._exit(1)
         os._exit(0)
-    return [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+    codes: dict[int, int] = {}
+    while len(codes) < size:
+        pid, status = os.wait()
+        codes[pid] = os.waitstatus_to_exitcode(status)
+        for other in set(pids) - set(codes) if codes[pid] < 0 else ():
+            os.kill(other, signal.SIGKILL)
+    return [codes[pid] for pid in pids]
 
 
-def train(name: str, cut: int | None = None, most: int | None = None) -> None:
-    """Train to the end, or to a cut by SIGKILL after `cut` more steps; writes weights and order."""
+class Cut(NamedTuple):
+    """Where a training is cut, by SIGKILL: at this batch of the attempt, from 1, on one rank."""
+
+    batch: int
+    rank: int
+
+
+def slow_storage() -> None:
+    """From now on each file of a checkpoint takes longer than a step does."""
+    real = Folder.write
+
+    def write(folder: Folder, name: str, part: Any) -> dict[str, Any]:
+        time.sleep(0.02)
+        return real(folder, name, part)
+
+    Folder.write = write  # type: ignore[method-assign]
+
+
+def train(name: str, cut: Cut | None = None, most: int | None = None) -> None:
+    """Train to the end, or to a cut while a checkpoint is written; writes weights and order."""
     run = shoal.init(max_time=STEPS, storage=f"file://{FOLDER}/{name}")
     random.seed(run.rank)
     np.random.seed(run.rank)
@@ -75,11 +104,17 @@ def train(name: str, cut: int | None = None, most: int | None = None) -> None:
     torch.manual_seed(100 + run.rank)  # each rank drops other units
     parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "scaler": scaler,
              "loader": loader}  # fmt: skip
-    step = first = run.restore(**parts)
+    step = run.restore(**parts)
+    batches = 0
+    if cut is not None:
+        slow_storage()
     replica = nn.parallel.DistributedDataParallel(model) if run.world_size > 1 else model
     seen: list[int] = []
     while step < STEPS:
         for inputs, indices in loader:
+            batches += 1
+            if cut == (batches, run.rank):
+                os.kill(os.getpid(), signal.SIGKILL)
             seen += indices.tolist()
             with loader.accumulate(replica):
                 loss = replica(inputs).square().mean() * loader.weight
@@ -94,9 +129,6 @@ def train(name: str, cut: int | None = None, most: int | None = None) -> None:
             run.report(step=step, loss=loss)
             run.checkpoint(step=step, **parts)
             (FOLDER / f"{name}.{step}.{run.rank}").write_text(json.dumps(seen))
-            if step - first == cut:
-                run.finish()
-                os.kill(os.getpid(), signal.SIGKILL)
             seen = []
             if step == STEPS:
                 break
@@ -120,13 +152,31 @@ def order(name: str) -> list[list[int]]:
 
 
 def exact(size: int) -> dict[str, Any]:
-    """An uninterrupted run, and one that was cut twice at random steps."""
+    """An uninterrupted run, and one that was cut at random batches."""
     codes = [gang(size, lambda: train(f"whole-{size}"))]
-    cuts = [random.Random(size).randrange(1, 7), random.SystemRandom().randrange(1, 7)]
+    seed = random.SystemRandom().randrange(2**32)
+    draw, half = random.Random(seed), 0
+    # At most 4 steps an attempt: none of them comes to the end.
+    cuts = [Cut(draw.randrange(2, 6), draw.randrange(size)) for _ in range(3)]
     for cut in (*cuts, None):
         codes.append(gang(size, lambda cut=cut: train(f"cut-{size}", cut)))  # type: ignore[misc]
+        saved = (FOLDER / f"cut-{size}").glob("step-*")
+        half += sum(not (folder / MANIFEST).exists() for folder in saved)
     weights = [(FOLDER / f"{kind}-{size}.weights").read_text() for kind in ("whole", "cut")]
-    return {"codes": codes, "cuts": cuts, "weights": weights}
+    return {"codes": codes, "seed": seed, "cuts": cuts, "half": half, "weights": weights}
+
+
+def hiccup() -> None:
+    """The next file that is read fails."""
+    real, calls = Folder.about, []
+
+    def about(folder: Folder, name: str) -> dict[str, Any]:
+        calls.append(name)
+        if len(calls) == 1:
+            raise OSError("a hiccup")
+        return real(folder, name)
+
+    Folder.about = about  # type: ignore[method-assign]
 
 
 def sharded(store: str) -> None:
@@ -156,6 +206,8 @@ def sharded(store: str) -> None:
     if run.latest is None:
         parts = made(1)
         step(parts, 2)
+        if run.rank == 1:
+            hiccup()  # all ranks write again
         run.checkpoint(step=2, note="plain", **parts)
         step(parts, 2)  # while it is written
         run.finish()

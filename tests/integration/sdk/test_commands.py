@@ -17,6 +17,7 @@ from integration.gateway.conftest import Gateway, alone, gateway
 from integration.gateway.test_experiments import ended, saved
 from integration.gateway.test_gateway import publish, trial_events
 from integration.gateway.test_logs import write
+from integration.gateway.test_metrics import training
 from typer.testing import CliRunner
 
 from shoal.aio import AsyncClient
@@ -86,6 +87,22 @@ async def test_from_a_file_to_a_fork(gateway: Gateway, shoal: Any, tmp_path: Pat
     assert json.loads(told)["config"]["searcher"]["source_trial_id"] == f"{e}-0"
     assert (await shoal("fork", e, "--set", "searcher.max_trials=x"))[0] == 1
     assert (await shoal("fork", e, "--set", "nothing"))[0] == 1
+
+
+async def test_reports_of_steps_that_were_trained_again(gateway: Gateway, shoal: Any) -> None:
+    e = await gateway.submit()
+    await publish(
+        gateway, *trial_events(e), training(e, 2, metrics={"loss": 0.25}),
+        training(e, 2, attempt=2, metrics={"loss": 0.75}),
+    )  # fmt: skip
+    path = f"/v1/experiments/{e}/metrics?group=training"
+    await gateway.until(path, lambda answer: answer["items"][0]["attempt"] == 2)
+    code, told = await shoal("metrics", e, "--group", "training", "--reports")
+    assert (code, "ATTEMPT" in told, "0.25" in told, "0.75" in told) == (0, True, False, True)
+    code, told = await shoal("metrics", e, "--group", "training", "--superseded")
+    (first,) = [line for line in told.splitlines() if "0.25" in line]
+    assert (code, first.split()[1:4]) == (0, ["1", "yes", "2"])
+    assert "0.75" in told
 
 
 async def test_lists_and_places(gateway: Gateway, shoal: Any) -> None:

@@ -1,4 +1,4 @@
-"""Callbacks in the examples: stand-alone runs that are cut and go on. Libraries may be missing."""
+"""Callbacks in the examples: stand-alone runs that are cut and go on."""
 
 import runpy
 from pathlib import Path
@@ -46,14 +46,11 @@ def test_a_plain_loop(example: Example) -> None:
 
 
 def test_lightning(example: Example) -> None:
-    pytest.importorskip("lightning")
     assert example.run("lightning", 1) == [1]
     assert example.run("lightning", 3) == [2, 3]
 
 
 @pytest.mark.timeout(300)
 def test_transformers(example: Example) -> None:
-    pytest.importorskip("transformers")
-    pytest.importorskip("accelerate")
     assert example.run("transformers", 20) == [20]
     assert example.run("transformers", 40) == [40]

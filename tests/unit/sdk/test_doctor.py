@@ -89,6 +89,16 @@ def test_a_large_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert states(*folder.code(tmp_path)) == ["ok"]
 
 
+def test_storage_of_an_unknown_kind() -> None:
+    found = [
+        finding
+        for url in (None, "file:///x", "nowhere://x")
+        for finding in folder.storage({"checkpoint_storage": {"url": url}})
+    ]
+    assert states(*found) == ["ok", "warn"]
+    assert "nowhere:// is no kind of storage" in found[1].text
+
+
 def test_something_else_at_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = httpx.MockTransport(lambda _: httpx.Response(200, text="<html>"))
     real = httpx.Client

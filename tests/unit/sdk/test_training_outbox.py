@@ -3,8 +3,11 @@
 import threading
 from typing import Any
 
+import pytest
+
 from shoal.training import outbox
-from shoal.training.outbox import ClosedError, Outbox, Said
+from shoal.training.outbox import ClosedError, Outbox, RefusedError, Said
+from shoal_contract import line
 from shoal_contract.events import Checkpoint
 from shoal_contract.line import Numbers
 
@@ -14,10 +17,12 @@ class Worker:
 
     def __init__(self) -> None:
         self.heard: list[Any] = []
+        self.sizes: list[int] = []
         self.there = threading.Event()
         self.over = False
 
     def report(self, items: list[Numbers]) -> None:
+        self.sizes.append(len(line.Report(token="", items=items).model_dump_json()))
         self._say([item.step for item in items])
 
     def saved(self, checkpoint: Checkpoint) -> None:
@@ -75,3 +80,36 @@ def test_a_run_that_is_over_says_nothing_more() -> None:
     box.put(numbers(2), now=True)
     assert box.flush(10)
     assert worker.heard == []
+
+
+def test_messages_are_cut_by_size_as_well() -> None:
+    worker = Worker()
+    worker.there.set()
+    box = Outbox(worker.report, worker.saved)
+    metrics = {f"a rather long name of one metric {n}": 0.1234567890123456 for n in range(300)}
+    for step in range(1, 601):
+        box.put(Said(step, metrics, "training", 0.0, step), now=False)
+    assert box.flush(30)
+    assert worker.heard == list(range(1, 601))
+    assert 2 < len(worker.sizes) < 100
+    assert max(worker.sizes) < line.LARGEST_MESSAGE
+
+
+def test_the_guess_of_a_size_is_never_too_small() -> None:
+    for name in ("loss", "\u0001" * 50, "ü" * 50, '"' * 50, "𝄞" * 50):
+        metrics = {f"{name}{n}": -1.2345678901234567e-300 for n in range(20)}
+        item = line.Numbers(step=-(2**63), metrics=metrics, group="validation", at=1.7e9 / 3)
+        assert len(item.model_dump_json().encode()) <= line.Numbers.at_most(metrics)
+
+
+@pytest.mark.parametrize("error", [RefusedError("too large"), ZeroDivisionError("a mistake")])
+def test_what_can_never_be_sent_is_an_error_of_the_next_call(error: Exception) -> None:
+    def report(_: list[Numbers]) -> None:
+        raise error
+
+    box = Outbox(report, Worker().saved)
+    box.put(numbers(1), now=True)
+    with pytest.raises(RuntimeError, match=f"can no longer be sent: {error}"):
+        box.flush(10)
+    with pytest.raises(RuntimeError, match=f"{error}"):
+        box.put(numbers(2), now=False)

@@ -69,23 +69,72 @@ def test_an_error_is_told_at_the_next_call(tmp_path: Path, monkeypatch: pytest.M
         made.save(2, {"x": torch.ones(2)}, wait=False)
 
 
+def test_storage_that_cannot_be_opened_is_an_error_at_once() -> None:
+    made = Saver("nowhere://b/x", 1, 0, lambda *_: None)
+    with pytest.raises(CheckpointError, match="nowhere:// is no kind of storage"):
+        made.save(1, {"x": torch.ones(2)}, wait=True)
+    with pytest.raises(CheckpointError, match="nowhere:// is no kind of storage"):
+        made.save(1, {"x": torch.ones(2)}, wait=True)  # it is still not there
+    made.save(2, {"x": torch.ones(2)}, wait=False)
+    with pytest.raises(CheckpointError, match="nowhere:// is no kind of storage"):
+        made.finish()
+
+
+class HttpError(Exception):
+    """As clouds' file systems have them: no OSError."""
+
+
+@pytest.mark.parametrize("method", ["begin", "write", "finish"])
 def test_storage_that_fails_once_is_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     monkeypatch.setattr(saver, "PAUSES", (0.0,))
-    real, calls = Folder.write, []
+    real, calls = getattr(Folder, method), []
 
-    def write(folder: Folder, name: str, part: Any) -> dict[str, Any]:
-        calls.append(name)
+    def failing(folder: Folder, *given: Any) -> Any:
+        calls.append(given)
         if len(calls) == 1:
-            raise OSError("a hiccup")
-        return real(folder, name, part)
+            raise HttpError("503")
+        return real(folder, *given)
 
-    monkeypatch.setattr(Folder, "write", write)
-    told: list[int] = []
-    made = Saver(f"file://{tmp_path}", 1, 0, lambda found, _: told.append(found.step))
+    monkeypatch.setattr(Folder, method, failing)
+    told: list[checkpoints.Checkpoint] = []
+    made = Saver(f"file://{tmp_path}", 1, 0, lambda found, _: told.append(found))
     made.save(1, {"x": torch.ones(2)}, wait=True)
-    assert told == [1]
+    assert checkpoints.load(told[0].url)["x"].tolist() == [1, 1]
+
+
+def test_storage_that_never_takes_the_manifest_fails_clearly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saver, "PAUSES", (0.0, 0.0))
+    calls = []
+
+    def finish(*_: Any) -> None:
+        calls.append(1)
+        raise HttpError("503")
+
+    monkeypatch.setattr(Folder, "finish", finish)
+    made = Saver(f"file://{tmp_path}", 1, 0, lambda *_: None)
+    with pytest.raises(CheckpointError, match="could not be written: 503"):
+        made.save(1, {"x": torch.ones(2)}, wait=True)
+    assert len(calls) == 3
+
+
+def test_what_cannot_be_saved_is_not_tried_again(tmp_path: Path) -> None:
+    made = Saver(f"file://{tmp_path}", 1, 0, lambda *_: None)
+    with pytest.raises(CheckpointError, match=r"x\.pt cannot be saved"):
+        made.save(1, {"x": Hidden()}, wait=True)
+
+
+class Hidden:
+    """It can be copied, not pickled."""
+
+    def __deepcopy__(self, _: Any) -> "Hidden":
+        return self
+
+    def __reduce__(self) -> Any:
+        raise TypeError("not this one")
 
 
 def test_any_storage_will_do() -> None:

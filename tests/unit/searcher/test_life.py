@@ -44,6 +44,12 @@ def test_an_experiment_starts_as_many_as_it_may(found: object, started: int, tar
     assert pool.submit(found) == []  # type: ignore[arg-type]
 
 
+def test_a_task_carries_what_the_experiment_says_of_its_environment() -> None:
+    said = {"preload": ["timm"], "secrets": ["KEY"], "environment_variables": {"A": "1"}}
+    task = Pool(config("single", environment=said)).said(TrialRequested)[0].task
+    assert (task.preload, task.secrets, task.environment) == (["timm"], ["KEY"], {"A": "1"})
+
+
 def test_each_result_counts_once_and_in_order_of_time() -> None:
     pool = Pool(config())
     assert pool.report(0, 10, 1.0) == ["trial.measured"]

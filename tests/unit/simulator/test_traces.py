@@ -128,6 +128,6 @@ def test_fairness_is_one_if_all_fare_alike() -> None:
 
 def test_it_says_so_if_not_all_came_to_an_end(tmp_path: Path) -> None:
     path = file(tmp_path, experiments=[job(100)], until=20)
-    done = CliRunner().invoke(app, ["cluster", str(path)])
+    done = CliRunner().invoke(app, ["simulate", str(path)])
     assert done.exit_code == 0
     assert "In 1 of 1 runs not all experiments had ended after 20 s" in done.stdout

@@ -24,7 +24,10 @@ class Library:
 
     NVMLError = NVMLError
     NVML_ERROR_TIMEOUT, NVML_TEMPERATURE_GPU = 10, 0
+    NVML_MEMORY_ERROR_TYPE_UNCORRECTED, NVML_VOLATILE_ECC = 1, 0
     nvmlEventTypeDoubleBitEccError = 2  # noqa: N815
+    ecc = 0
+    """Errors that could not be corrected."""
 
     def __init__(self, kind: int = 8, data: int = 0, error: int | None = None) -> None:
         self._event = SimpleNamespace(device="gpu", eventType=kind, eventData=data)
@@ -52,6 +55,12 @@ class Library:
 
     def nvmlDeviceGetPowerUsage(self, handle: int) -> int:  # noqa: N802
         raise NVMLError(3)  # not supported
+
+    def nvmlDeviceGetTotalEccErrors(self, handle: int, kind: int, counter: int) -> int:  # noqa: N802
+        return self.ecc
+
+    def nvmlDeviceGetCurrentClocksThrottleReasons(self, handle: int) -> int:  # noqa: N802
+        return 0x01 | 0x40  # idle, and too hot
 
 
 @pytest.mark.parametrize(
@@ -85,7 +94,11 @@ def test_which_counters_are_faults(counters: Counters, words: str | None) -> Non
 
 
 def test_what_a_gpu_cannot_count_is_not_known() -> None:
-    assert health.counters(Library(), 0) == Counters()  # type: ignore[arg-type]
+    class Old(Library):
+        def nvmlDeviceGetTotalEccErrors(self, *_: Any) -> int:  # noqa: N802
+            raise NVMLError(3)  # not supported
+
+    assert health.counters(Old(), 0) == Counters()  # type: ignore[arg-type]
     library = Library()
     library.nvmlDeviceGetTotalEccErrors = lambda _, kind, since: 3 * kind + since  # type: ignore[attr-defined]
     assert health.counters(library, 0) == Counters(uncorrected=3)  # type: ignore[arg-type]
@@ -160,8 +173,12 @@ async def test_the_clouds_notice_is_heard_when_it_comes(monkeypatch: pytest.Monk
 
 
 def test_use_is_told_as_far_as_it_is_known() -> None:
-    assert usage.of_gpus(Library(), [1]) == {  # type: ignore[arg-type]
+    library = Library()
+    library.ecc = 2
+    assert usage.of_gpus(library, [1]) == {  # type: ignore[arg-type]
         "gpu1_use": 0.5, "gpu1_memory_bytes": 7.0, "gpu1_temperature": 61.0,
+        "gpu1_ecc_uncorrected": 2.0, "gpu1_throttled_power": 0.0, "gpu1_throttled_heat": 1.0,
+        "gpu1_throttled_hardware": 0.0,
     }  # fmt: skip
     assert 0 < usage.host()["host_memory"] < 1
 

@@ -66,6 +66,8 @@ class Task(Frozen):
     """None: ranks run beside the worker."""
     max_restarts: int = 5
     """The experiment's: how often its trials may fail and go on."""
+    preload: list[str] = Field(default_factory=list)
+    """Modules that ranks should find imported."""
 
 
 class TrialCreated(Event, type="trial.created", key=_TRIAL):

@@ -1,11 +1,15 @@
-"""An experiment file and the folder around it."""
+"""An experiment file: the folder around it, and the storage that it names."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+import fsspec
 
 from shoal import bundle
 from shoal.checkup.finding import Finding, fail, ok, warn
 from shoal.words import counted
+from shoal_contract.storage import unusable
 
 LARGE = 20 * 2**20
 """Bytes of a bundle above which each submission takes noticeably long."""
@@ -31,3 +35,16 @@ def code(folder: Path) -> Iterator[Finding]:
         yield fail("Code", str(error).partition(";")[0], todo)
         return
     yield warn("Code", f"{words}, {packed / 2**20:.1f} MiB packed", todo)
+
+
+def storage(config: Mapping[str, Any]) -> Iterator[Finding]:
+    """Whether this machine could read the checkpoints where a file wants them."""
+    url = config["checkpoint_storage"]["url"]
+    if url is None:
+        return
+    why = unusable(url, fsspec.get_filesystem_class, "shoal-sdk")
+    if why is None:
+        yield ok("Storage", f"{url} is of a kind that is known here")
+        return
+    todo = "without it `shoal checkpoint download` fails here; the platform looks for itself"
+    yield warn("Storage", why, todo)

@@ -91,7 +91,7 @@ def _copy(found: KeptCheckpoint, target: Path) -> None:
             for name, entry in files.items():
                 source.fetch(name, entry, target, lambda size: advance(size, found["size"]))
         source.fetch(MANIFEST, source.about(MANIFEST), target, lambda _: None)
-    except (CheckpointError, ImportError, ValueError) as error:  # fsspec lacks a protocol
+    except CheckpointError as error:
         raise ShoalError(f"{error}.") from error
 
 

@@ -60,6 +60,8 @@ def _findings(file: Path | None) -> Iterator[Finding]:
             return
         config, finding = _read(file)
         yield finding
+        if config is not None:
+            yield from folder.storage(config)
         if config is not None and known:
             yield from platform.pools(config, nodes, line.pools())
         yield from folder.code(file.absolute().parent)

@@ -29,6 +29,10 @@ def metrics(
     trial: Annotated[str | None, typer.Option(help="Of this trial alone.")] = None,
     metric: Annotated[list[str] | None, typer.Option(help="This alone; repeatable.")] = None,
     reports: Annotated[bool, typer.Option("--reports", help="Every report.")] = False,
+    superseded: Annotated[
+        bool,
+        typer.Option("--superseded", help="Every report, also of steps that were trained again."),
+    ] = False,
     draw: Annotated[bool, typer.Option("--plot", help="Draw the curves.")] = False,
 ) -> None:
     """Print the metrics of an experiment's trials, or of one trial: a curve, first, last and best.
@@ -37,9 +41,12 @@ def metrics(
     """
     experiment, one = parts(id)
     trial = one or trial
+    reports = reports or superseded
     points = 0 if reports else None
     line = client()
-    found = line.metrics(experiment, group=group, trial=trial, name=metric, points=points)
+    found = line.metrics(
+        experiment, group=group, trial=trial, name=metric, points=points, superseded=superseded
+    )
     if missing := set(metric or ()) - _names(found):
         there = _names(line.metrics(experiment, group=group, trial=trial, points=1))
         if there:
@@ -51,8 +58,15 @@ def metrics(
         return
     nothing = f"No {group} report yet."
     if reports:
-        rows = [[p["trial_id"], p["step"], p.get("time"), p["metrics"]] for p in found]
-        table(["TRIAL", "STEP", "TIME", "METRICS"], rows, nothing)
+        columns = ["TRIAL", "ATTEMPT", "STEP", "TIME", "METRICS"]
+        rows = [
+            [p["trial_id"], p["attempt"], p["step"], p.get("time"), p["metrics"]] for p in found
+        ]
+        if superseded:
+            columns.insert(2, "SUPERSEDED")
+            for row, report in zip(rows, found, strict=True):
+                row.insert(2, "yes" if report.get("superseded") else "")
+        table(columns, rows, nothing)
     elif draw:
         _draw(found, nothing)
     else:

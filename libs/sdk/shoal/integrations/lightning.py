@@ -19,7 +19,7 @@ from shoal.training.run import Run
 try:
     from lightning.pytorch.callbacks import Callback  # type: ignore[import-not-found, unused-ignore]
 except ImportError:
-    from pytorch_lightning.callbacks import (  # type: ignore[import-not-found, unused-ignore]
+    from pytorch_lightning.callbacks import (  # type: ignore[assignment, import-not-found, unused-ignore]
         Callback,
     )
 

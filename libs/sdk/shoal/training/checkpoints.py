@@ -8,6 +8,7 @@ everything is synced first. What has no manifest is no checkpoint. Files load wi
 import hashlib
 import json
 import os
+import pickle
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import fsspec
 
 from shoal_contract.events import Checkpoint
+from shoal_contract.storage import unusable
 
 MANIFEST = "manifest.json"
 READ = 1 << 20
@@ -26,11 +28,15 @@ class CheckpointError(RuntimeError):
 
 
 class Folder:
-    """A folder of storage, at any address that fsspec knows."""
+    """A folder of storage, at any address that fsspec knows. Raises CheckpointError for others."""
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._fs, self._path = fsspec.core.url_to_fs(url)
+        try:
+            self._fs, self._path = fsspec.core.url_to_fs(url)
+        except (ImportError, ValueError) as error:
+            why = unusable(url, fsspec.get_filesystem_class, "shoal-sdk") or error
+            raise CheckpointError(f"{url} cannot be opened: {why}") from error
         protocol = self._fs.protocol
         names = (protocol,) if isinstance(protocol, str) else protocol
         self.local_path: str | None = self._path if "file" in names else None
@@ -48,7 +54,10 @@ class Folder:
 
         with self._fs.open(f"{self._path}/{name}", "wb") as file:
             counted = _Counted(file)
-            torch.save(part, counted)  # type: ignore[arg-type]
+            try:
+                torch.save(part, counted)  # type: ignore[arg-type]
+            except (AttributeError, TypeError, pickle.PicklingError) as error:
+                raise CheckpointError(f"{name} cannot be saved: {error}") from error
             _sync(file, self.local_path)
         return {"size": counted.size, "sha256": counted.digest.hexdigest()}
 

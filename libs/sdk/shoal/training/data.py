@@ -63,6 +63,11 @@ class Loader:
         """Global batches in an epoch."""
         return self._length
 
+    @property
+    def seen(self) -> int:
+        """Samples that were handed out to all ranks since the first epoch began."""
+        return (self.epoch * self._length + self.position) * self.batch_size
+
     def __iter__(self) -> Iterator[Any]:
         from torch.utils.data import DataLoader
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from shoal.training.outbox import ClosedError
+from shoal.training.outbox import ClosedError, RefusedError
 from shoal_contract import line
 from shoal_contract.events import Checkpoint
 
@@ -23,8 +23,8 @@ WAITING = 75.0
 class Line:
     """Calls the worker over its Unix socket, each call within a time limit.
 
-    Calls raise OSError when no answer came, and ClosedError when the worker says that the run is
-    over.
+    Calls raise OSError when no answer came, ClosedError when the worker says that the run is over,
+    and RefusedError when it will never take this message.
     """
 
     def __init__(self, socket: str, token: str) -> None:
@@ -34,7 +34,10 @@ class Line:
         import grpc
 
         self.token = token
-        self._channel: Any = grpc.insecure_channel(f"unix:{socket}")
+        self._channel: Any = grpc.insecure_channel(
+            f"unix:{socket}",
+            [("grpc.max_send_message_length", line.LARGEST_MESSAGE)],
+        )
         self._calls: dict[str, Any] = {}
 
     def hello(self, rank: int) -> line.Welcome:
@@ -97,6 +100,8 @@ def _meaning(method: str, error: Any) -> Exception:
     import grpc
 
     text = f"the worker answered {method} with: {error.details()}"
-    if error.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.INVALID_ARGUMENT):
+    if error.code() is grpc.StatusCode.UNAUTHENTICATED:
         return ClosedError(text)
+    if error.code() in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED):
+        return RefusedError(text)
     return OSError(text)

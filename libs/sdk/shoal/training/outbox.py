@@ -4,6 +4,7 @@ Training never waits for the worker or the platform: while they are away, what w
 and sent again; each message may arrive twice, and counts once.
 """
 
+import logging
 import threading
 import time
 from collections import deque
@@ -11,12 +12,16 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from shoal_contract.events import Checkpoint
-from shoal_contract.line import Group, Numbers
+from shoal_contract.line import LARGEST_MESSAGE, Group, Numbers
+
+log = logging.getLogger(__name__)
 
 LINGER = 1.0
 """Seconds that training numbers wait for others, to go out together."""
 MOST = 500
 """Reports in one message."""
+LARGE = LARGEST_MESSAGE // 2
+"""Bytes in one message; the token has room beside them."""
 HELD = 100_000
 """Reports that are kept; then a report waits for the worker after all."""
 PAUSE = 0.5
@@ -27,6 +32,10 @@ class ClosedError(RuntimeError):
     """The worker says that this run is over: nothing more is to be sent."""
 
 
+class RefusedError(ValueError):
+    """The worker will never take this message."""
+
+
 class Said(NamedTuple):
     """A report as the training makes it: as cheap as can be. See `Numbers`."""
 
@@ -35,11 +44,13 @@ class Said(NamedTuple):
     group: Group
     at: float
     sequence: int
+    samples: int | None = None
 
 
 class Outbox:
     """Sends reports and checkpoints. `report` and `saved` raise OSError when the worker is not
-    there, and ClosedError when nothing more is wanted."""
+    there, and ClosedError when nothing more is wanted. With any other error the sending ends, and
+    each later call raises RuntimeError."""
 
     def __init__(
         self,
@@ -50,6 +61,7 @@ class Outbox:
         self._items: deque[Said | Checkpoint] = deque()
         self._changed = threading.Condition()
         self._urgent = self._closed = False
+        self._error: Exception | None = None
         self._thread: threading.Thread | None = None
 
     def put(self, item: Said | Checkpoint, *, now: bool) -> None:
@@ -58,6 +70,7 @@ class Outbox:
         It takes no lock and wakes nobody, where it can: the thread looks by itself.
         """
         if self._closed:
+            self._tell()
             return
         self._items.append(item)
         held = len(self._items)
@@ -80,9 +93,25 @@ class Outbox:
         with self._changed:
             self._urgent = True
             self._changed.notify_all()
-            return self._changed.wait_for(lambda: not self._items or self._closed, timeout)
+            done = self._changed.wait_for(lambda: not self._items or self._closed, timeout)
+        self._tell()
+        return done
+
+    def _tell(self) -> None:
+        if self._error is not None:
+            raise RuntimeError(f"reports can no longer be sent: {self._error}") from self._error
 
     def _run(self) -> None:
+        try:
+            self._send()
+        except ClosedError:
+            pass
+        except Exception as error:
+            log.exception("reports can no longer be sent")
+            self._error = error
+        self._close()
+
+    def _send(self) -> None:
         while True:
             with self._changed:
                 self._changed.wait_for(self._worth_sending, LINGER)
@@ -97,8 +126,6 @@ class Outbox:
             except OSError:
                 time.sleep(PAUSE)
                 continue
-            except ClosedError:
-                return self._close()
             with self._changed:
                 for _ in range(1 if isinstance(part, Checkpoint) else len(part)):
                     self._items.popleft()
@@ -113,9 +140,13 @@ class Outbox:
         if isinstance(first, Checkpoint):
             return first
         part: list[Numbers] = []
+        size = 0
         for place in range(min(len(self._items), MOST)):  # by places: it grows meanwhile
             item = self._items[place]
             if isinstance(item, Checkpoint):
+                break
+            size += Numbers.at_most(item.metrics)
+            if part and size > LARGE:
                 break
             part.append(Numbers(**item._asdict()))
         return part

@@ -17,7 +17,13 @@ from shoal.training.notice import Notice
 from shoal.training.outbox import ClosedError, Outbox, Said
 from shoal.training.pace import Pace
 from shoal_contract.events import Checkpoint
-from shoal_contract.line import SOCKET_VARIABLE, TOKEN_VARIABLE, Welcome
+from shoal_contract.line import (
+    LARGEST_REPORT,
+    SOCKET_VARIABLE,
+    TOKEN_VARIABLE,
+    Numbers,
+    Welcome,
+)
 from shoal_contract.states import StopReason
 
 LEAVING = 600.0
@@ -58,6 +64,7 @@ class Run:
             self._notice = Notice(line, rank, target)
         self._storage = welcome.checkpoint_url if welcome else storage
         self._saver: Any = None
+        self._loader: Loader | None = None
 
     @classmethod
     def join(
@@ -114,8 +121,9 @@ class Run:
         calls do nothing. Returns at once: they are sent in order, and again until they are safe.
 
         A report that carries the experiment's metric is a validation result: the search decides
-        on it. Each step counts once. Raises ValueError if it lacks the time metric, TypeError for
-        what is no number.
+        on it. Each step counts once. Raises ValueError if it lacks the time metric or is larger
+        than `LARGEST_REPORT`, TypeError for what is no number, RuntimeError if what was said
+        before cannot be sent.
         """
         step = operator.index(step)
         numbers = {name: _number(value) for name, value in metrics.items()}
@@ -129,7 +137,9 @@ class Run:
             print(f"step {step}  {shown}", file=sys.stderr)
             return
         group: Any = "validation" if validation else "training"
-        item = Said(step, numbers, group, time.time(), next(self._sequence))
+        samples = None if self._loader is None else self._loader.seen
+        item = Said(step, numbers, group, time.time(), next(self._sequence), samples)
+        _check_size(item)
         self._outbox.put(item, now=validation)
 
     def _place(self, step: int, numbers: dict[str, float]) -> int:
@@ -205,9 +215,12 @@ class Run:
     def loader(self, dataset: Any, batch_size: int, **options: Any) -> Loader:
         """Batches of `dataset`: `batch_size` samples at a time over all ranks together, the same
         ones in the same order on any number of slots. See `Loader`; further options
-        (`num_workers`, `collate_fn`, ...) are those of torch's DataLoader."""
+        (`num_workers`, `collate_fn`, ...) are those of torch's DataLoader. What the first one hands
+        out is the trial's throughput in samples."""
         where: dict[str, Any] = {"rank": self.rank, "world_size": self.world_size}
-        return Loader(dataset, batch_size, **where, **{"seed": self.seed, **options})
+        made = Loader(dataset, batch_size, **where, **{"seed": self.seed, **options})
+        self._loader = self._loader or made
+        return made
 
     def should_stop(self) -> bool:
         """Whether to leave now: told to, or trained in full. Every rank must call it, equally
@@ -268,6 +281,17 @@ def _number(value: Any) -> float:
     if type(value) is float:
         return value
     return float(value.detach() if hasattr(value, "detach") else value)
+
+
+def _check_size(item: Said) -> None:
+    if Numbers.at_most(item.metrics) <= LARGEST_REPORT:
+        return
+    size = len(Numbers(**item._asdict()).model_dump_json().encode())
+    if size > LARGEST_REPORT:
+        raise ValueError(
+            f"the report of step {item.step} has {len(item.metrics)} metrics in {size} bytes;"
+            f" one may have {LARGEST_REPORT}: report fewer metrics at once"
+        )
 
 
 def _hear_sigterm(run: Run) -> None:

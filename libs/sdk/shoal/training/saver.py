@@ -1,10 +1,11 @@
 """Saving in the background: a snapshot is taken at once, and written while training goes on."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from shoal.training import ranks, sharded
 from shoal.training.checkpoints import CheckpointError, Folder
@@ -12,6 +13,9 @@ from shoal.training.randomness import random_state
 from shoal.training.snapshot import Snapshots
 from shoal_contract.events import Checkpoint
 
+log = logging.getLogger(__name__)
+
+A = TypeVar("A")
 RANDOM = "_random"
 """The part that holds every rank's random state."""
 PAUSES = (0.5, 2.0, 8.0)
@@ -45,10 +49,12 @@ class Saver:
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
         self._last: int | None = None
+        self._lost: BaseException | None = None
+        """Why the last one could not be written, once that was told."""
 
     def save(self, step: int, parts: Mapping[str, Any], *, wait: bool) -> None:
         """Take a snapshot and begin to write it. Every rank must call it. A step that was saved
-        is not saved again.
+        is not saved again; one that could not be written is the same error again.
 
         Waits while an earlier one is being written. Raises CheckpointError if that failed, and,
         with `wait`, if this one does.
@@ -56,8 +62,10 @@ class Saver:
         began = time.monotonic()
         self.finish()
         if step == self._last:
+            if self._lost is not None:
+                raise self._told(self._lost)
             return
-        self._last = step
+        self._last, self._lost = step, None
         states = ranks.gather(random_state())
         whole, pieces = sharded.split(parts)
         taken: dict[str, Any] = {}
@@ -86,34 +94,55 @@ class Saver:
             self._thread.join()
             self._thread = None
         if self._error is not None:
-            error, self._error = self._error, None
-            raise CheckpointError(f"a checkpoint could not be written: {error}") from error
+            self._lost, self._error = self._error, None
+            raise self._told(self._lost) from self._lost
+
+    @staticmethod
+    def _told(error: BaseException) -> CheckpointError:
+        return CheckpointError(f"a checkpoint could not be written: {error}")
 
     def _write(
         self, step: int, taken: dict[str, Any], shards: dict[str, Any] | None, stall: float
     ) -> None:
         began = time.monotonic()
-        folder = Folder(f"{self._url}/step-{step}")
         try:
-            files: dict[str, Any] = {}
-            if self._rank == 0:
-                files = self._whole(folder, taken)
-            if shards is not None:
-                files |= sharded.write(folder, shards, self._rank)
-            if self._rank == 0:
-                found = folder.finish(files, step, self._attempt)
+            found = self._stored(f"{self._url}/step-{step}", step, taken, shards)
+            if found is not None:
                 self._saved(found, Figures(step, stall, time.monotonic() - began, found.size))
         except BaseException as error:
             self._error = error
 
-    @staticmethod
-    def _whole(folder: Folder, taken: Mapping[str, Any]) -> dict[str, Any]:
-        pauses = list(PAUSES)
-        while True:
-            try:
-                folder.begin()
-                return {f"{n}.pt": folder.write(f"{n}.pt", part) for n, part in taken.items()}
-            except OSError:
-                if not pauses:
-                    raise
-                time.sleep(pauses.pop(0))
+    def _stored(
+        self, url: str, step: int, taken: Mapping[str, Any], shards: dict[str, Any] | None
+    ) -> Checkpoint | None:
+        """Write all of it, the manifest last; what was written, on rank 0."""
+
+        def whole() -> dict[str, Any]:
+            folder = Folder(url)
+            if self._rank != 0:
+                return {}
+            folder.begin()
+            return {f"{n}.pt": folder.write(f"{n}.pt", part) for n, part in taken.items()}
+
+        if shards is None:
+            files = _persistently(whole)
+        else:  # all ranks try again, or none
+            files = _persistently(lambda: sharded.together(whole))
+            files |= _persistently(lambda: sharded.write(url, shards, self._rank))
+        if self._rank != 0:
+            return None
+        return _persistently(lambda: Folder(url).finish(files, step, self._attempt))
+
+
+def _persistently(work: Callable[[], A]) -> A:
+    """Do it, again after each of `PAUSES` while storage fails: every kind has errors of its own.
+    What cannot be written at all is a CheckpointError, and told at once."""
+    for pause in PAUSES:
+        try:
+            return work()
+        except CheckpointError:
+            raise
+        except Exception as error:
+            log.warning("storage failed (%r); trying again in %g s", error, pause)
+            time.sleep(pause)
+    return work()

@@ -6,10 +6,10 @@ https://docs.pytorch.org/docs/stable/distributed.checkpoint.html
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from shoal.training.checkpoints import Folder
+from shoal.training.checkpoints import CheckpointError, Folder
 from shoal.training.restoring import keep_hyperparameters, put_hyperparameters
 from shoal_contract.events.trial import Inherits
 
@@ -68,29 +68,49 @@ def group() -> Any:
     return _groups[0]
 
 
-def write(folder: Folder, taken: dict[str, Any], rank: int) -> dict[str, Any]:
-    """Write this rank's pieces, together with all others; returns everybody's entries for the
-    manifest. Every rank must call it."""
+def together(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `work` returns on all ranks, as one. Where it fails on one, it fails on all:
+    CheckpointError if that was one, else OSError. Every rank must call it."""
     import torch.distributed as dist
+
+    found: dict[str, Any] = {}
+    failure: tuple[bool, str] | None = None
+    try:
+        found = work()
+    except BaseException as error:  # torch has one that is no Exception
+        failure = isinstance(error, CheckpointError), str(error) or repr(error)
+    everybody: list[Any] = [None] * dist.get_world_size(group())
+    dist.all_gather_object(everybody, (found, failure), group=group())
+    failures = {rank: why for rank, (_, why) in enumerate(everybody) if why is not None}
+    if failures:
+        told = "; ".join(f"rank {rank}: {text}" for rank, (_, text) in failures.items())
+        raise CheckpointError(told) if any(f for f, _ in failures.values()) else OSError(told)
+    return {name: entry for entries, _ in everybody for name, entry in entries.items()}
+
+
+def write(url: str, taken: dict[str, Any], rank: int) -> dict[str, Any]:
+    """Write this rank's pieces, together with all others; returns everybody's entries for the
+    manifest. Fails as `together` does. Every rank must call it."""
     from torch.distributed.checkpoint._fsspec_filesystem import FsspecWriter
     from torch.distributed.checkpoint.filesystem import FileSystemWriter
     from torch.distributed.checkpoint.state_dict_saver import save
 
-    url = f"{folder.url}/{FOLDER}"
-    inner = Folder(url)
-    if inner.local_path is not None:
-        writer: Any = FileSystemWriter(inner.local_path)
-    else:
-        writer = FsspecWriter(url)
-    save(taken, storage_writer=writer, process_group=group())
-    mine = {
-        f"{FOLDER}/{name}": inner.about(name)
-        for name in inner.names()
-        if name.startswith(f"__{rank}_") or (rank == 0 and name == ".metadata")
-    }
-    everybody: list[Any] = [None] * dist.get_world_size(group())
-    dist.all_gather_object(everybody, mine, group=group())
-    return {name: entry for entries in everybody for name, entry in entries.items()}
+    url = f"{url}/{FOLDER}"
+
+    def pieces() -> dict[str, Any]:
+        inner = Folder(url)
+        if inner.local_path is not None:
+            writer: Any = FileSystemWriter(inner.local_path)
+        else:
+            writer = FsspecWriter(url)
+        save(taken, storage_writer=writer, process_group=group())
+        return {
+            f"{FOLDER}/{name}": inner.about(name)
+            for name in inner.names()
+            if name.startswith(f"__{rank}_") or (rank == 0 and name == ".metadata")
+        }
+
+    return together(pieces)
 
 
 def load(folder: Folder, pieces: Mapping[str, Any], inherits: Inherits) -> None:

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from shoal_bus.bus import BusError
+from shoal_bus.bus import BusError, TooLargeError
 from shoal_contract.parse import ConfigError, plain
 
 log = logging.getLogger(__name__)
@@ -119,6 +119,11 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         return response(invalid_request(request, error))
+
+    @app.exception_handler(TooLargeError)
+    async def too_large(_: Request, error: TooLargeError) -> JSONResponse:
+        detail = f"That is too much for one event: {error}."
+        return response(ProblemError(413, detail, kind="urn:shoal:problem:body"))
 
     async def unanswered(_: Request, error: Exception) -> JSONResponse:
         log.warning("a request could not be answered: %r", error)

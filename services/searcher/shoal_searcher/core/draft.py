@@ -93,6 +93,7 @@ class Draft:
             secrets=config.environment.secrets,
             container=_container(config.environment),
             max_restarts=config.max_restarts,
+            preload=config.environment.preload,
         )
         self.emit(
             TrialRequested(

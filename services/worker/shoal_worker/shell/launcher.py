@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from shoal_worker.core import forking
 from shoal_worker.shell import leash
 from shoal_worker.shell.containers import Engine, signal_of
+from shoal_worker.shell.preloaded import Preloaded
 from shoal_worker.shell.warm import OnExit, WarmProcess
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ class Spawn:
     """See `isolation.limits`."""
     container: tuple[Engine, str] | None = None
     """The engine whose command this is, and the container's name."""
+    preload: tuple[str, ...] = ()
+    """Modules that the process that it is forked from should have imported."""
 
 
 @dataclass(slots=True)
@@ -57,6 +60,7 @@ class Launcher:
     _next: WarmProcess | None = None
     """Warming up, to take its place."""
     _choosing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _preloaded: Preloaded = field(init=False)
     _pids: dict[tuple[str, int], int] = field(default_factory=dict)
     _leashes: dict[tuple[str, int], int] = field(default_factory=dict)
     """Of ranks that were started from nothing: what holds the leash of each."""
@@ -68,6 +72,9 @@ class Launcher:
     """Those whose leash was let go: it ends the container, and must live to do so."""
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        self._preloaded = Preloaded(self._made)
+
     async def open(self) -> None:
         """Begin to warm up, if so wished. Ranks can be ordered at once: they wait for it as long as
         `patience` says."""
@@ -75,9 +82,13 @@ class Launcher:
             self._warm = await self._opened()
 
     async def _opened(self) -> WarmProcess:
-        made = WarmProcess(self._exited, self.env, self.preload, self.held)
+        made = self._made()
         await made.open()
         return made
+
+    def _made(self, modules: str = "") -> WarmProcess:
+        preload = ",".join(filter(None, (self.preload, modules)))
+        return WarmProcess(self._exited, self.env, preload, self.held)
 
     async def close(self) -> None:
         """Kill every rank and the warm process."""
@@ -86,13 +97,16 @@ class Launcher:
         for process in (self._warm, self._next):
             if process is not None:
                 await process.close()
+        await self._preloaded.close()
 
     async def start(self, spawn: Spawn) -> int:
         """Start a rank; returns its process id."""
         plain = self.warm and spawn.container is None
         forkable = plain and forking.possible(spawn.arguments, spawn.env, self.env)
-        async with self._choosing:
-            warm = await self._usable() if forkable else None
+        warm = None
+        if forkable and (warm := await self._preloaded.find(spawn.preload)) is None:
+            async with self._choosing:
+                warm = await self._usable()
         if warm is not None:
             order = {**asdict(spawn), "arguments": spawn.arguments[1:]}
             pid = await warm.start(order)

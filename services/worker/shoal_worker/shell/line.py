@@ -10,9 +10,9 @@ from typing import Any
 
 import grpc
 import grpc.aio
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from shoal_bus.bus import Bus
+from shoal_bus.bus import Bus, TooLargeError
 from shoal_bus.host import Host
 from shoal_contract import line
 from shoal_contract.events import CheckpointSaved, RunOrder, TrainingReported, ValidationReported
@@ -51,7 +51,8 @@ class Line:
 
     async def open(self) -> None:
         """Begin to listen."""
-        self._server = grpc.aio.server()
+        largest = [("grpc.max_receive_message_length", line.LARGEST_MESSAGE)]
+        self._server = grpc.aio.server(options=largest)
         handlers = {
             "Hello": _handler(self._hello, line.Hello),
             "Report": _handler(self._report, line.Report),
@@ -148,9 +149,9 @@ class Line:
                 if order.task.metric in item.metrics:
                     await self._validation(order, item)
                 else:
-                    training.append(self._training(order, item))
+                    training.append(item)
                 self.records.add(order, item)
-            await asyncio.gather(*training)
+            await asyncio.gather(*(self._training(order, item) for item in training))
         return line.Done()
 
     async def _validation(self, order: RunOrder, item: line.Numbers) -> None:
@@ -231,6 +232,11 @@ def _bytes(answer: BaseModel) -> bytes:
 
 
 def _handler(method: Callable[[Any, Any], Awaitable[BaseModel]], model: type[BaseModel]) -> Any:
-    return grpc.unary_unary_rpc_method_handler(
-        method, request_deserializer=model.model_validate_json, response_serializer=_bytes
-    )
+    async def answer(data: bytes, context: Any) -> BaseModel:
+        try:
+            return await method(model.model_validate_json(data), context)
+        except (ValidationError, TooLargeError) as error:  # it never goes, however often it comes
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+            raise
+
+    return grpc.unary_unary_rpc_method_handler(answer, response_serializer=_bytes)

@@ -153,6 +153,7 @@ class Processes:
                     stdout=str(logs / f"rank-{rank}.stdout"),
                     stderr=str(logs / f"rank-{rank}.stderr"),
                     limits=self.limits,
+                    preload=tuple(dict.fromkeys(order.task.preload)),
                 )
                 if order.task.container is not None:
                     spawn = self._boxed(order, spawn)

@@ -11,6 +11,8 @@ import fsspec
 
 from shoal_contract.events import RunOrder
 from shoal_contract.line import Numbers
+from shoal_contract.storage import unusable
+from shoal_worker.core.rates import Mark
 from shoal_worker.shell.tensorboard import EventFile
 
 log = logging.getLogger(__name__)
@@ -28,20 +30,23 @@ class Records:
     state_dir: Path
     incarnation: str = ""
     """Of the worker whose runs these are."""
-    steps: dict[str, int] = field(default_factory=dict)
-    """Of each run: the last step that it reported."""
+    marks: dict[str, Mark] = field(default_factory=dict)
+    """Of each run: how far it had come when it last reported."""
     _files: dict[str, EventFile] = field(default_factory=dict)
 
     def open(self, order: RunOrder) -> None:
-        """A run begins; its folder exists."""
+        """A run begins; its folder exists. Raises ValueError for storage that cannot be used."""
         task = order.task
+        why = unusable(task.storage_url, fsspec.get_filesystem_class, "shoal-worker")
+        if why is not None:
+            raise ValueError(f"{task.storage_url}: {why}")
         folder = self.folder(order.run_id)
         where = f"{task.storage_url.rstrip('/')}/{task.trial_id}"
         whose = f"{where}\n{where}/a{task.attempt}/logs\n{self.incarnation}\n"
         (folder / DESTINATION).write_text(whose)
         if order.first_rank == 0:
             step = task.checkpoint.step if task.checkpoint and task.inherits != "weights" else 0
-            self.steps[order.run_id] = step
+            self.marks[order.run_id] = Mark(0.0, step)
             self._files[order.run_id] = EventFile(folder / "tensorboard", order.run_id, step)
 
     def folder(self, run_id: str) -> Path:
@@ -54,7 +59,7 @@ class Records:
         if file is None:
             return
         if item.group != "system":
-            self.steps[order.run_id] = item.step
+            self.marks[order.run_id] = Mark(item.at, item.step, item.samples)
         names = {f"{item.group}/{name}": value for name, value in item.metrics.items()}
         file.add(item.step, names, item.at)
 
@@ -69,7 +74,7 @@ class Records:
     async def close(self, run_id: str) -> None:
         """A run is over: everything goes to storage, and its folder goes away. What storage does
         not take stays, for the next start of this worker."""
-        self.steps.pop(run_id, None)
+        self.marks.pop(run_id, None)
         if (file := self._files.pop(run_id, None)) is not None:
             file.close()
         await asyncio.to_thread(_moved, self.folder(run_id))

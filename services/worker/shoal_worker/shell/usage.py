@@ -14,6 +14,7 @@ from shoal_bus.bus import Bus
 from shoal_contract.events import RunOrder, Slot, TrainingReported
 from shoal_contract.ids import event_id
 from shoal_contract.line import Numbers
+from shoal_worker.core.rates import Mark, Traffic, throttled, throughput, traffic
 from shoal_worker.core.state import Run
 from shoal_worker.shell.nvml import nvml
 from shoal_worker.shell.records import Records
@@ -34,20 +35,32 @@ class Usage:
     async def report(self) -> None:
         """Report, for ever."""
         psutil.cpu_percent()  # the first answer means nothing
+        before = _carried()
+        marks: dict[str, Mark] = {}
         with nvml() as lib:
             while True:
                 await asyncio.sleep(self.interval)
-                machine = host()
+                carried = _carried()
+                machine = {**host(), **traffic(before, carried)}
+                before = carried
                 for run in list(self.runs().values()):
                     gpus = of_gpus(lib, self._numbers(run.order)) if lib is not None else {}
-                    await self._say(run.order, {**machine, **gpus})
+                    pace = self._pace(run.order.run_id, marks)
+                    await self._say(run.order, {**machine, **gpus, **pace})
+                marks = dict(self.records.marks)
+
+    def _pace(self, run_id: str, marks: Mapping[str, Mark]) -> dict[str, float]:
+        """A run's throughput since the last look; nothing if it has not reported since."""
+        now = self.records.marks.get(run_id)
+        return {} if now is None else throughput(marks.get(run_id), now)
 
     def _numbers(self, order: RunOrder) -> list[int]:
         return [s.number for s in self.slots if s.number in order.slots and s.kind == "cuda"]
 
     async def _say(self, order: RunOrder, metrics: dict[str, float]) -> None:
         now, task = time.time(), order.task
-        step = self.records.steps.get(order.run_id, 0)
+        mark = self.records.marks.get(order.run_id)
+        step = 0 if mark is None else mark.step
         event = TrainingReported(
             experiment_id=task.experiment_id,
             trial_id=task.trial_id,
@@ -64,32 +77,40 @@ class Usage:
 
 
 def host() -> dict[str, float]:
-    """Of the whole machine: CPU (0 to 1), memory (0 to 1), bytes read and sent by its network."""
-    network = psutil.net_io_counters()
+    """Of the whole machine: CPU and memory in use, from 0 to 1."""
     return {
         "host_cpu": psutil.cpu_percent() / 100,
         "host_memory": psutil.virtual_memory().percent / 100,
-        "host_network_received_bytes": float(network.bytes_recv),
-        "host_network_sent_bytes": float(network.bytes_sent),
     }
+
+
+def _carried() -> Traffic:
+    network = psutil.net_io_counters()
+    return Traffic(time.monotonic(), network.bytes_recv, network.bytes_sent)
 
 
 def of_gpus(lib: ModuleType, numbers: Sequence[int]) -> dict[str, float]:
-    """Of these GPUs: use (0 to 1), memory in bytes, temperature in degrees Celsius, power in watts.
-    What a GPU cannot tell is left out."""
+    """Of these GPUs: use (0 to 1), memory in bytes, temperature in degrees Celsius, power in watts,
+    memory errors that ECC could not correct since the driver was loaded, and what lowers their
+    clocks. What a GPU cannot tell is left out."""
     found: dict[str, float] = {}
     for number in numbers:
-        of_one = _readings(lib, lib.nvmlDeviceGetHandleByIndex(number))
-        for name, read in of_one.items():
+        for read in _READINGS:
             with contextlib.suppress(lib.NVMLError):
-                found[f"gpu{number}_{name}"] = float(read())
+                of_one = read(lib, lib.nvmlDeviceGetHandleByIndex(number))
+                found |= {f"gpu{number}_{name}": float(value) for name, value in of_one.items()}
     return found
 
 
-def _readings(lib: ModuleType, handle: Any) -> dict[str, Callable[[], float]]:
-    return {
-        "use": lambda: lib.nvmlDeviceGetUtilizationRates(handle).gpu / 100,
-        "memory_bytes": lambda: lib.nvmlDeviceGetMemoryInfo(handle).used,
-        "temperature": lambda: lib.nvmlDeviceGetTemperature(handle, lib.NVML_TEMPERATURE_GPU),
-        "watts": lambda: lib.nvmlDeviceGetPowerUsage(handle) / 1000,
-    }
+_READINGS: tuple[Callable[[Any, Any], Mapping[str, float]], ...] = (
+    lambda lib, gpu: {"use": lib.nvmlDeviceGetUtilizationRates(gpu).gpu / 100},
+    lambda lib, gpu: {"memory_bytes": lib.nvmlDeviceGetMemoryInfo(gpu).used},
+    lambda lib, gpu: {"temperature": lib.nvmlDeviceGetTemperature(gpu, lib.NVML_TEMPERATURE_GPU)},
+    lambda lib, gpu: {"watts": lib.nvmlDeviceGetPowerUsage(gpu) / 1000},
+    lambda lib, gpu: {
+        "ecc_uncorrected": lib.nvmlDeviceGetTotalEccErrors(
+            gpu, lib.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, lib.NVML_VOLATILE_ECC
+        )
+    },
+    lambda lib, gpu: throttled(lib.nvmlDeviceGetCurrentClocksThrottleReasons(gpu)),
+)

@@ -47,7 +47,7 @@ def main() -> None:
     sock = socket.socket(fileno=int(sys.argv[1]))
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # see `shoal.training.line`
     for name in (*PRELOAD, *filter(None, sys.argv[2].split(","))):
-        with contextlib.suppress(ImportError):
+        with contextlib.suppress(Exception, SystemExit):  # a script that needs it will tell
             importlib.import_module(name)
     if os.path.exists(DRIVER):
         _open_cudnn()

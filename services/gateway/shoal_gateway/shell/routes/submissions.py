@@ -1,9 +1,11 @@
 """`POST /v1/experiments`: what becomes of a config that someone sends."""
 
+import asyncio
 import time
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import fsspec
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +14,7 @@ from shoal_contract.config import ExperimentConfig
 from shoal_contract.deadline import deadline_at
 from shoal_contract.events import Bundle, ExperimentSubmitted
 from shoal_contract.parse import ConfigError, Problem, parse_experiment
+from shoal_contract.storage import unusable
 from shoal_contract.subjects import EXPERIMENTS, all_of
 from shoal_gateway.core import keys
 from shoal_gateway.core.ledger.caller import Caller
@@ -89,6 +92,7 @@ async def accept(use: Parts, who: Caller, draft: Draft, draws: Draws) -> Row:
     config = draft.config
     editor_of(use, who, config.resources.workspace)
     await _check_sources(use, who, config)
+    await _check_storage(config)
     project = open_project(use, config.resources.workspace, config.project)
     experiment_id = draws.word("experiment", 6)
     base = config.checkpoint_storage.url or use.settings.storage_url
@@ -141,6 +145,16 @@ async def _check_sources(use: Parts, who: Caller, config: ExperimentConfig) -> N
             problems.append(Problem(path=f"environment.secrets.{number}", message=message))
     if problems:
         raise ConfigError(problems)
+
+
+async def _check_storage(config: ExperimentConfig) -> None:
+    url = config.checkpoint_storage.url
+    if url is None:
+        return
+    load = fsspec.get_filesystem_class
+    why = await asyncio.to_thread(unusable, url, load, "shoal-gateway")
+    if why is not None:
+        raise ConfigError([Problem(path="checkpoint_storage.url", message=why)])
 
 
 async def _check_deadline(use: Parts, config: ExperimentConfig) -> None:
