@@ -11,7 +11,15 @@ from shoal_contract.base import Frozen
 from shoal_contract.config import CheckpointStorage, Environment, ExperimentConfig, Resources
 from shoal_contract.expressions import ExpressionError
 from shoal_contract.ranges import RANGE_TYPES, flatten, range_of
-from shoal_contract.searchers import SEARCHERS, Budget, MedianRule, Objective, Sampler
+from shoal_contract.searchers import (
+    LEARNING,
+    SEARCHERS,
+    Budget,
+    MedianRule,
+    Objective,
+    Sampled,
+    Sampler,
+)
 
 _SECTIONS: Mapping[str, tuple[type[BaseModel], ...]] = {
     "": (ExperimentConfig,),
@@ -62,7 +70,7 @@ def parse_experiment(data: object) -> ExperimentConfig:
     if config.searcher.name == "grid" and not problems:
         problems += _grid_problems(config.hyperparameters, "hyperparameters")
     problems = problems or list(_condition_problems(config))
-    problems = problems or list(_point_problems(config))
+    problems = problems or [*_point_problems(config), *_warm_problems(config)]
     if problems:
         raise ConfigError(problems)
     return config
@@ -142,6 +150,19 @@ def _point_problems(config: ExperimentConfig) -> Iterator[Problem]:
                 near = get_close_matches(name, list(known), n=1)
                 message = f"there is no hyperparameter {name!r}"
                 yield Problem(path=path, message=message, suggestion=near[0] if near else None)
+
+
+def _warm_problems(config: ExperimentConfig) -> Iterator[Problem]:
+    searcher = config.searcher
+    if (
+        isinstance(searcher, Sampled)
+        and searcher.warm_start
+        and searcher.sampler.name not in LEARNING
+    ):
+        message = (
+            f"the sampler {searcher.sampler.name} learns from no results; {', '.join(LEARNING)} do"
+        )
+        yield Problem(path="searcher.warm_start", message=message)
 
 
 def _explain(error: Any) -> Problem:

@@ -10,6 +10,9 @@ from pydantic import Field, field_validator, model_validator
 
 from shoal_contract.base import Id, Strict
 
+LEARNING = ("tpe", "gp", "cmaes", "nsgaii")
+"""Samplers that learn from results."""
+
 
 class Objective(Strict):
     """One more number to optimise, beside `metric`."""
@@ -101,7 +104,7 @@ class Sampled(Many):
     starting_points: list[dict[str, Any]] = Field(default_factory=list)
     """Configurations to try first; what one leaves out is drawn."""
     warm_start: list[Id] = Field(default_factory=list)
-    """Earlier experiments, whose results the sampler learns from."""
+    """Earlier experiments, whose results a sampler that learns begins with."""
 
     @field_validator("sampler", mode="before")
     @classmethod

@@ -205,8 +205,7 @@ def _changes(experiment: Experiment, trial: Trial, event: Event) -> dict[str, An
 
 
 def _measured(experiment: Experiment, trial: Trial, event: TrialMeasured) -> dict[str, Any]:
-    values = [event.metric, *event.objectives]
-    costs = [experiment.cost(value, number) for number, value in enumerate(values)]
+    costs = experiment.costs((event.metric, *event.objectives))
     changes: dict[str, Any] = {
         "time": event.time,
         "step": event.step,

@@ -1,5 +1,6 @@
 """What the searcher knows. Plain models and dicts; only `evolve` changes them."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -174,6 +175,10 @@ class Experiment(_Kept):
         if value is None:
             return float("inf")
         return value if self.config.searcher.directions[objective][1] else -value
+
+    def costs(self, values: Iterable[float | None]) -> list[float]:
+        """A result in every objective as costs."""
+        return [self.cost(value, number) for number, value in enumerate(values)]
 
     def better(self, a: float, b: float | None) -> bool:
         """Whether the result `a` of the first objective beats `b`."""
