@@ -10,7 +10,7 @@ from shoal_contract import expressions
 from shoal_contract.base import Frozen
 from shoal_contract.config import CheckpointStorage, Environment, ExperimentConfig, Resources
 from shoal_contract.expressions import ExpressionError
-from shoal_contract.ranges import RANGE_TYPES, flatten, range_of
+from shoal_contract.ranges import RANGE_TYPES, flatten, outside, range_of
 from shoal_contract.searchers import (
     LEARNING,
     SEARCHERS,
@@ -145,11 +145,13 @@ def _point_problems(config: ExperimentConfig) -> Iterator[Problem]:
         if problems := list(_range_problems(point, path)):
             yield from problems
             continue
-        for name in flatten(point):
+        for name, value in flatten(point).items():
             if name not in known:
                 near = get_close_matches(name, list(known), n=1)
                 message = f"there is no hyperparameter {name!r}"
                 yield Problem(path=path, message=message, suggestion=near[0] if near else None)
+            elif (where := outside(known[name], value)) is not None:
+                yield Problem(path=path, message=f"{name} is {value!r}, {where}")
 
 
 def _warm_problems(config: ExperimentConfig) -> Iterator[Problem]:

@@ -74,6 +74,7 @@ class _Searcher(Strict):
     source_trial_id: Id | None = None
     """Every trial starts from the weights in this trial's newest checkpoint."""
     budget: Budget | None = None
+    early_stopping: list[MedianRule] = Field(default_factory=list)
 
     @property
     def directions(self) -> list[tuple[str, bool]]:
@@ -93,7 +94,6 @@ class Many(_Searcher):
 
     max_concurrent_trials: int = Field(default=16, ge=0)
     """Trials in the air at once; 0 means as many as there are."""
-    early_stopping: list[MedianRule] = Field(default_factory=list)
 
 
 class Sampled(Many):

@@ -26,7 +26,6 @@ from shoal_contract.events import (
     TrialRequested,
     TrialStarted,
 )
-from shoal_contract.searchers import Many
 from shoal_contract.states import TRIAL, ExperimentState, Outcome, TrialState
 from shoal_searcher.core.fronts import insert, ranked
 from shoal_searcher.core.sampling import counts_on_each, sampler_of
@@ -224,8 +223,7 @@ def _measured(experiment: Experiment, trial: Trial, event: TrialMeasured) -> dic
             "best_step": event.step,
             "best_checkpoint": newest if same else None,
         }
-    searcher = experiment.config.searcher
-    if isinstance(searcher, Many) and searcher.early_stopping:
+    if experiment.config.searcher.early_stopping:
         insort(
             experiment.means.setdefault(event.time, []), changes["cost_sum"] / changes["results"]
         )
