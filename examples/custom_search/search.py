@@ -61,21 +61,24 @@ class Search:
         trial_id = data["trial_id"]
         if kind == "trial.measured":
             self.results[trial_id] = data["time"], data["metric"]
+        elif kind == "trial.completed":
+            self.judge(trial_id, completed=True)
         elif kind == "trial.paused" and not data["by_user"]:
-            self.judge(trial_id)
-        elif kind in ("trial.stopped", "trial.cancelled", "trial.failed", "trial.completed"):
+            self.judge(trial_id, completed=False)
+        elif kind in ("trial.stopped", "trial.cancelled", "trial.failed"):
             self.tell(trial_id, state=TrialState.FAIL)  # a person stopped it, or its script broke
 
-    def judge(self, trial_id: str) -> None:
-        """A trial has reached its target and waits."""
+    def judge(self, trial_id: str, completed: bool) -> None:
+        """A trial is trained in full, or has reached its target and waits."""
         trial, (epochs, value) = self.open[trial_id], self.results[trial_id]
         print(f"{trial_id} after {epochs}: {value}", flush=True)
         if value is None:  # not a number
-            self.client.stop_trial(trial_id)
+            if not completed:
+                self.client.stop_trial(trial_id)
             self.tell(trial_id, state=TrialState.FAIL)
             return
         trial.report(value, epochs)
-        if epochs >= FULL:  # it stays as it is; the end of the search ends it
+        if completed:
             self.tell(trial_id, value)
         elif trial.should_prune():
             self.client.stop_trial(trial_id)

@@ -10,8 +10,16 @@ from shoal_contract import expressions
 from shoal_contract.base import Frozen
 from shoal_contract.config import CheckpointStorage, Environment, ExperimentConfig, Resources
 from shoal_contract.expressions import ExpressionError
-from shoal_contract.ranges import RANGE_TYPES, flatten, range_of
-from shoal_contract.searchers import SEARCHERS, Budget, MedianRule, Objective, Sampler
+from shoal_contract.ranges import RANGE_TYPES, flatten, outside, range_of
+from shoal_contract.searchers import (
+    LEARNING,
+    SEARCHERS,
+    Budget,
+    MedianRule,
+    Objective,
+    Sampled,
+    Sampler,
+)
 
 _SECTIONS: Mapping[str, tuple[type[BaseModel], ...]] = {
     "": (ExperimentConfig,),
@@ -62,7 +70,7 @@ def parse_experiment(data: object) -> ExperimentConfig:
     if config.searcher.name == "grid" and not problems:
         problems += _grid_problems(config.hyperparameters, "hyperparameters")
     problems = problems or list(_condition_problems(config))
-    problems = problems or list(_point_problems(config))
+    problems = problems or [*_point_problems(config), *_warm_problems(config)]
     if problems:
         raise ConfigError(problems)
     return config
@@ -137,11 +145,26 @@ def _point_problems(config: ExperimentConfig) -> Iterator[Problem]:
         if problems := list(_range_problems(point, path)):
             yield from problems
             continue
-        for name in flatten(point):
+        for name, value in flatten(point).items():
             if name not in known:
                 near = get_close_matches(name, list(known), n=1)
                 message = f"there is no hyperparameter {name!r}"
                 yield Problem(path=path, message=message, suggestion=near[0] if near else None)
+            elif (where := outside(known[name], value)) is not None:
+                yield Problem(path=path, message=f"{name} is {value!r}, {where}")
+
+
+def _warm_problems(config: ExperimentConfig) -> Iterator[Problem]:
+    searcher = config.searcher
+    if (
+        isinstance(searcher, Sampled)
+        and searcher.warm_start
+        and searcher.sampler.name not in LEARNING
+    ):
+        message = (
+            f"the sampler {searcher.sampler.name} learns from no results; {', '.join(LEARNING)} do"
+        )
+        yield Problem(path="searcher.warm_start", message=message)
 
 
 def _explain(error: Any) -> Problem:

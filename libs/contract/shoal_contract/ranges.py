@@ -1,5 +1,6 @@
 """What a hyperparameter may be: a fixed value, or a range, always or on a condition."""
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -81,6 +82,32 @@ def range_of(value: Any) -> Any:
     if isinstance(value, Mapping) and value.get("type") in RANGE_TYPES:
         return _RANGE.validate_python(dict(value))
     return None
+
+
+def outside(leaf: Any, value: Any) -> str | None:
+    """In which way a value lies outside of a range; None: it does not, or `leaf` is no range.
+
+    >>> outside(IntRange(type="int", minval=2, maxval=9), 12)
+    'outside of its range, 2 to 9'
+    """
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    match leaf:
+        case IntRange(minval=low, maxval=high):
+            inside = isinstance(value, int) and number and low <= value <= high
+            return None if inside else f"outside of its range, {low} to {high}"
+        case DoubleRange(minval=low, maxval=high):
+            inside = number and low <= value <= high
+            return None if inside else f"outside of its range, {low:g} to {high:g}"
+        case LogRange(base=base, minval=low, maxval=high):
+            # 1e-9: 0.001 need not be 10 ** -3 to the last digit.
+            inside = number and value > 0 and low - 1e-9 <= math.log(value, base) <= high + 1e-9
+            return (
+                None if inside else f"outside of its range, {base:g}^{low:g} to {base:g}^{high:g}"
+            )
+        case Categorical(vals=vals):
+            return None if value in vals else f"which is none of {', '.join(map(repr, vals))}"
+        case _:
+            return None
 
 
 def flatten(space: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

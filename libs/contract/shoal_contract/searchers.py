@@ -10,6 +10,9 @@ from pydantic import Field, field_validator, model_validator
 
 from shoal_contract.base import Id, Strict
 
+LEARNING = ("tpe", "gp", "cmaes", "nsgaii")
+"""Samplers that learn from results."""
+
 
 class Objective(Strict):
     """One more number to optimise, beside `metric`."""
@@ -71,6 +74,7 @@ class _Searcher(Strict):
     source_trial_id: Id | None = None
     """Every trial starts from the weights in this trial's newest checkpoint."""
     budget: Budget | None = None
+    early_stopping: list[MedianRule] = Field(default_factory=list)
 
     @property
     def directions(self) -> list[tuple[str, bool]]:
@@ -90,7 +94,6 @@ class Many(_Searcher):
 
     max_concurrent_trials: int = Field(default=16, ge=0)
     """Trials in the air at once; 0 means as many as there are."""
-    early_stopping: list[MedianRule] = Field(default_factory=list)
 
 
 class Sampled(Many):
@@ -101,7 +104,7 @@ class Sampled(Many):
     starting_points: list[dict[str, Any]] = Field(default_factory=list)
     """Configurations to try first; what one leaves out is drawn."""
     warm_start: list[Id] = Field(default_factory=list)
-    """Earlier experiments, whose results the sampler learns from."""
+    """Earlier experiments, whose results a sampler that learns begins with."""
 
     @field_validator("sampler", mode="before")
     @classmethod

@@ -201,7 +201,7 @@ async def test_other_workspaces_are_not_there(gateway: Gateway) -> None:
     for workspace in ("blue", "none"):
         config = CONFIG | {"resources": {"workspace": workspace}}
         assert await ada.status("POST", "/v1/experiments", json={"config": config}) == 404
-    warm = CONFIG | {"searcher": CONFIG["searcher"] | {"warm_start": [blue]}}
+    warm = CONFIG | {"searcher": CONFIG["searcher"] | {"sampler": "tpe", "warm_start": [blue]}}
     body = {"config": warm | {"resources": {"workspace": "red"}}}
     assert await ada.status("POST", "/v1/experiments", json=body) == 422
     params = {"since": "start", "follow": "false"}

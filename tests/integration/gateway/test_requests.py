@@ -213,7 +213,7 @@ async def test_a_trial_is_explained(gateway: Gateway) -> None:
 async def test_what_a_search_starts_from_must_be_there(gateway: Gateway, key: str | None) -> None:
     e = await gateway.submit()
     t = await with_trial(gateway, e)
-    random = CONFIG["searcher"]
+    random = CONFIG["searcher"] | {"sampler": "tpe"}
     sources = {"warm_start": [e, "nope22"], "source_trial_id": f"{e}-9"}
     headers = {"Idempotency-Key": key} if key else {}
     body = {"config": CONFIG | {"searcher": random | sources}}

@@ -54,6 +54,21 @@ async def test_a_sampler_proposes_from_earlier_results_alone(one: Any) -> None:
     assert [e.origin for e in created] == ["tpe", "tpe"]
 
 
+async def test_earlier_results_are_read_in_every_objective(one: Any) -> None:
+    both = {"objectives": [{"metric": "size"}]}
+    await submit(one, "z", config("random", max_trials=2, **both))
+    await becomes(one, "trial.requested", lambda e: len(e) == 2, "z")
+    await report(one, "z-0", 64, 3.0, size=7.0)
+    await report(one, "z-1", 64, 2.0)  # without a size
+    await becomes(one, "trial.completed", lambda e: len(e) == 2, "z")
+    other = {"metric": "size", "objectives": [{"metric": "loss"}], "warm_start": ["z"]}
+    await submit(one, "e", config("random", max_trials=2, sampler="nsgaii", **other))
+    warmed = (await becomes(one, "search.warmed", len, "e"))[0]
+    assert [(r.metric, r.objectives) for r in warmed.results] == [(7.0, [3.0])]
+    created = await becomes(one, "trial.created", lambda found: len(found) == 2, "e")
+    assert [e.origin for e in created] == ["nsgaii", "nsgaii"]
+
+
 async def test_a_custom_search_starts_from_a_trial_too(one: Any) -> None:
     await submit(one, "e", config("custom", source_trial_id="y-0"))
     await becomes(one, "search.accepted", len, "e")
@@ -67,13 +82,15 @@ async def test_a_custom_search_starts_from_a_trial_too(one: Any) -> None:
     [
         ({"warm_start": ["nobody"]}, "there is no experiment nobody with the metric loss"),
         ({"warm_start": ["y"], "metric": "size"}, "there is no experiment y with the metric size"),
+        ({"warm_start": ["y"], "objectives": [{"metric": "size"}]},
+         "there is no experiment y with the metrics loss, size"),
         ({"warm_start": ["y", "z"]}, "there is no experiment z"),
         ({"source_trial_id": "nobody-0"}, "trial nobody-0 has no checkpoint"),
         ({"source_trial_id": "y-1"}, "trial y-1 has no checkpoint"),
         ({"source_trial_id": "y-0-9"}, "trial y-0-9 has no checkpoint"),
         ({"source_trial_id": "word"}, "trial word has no checkpoint"),
     ],
-)
+)  # fmt: skip
 async def test_what_is_unknown_fails_the_experiment_with_a_sentence(
     one: Any, changes: dict[str, Any], said: str
 ) -> None:

@@ -24,6 +24,25 @@ SPACE = {
 }
 
 
+RANGES = {
+    "lr": {"type": "log", "minval": -4, "maxval": -1},
+    "momentum": {"type": "double", "minval": 0.5, "maxval": 0.99},
+    "width": {"type": "int", "minval": 2, "maxval": 9},
+    "opt": {"type": "categorical", "vals": ["sgd", None, 3]},
+    "fixed": 1,
+}
+OUTSIDE: list[tuple[dict[str, Any], str]] = [
+    ({"lr": 30, "width": 2}, "lr is 30, outside of its range, 10^-4 to 10^-1"),
+    ({"lr": "1e-3"}, "lr is '1e-3', outside of its range"),
+    ({"lr": 0}, "lr is 0, outside"),
+    ({"momentum": 7}, "momentum is 7, outside of its range, 0.5 to 0.99"),
+    ({"momentum": True}, "momentum is True, outside"),
+    ({"width": 10}, "width is 10, outside of its range, 2 to 9"),
+    ({"width": 2.5}, "width is 2.5, outside"),
+    ({"opt": "adam"}, "opt is 'adam', which is none of 'sgd', None, 3"),
+]
+
+
 def of(name: str, **changes: Any) -> dict[str, Any]:
     section = {"name": name, "metric": "loss", "max_time": 10, **LEAST[name], **changes}
     return a_file(searcher=section, hyperparameters=GRID)
@@ -78,6 +97,10 @@ WRONG: list[tuple[dict[str, Any], str, str, str | None]] = [
     (of("random", sampler="cmaes", objectives=[{"metric": "size"}]), "searcher",
      "cmaes takes one objective", None),
     (of("grid", sampler="tpe"), "searcher.sampler", "no such field", None),
+    (of("random", warm_start=["y"]), "searcher.warm_start",
+     "the sampler random learns from no results; tpe, gp, cmaes, nsgaii do", None),
+    (of("pbt", population_size=4, sampler="qmc", warm_start=["y"]), "searcher.warm_start",
+     "the sampler qmc learns from no results", None),
     (of("random", early_stopping=[{"name": "median", "grace": 3}]),
      "searcher.early_stopping.0.grace", "no such field", "grace_time"),
     (of("random", early_stopping=[{"name": "mean"}]), "searcher.early_stopping.0.name",
@@ -112,6 +135,11 @@ WRONG: list[tuple[dict[str, Any], str, str, str | None]] = [
      "hyperparameters.a.whn", "extra inputs", None),
     (a_file(hyperparameters=SPACE, searcher=searcher(starting_points=[{}, {"opr": "sgd"}])),
      "searcher.starting_points.1", "no hyperparameter 'opr'", "opt"),
+    *[
+        (a_file(hyperparameters=RANGES, searcher=searcher(starting_points=[point])),
+         "searcher.starting_points.0", message, None)
+        for point, message in OUTSIDE
+    ],
     (a_file(hyperparameters=SPACE, searcher=searcher(starting_points=[{"net": {"wdth": 3}}])),
      "searcher.starting_points.0", "no hyperparameter 'net.wdth'", "net.width"),
     (a_file(hyperparameters=SPACE,
@@ -144,6 +172,20 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_experiment(a_file(constraints=["a <", "b < 1", "lr < 1"]))
     assert [p.path for p in caught.value.problems] == ["constraints.0", "constraints.1"]
+
+
+@pytest.mark.parametrize("lr", [1e-4, 0.001, 0.1, 10**-1, 10.0**-4])
+def test_starting_points_may_lie_on_the_edges_of_ranges(lr: float) -> None:
+    points = [{"lr": lr, "momentum": 0.5, "width": 9, "opt": None}, {"momentum": 0.99, "width": 2}]
+    data = a_file(hyperparameters=RANGES, searcher=searcher(starting_points=points))
+    assert parse_experiment(data).searcher.starting_points == points  # type: ignore[union-attr]
+
+
+def test_every_method_takes_rules_of_early_stopping() -> None:
+    rules = [{"name": "median"}]
+    for name in LEAST:
+        found = parse_experiment(of(name, early_stopping=rules)).searcher.early_stopping
+        assert [rule.name for rule in found] == ["median"]
 
 
 def test_conditions_on_what_came_before_are_fine() -> None:

@@ -1,15 +1,24 @@
-"""The example of a search of one's own, against a platform that is made up."""
+"""The example of a search of one's own, with the real searcher."""
 
 import importlib.util
+import math
 import sys
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
+from unit.searcher.pool import Pool
 
+from shoal_contract.events import (
+    ExperimentFinishRequested,
+    TrialCreated,
+    TrialCreateRequested,
+    TrialExtendRequested,
+    TrialStopRequested,
+)
 from shoal_contract.parse import parse_experiment
 
 optuna = pytest.importorskip("optuna")
@@ -30,52 +39,56 @@ def example() -> ModuleType:
 
 
 class Platform:
-    """Trains at once: a trial's accuracy grows with its time and its width."""
+    """The real searcher, and trials that train at once: accuracy grows with time and width."""
 
     def __init__(self, broken: int | None = None, odd: int | None = None) -> None:
-        self.events_to_come: deque[dict[str, Any]] = deque()
-        self.widths: list[int] = []
-        self.targets: list[int] = []
-        self.stopped: list[str] = []
+        config = yaml.safe_load((FOLDER / "experiment.yaml").read_text())
+        self.pool = Pool(parse_experiment(config | {"max_restarts": 0}))
         self.broken, self.odd = broken, odd
-
-    def _say(self, kind: str, **data: Any) -> None:
-        self.events_to_come.append({"type": kind, "data": data})
-
-    def _train(self, trial_id: str, target: int) -> None:
-        number = int(trial_id.partition("-")[2])
-        self.targets[number] = target
-        if number == self.broken:
-            self._say("trial.failed", trial_id=trial_id, reason="failed once")
-            return
-        metric = None if number == self.odd else target / 20 + self.widths[number] / 200
-        self._say("trial.measured", trial_id=trial_id, time=target, metric=metric)
-        self._say("trial.paused", trial_id=trial_id, reason="its target", by_user=False)
 
     def create_trial(
         self, experiment_id: str, hyperparameters: dict[str, Any], target: int, request_id: str
     ) -> None:
-        trial_id = f"{experiment_id}-{len(self.widths)}"
-        self.widths.append(hyperparameters["width"])
-        self.targets.append(0)
-        self._say("trial.created", trial_id=trial_id, request_id=request_id)
-        self._train(trial_id, target)
+        self._tell(
+            TrialCreateRequested(
+                experiment_id=experiment_id, hyperparameters=hyperparameters, target=target,
+                request_id=request_id,
+            )
+        )  # fmt: skip
 
     def extend_trial(self, trial_id: str, target: int) -> None:
-        self._say("trial.extended", trial_id=trial_id, target=target)
-        self._train(trial_id, target)
+        self._tell(TrialExtendRequested(experiment_id="e", trial_id=trial_id, target=target))
 
     def stop_trial(self, trial_id: str) -> None:
-        self.stopped.append(trial_id)
-        self._say("trial.stopped", trial_id=trial_id, reason="its program stopped it")
+        self._tell(TrialStopRequested(experiment_id="e", trial_id=trial_id))
 
     def finish(self, experiment_id: str) -> None:
-        self._say("search.completed", experiment_id=experiment_id, reason="finished")
+        self._tell(ExperimentFinishRequested(experiment_id=experiment_id))
+
+    def _tell(self, body: BaseModel) -> None:
+        assert "refused.message" not in self.pool.tell(body)
+
+    def _train(self) -> None:
+        """One trial up to its target, if one is under way."""
+        for n in self.pool.in_state("wanted")[:1]:
+            if n == self.broken:
+                self.pool.end(n, "failed", "no reason")
+                return
+            target, width = self.pool.targets[f"e-{n}"], self.pool.trial(n).hyperparameters["width"]
+            accuracy = math.nan if n == self.odd else target / 20 + width / 200
+            self.pool.report(n, target, None, accuracy=accuracy)
+            self.pool.end(n, "stopped")
 
     def events(self, **asked: Any) -> Iterator[dict[str, Any]]:
         assert asked["since"] == "start"
-        while self.events_to_come:
-            yield self.events_to_come.popleft()
+        heard = 0
+        while heard < len(self.pool.events):
+            event = self.pool.events[heard]
+            heard += 1
+            if event.type.startswith(asked["types"]):
+                yield {"type": event.type, "data": event.model_dump(mode="json")}
+            if heard == len(self.pool.events):
+                self._train()
         raise AssertionError("the search never ended")
 
 
@@ -90,13 +103,13 @@ def drive(example: ModuleType, platform: Platform) -> Any:
 def test_the_promising_train_on_and_the_rest_is_stopped(example: ModuleType) -> None:
     platform = Platform()
     study = drive(example, platform)
-    states = [t.state.name for t in study.get_trials()]
-    assert len(states) == example.TRIALS == len(platform.widths)
-    assert set(states) == {"COMPLETE", "PRUNED"}
-    assert len(platform.stopped) == states.count("PRUNED")
-    assert study.best_params["width"] == max(platform.widths)
-    full = [n for n, target in enumerate(platform.targets) if target == example.FULL]
-    assert [n for n, state in enumerate(states) if state == "COMPLETE"] == full
+    states = {t.number: t.state.name for t in study.get_trials()}
+    assert len(states) == example.TRIALS == len(platform.pool.trials)
+    shoals = {"COMPLETE": "completed", "PRUNED": "stopped"}
+    assert platform.pool.trials == {f"e-{n}": shoals[state] for n, state in states.items()}
+    widths = [e.hyperparameters["width"] for e in platform.pool.said(TrialCreated)]
+    assert study.best_params["width"] == max(widths)
+    assert study.best_value == example.FULL / 20 + max(widths) / 200
 
 
 def test_a_trial_that_fails_costs_a_trial_and_not_the_search(example: ModuleType) -> None:

@@ -87,17 +87,21 @@ class Pool:
             self.submit(found)
 
     def tell(self, body: BaseModel, answer: bool = True) -> list[str]:
-        """Say something; the types of what was decided. Samplers are answered for at once, with
-        whatever a draw gives, unless told not to."""
+        """Say something; the types of what was decided. Samplers are answered for at once, unless
+        told not to."""
         told = self._tell(body)
         while answer and (question := self.question()) is not None:
-            told += self._tell(drawn(question))
+            told += self._tell(self.sampled(question))
         experiment = self.runner.state.experiments.get("e")
         if self.grants and experiment is not None:
             for trial in list(experiment.trials.values()):
                 if trial.holding and trial.started_at is None:
                     self._tell(self._granted(trial.number, self.now))
         return told
+
+    def sampled(self, question: Ask) -> Proposals:
+        """A sampler's answer: whatever a draw gives."""
+        return drawn(question)
 
     def question(self) -> Ask | None:
         """What a sampler would be asked now."""

@@ -140,6 +140,9 @@ def check(state: State) -> None:
         trials = list(experiment.trials.values())
         if experiment.max_concurrent_trials is None:
             assert sum(t.active for t in trials) <= concurrent(experiment)
+        assert experiment.copies == sum(t.origin == "pbt" for t in trials)
+        gone = {t.number for t in trials if t.state in ("failed", "cancelled")}
+        assert set(experiment.gone) == gone
         assert experiment.places == {t.trial_id: t.bracket for t in trials if t.placed}
         assert [b.created for b in experiment.brackets] == [
             sum(t.bracket == n for t in trials) for n in range(len(experiment.brackets))
@@ -157,6 +160,8 @@ def check(state: State) -> None:
                 assert rung.order == sorted(places)
                 waits = [p for p in rung.order if experiment.trial(p[1]).waits]
                 assert rung.waiting == [p for p in waits if experiment.trial(p[1]).rung == number]
+                several = len(experiment.config.searcher.directions) > 1
+                assert sum(map(len, rung.fronts)) == (len(rung.costs) if several else 0)
         begun = ready(experiment) and experiment.config.searcher.name != "custom"
         if experiment.state == "active" and begun:  # somebody is always under way: it will end
             assert any(t.holding or (t.active and t.awaits is not None) for t in trials)

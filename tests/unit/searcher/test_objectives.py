@@ -8,7 +8,8 @@ import pytest
 from unit.searcher.pool import Pool, config
 
 from shoal_contract.events import SearchCancelled, SearchCompleted, TrialMeasured, TrialRequested
-from shoal_searcher.core.ranking import best_first, fronts, rank
+from shoal_searcher.core.fronts import Fronts, first_front, fronts, insert, ranked
+from shoal_searcher.core.ranking import best_first, rank
 from shoal_searcher.core.state import Rung
 
 INF = math.inf
@@ -24,7 +25,7 @@ INF = math.inf
         ({1: (2.0, 2.0), 2: (0.0, 3.0), 3: (1.0, 1.0), 4: (3.0, 0.0)}, [[2, 3, 4], [1]]),
         ({1: (1.0, 1.0), 2: (1.0, 1.0), 3: (1.0, 2.0)}, [[1, 2], [3]]),  # equals stay together
         ({1: (0.0, 1.0, 1.0), 2: (0.0, 1.0, 0.0), 3: (1.0, 0.0, 5.0)}, [[2, 3], [1]]),
-        ({1: (INF, 0.0), 2: (0.0, 1.0)}, [[2, 1]]),
+        ({1: (INF, 0.0), 2: (0.0, 1.0)}, [[2], [1]]),  # no number loses
     ],
 )
 def test_fronts(points: dict[int, tuple[float, ...]], expected: list[list[int]]) -> None:
@@ -47,14 +48,21 @@ def test_fronts_are_those_of_the_definition(seed: int, objectives: int) -> None:
         expected.append(front)
         left -= front
     assert [set(front) for front in fronts(points)] == expected
+    assert set(first_front(points)) == expected[0]
+    one_by_one: Fronts = []
+    for n in points:  # in no order
+        insert(one_by_one, ranked(points[n], n))
+    assert [[n for _, _, n in front] for front in one_by_one] == fronts(points)
 
 
 def test_what_is_no_number_in_some_objective_is_ranked_last() -> None:
     costs = {0: [INF, 0.0], 1: [0.0, INF], 2: [5.0, 5.0], 3: [4.0, 6.0], 4: [6.0, 6.0]}
     rung = Rung(costs=costs, order=sorted((c[0], n) for n, c in costs.items()))
+    for n, found in costs.items():
+        insert(rung.fronts, ranked(found, n))
     assert [rank(rung, n) for n in (3, 2, 4)] == [1, 2, 3]
     assert {rank(rung, 0), rank(rung, 1)} == {4, 5}
-    assert best_first(rung) == [3, 2, 4]
+    assert list(best_first(rung)) == [3, 2, 4]
 
 
 def two(name: str = "random", **changes: Any) -> Pool:

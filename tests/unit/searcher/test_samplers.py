@@ -108,8 +108,9 @@ class Dialogue:
     """What the searcher would ask one that counts on each: answers recorded, results as they come,
     those of other trials (-1) among them."""
 
-    def __init__(self, sampler: str, forgets: bool, objectives: int = 1) -> None:
+    def __init__(self, sampler: str, forgets: bool, objectives: int = 1, earlier: int = 0) -> None:
         self.sampler, self.forgets, self.objectives = sampler, forgets, objectives
+        self.history = seen(SQUARE, earlier, lambda v: (bowl(v), v["x"])[:objectives])
         self.asks: list[tuple[int, int]] = []
         self.told: list[tuple[int, tuple[float, ...]]] = []
         self.proposed: list[dict[str, Any]] = []
@@ -120,7 +121,8 @@ class Dialogue:
         found = answer(
             question(self.sampler, count=count, number=len(self.asks), known=len(self.told),
                      asks=tuple(self.asks), told=tuple(self.told), objectives=self.objectives,
-                     others=tuple({"x": 0.5, "y": 0.5} for n, _ in self.told if n < 0))
+                     others=tuple({"x": 0.5, "y": 0.5} for n, _ in self.told if n < 0),
+                     history=self.history)
         )  # fmt: skip
         self.asks.append((len(self.told), count))
         self.proposed += found
@@ -135,16 +137,17 @@ class Dialogue:
 
 
 @pytest.mark.parametrize(
-    ("sampler", "objectives"),
-    [("cmaes", 1), ("nsgaii", 1), ("nsgaii", 2), ("qmc", 1), ("qmc", 2)],
-)
+    ("sampler", "objectives", "earlier"),
+    [("cmaes", 1, 0), ("cmaes", 1, 15), ("nsgaii", 1, 0), ("nsgaii", 2, 25), ("qmc", 1, 0),
+     ("qmc", 2, 0)],
+)  # fmt: skip
 def test_a_study_that_is_rebuilt_from_the_record_goes_on_the_same(
-    sampler: str, objectives: int
+    sampler: str, objectives: int, earlier: int
 ) -> None:
     lives = []
     for forgets in (False, True):
         samplers._studies.clear()
-        life = Dialogue(sampler, forgets, objectives)
+        life = Dialogue(sampler, forgets, objectives, earlier)
         life.ask(16)
         life.report(-1)
         rng = random.Random(3)
@@ -211,6 +214,30 @@ def test_what_breeds_breeds_from_draws_too() -> None:
 
 def bowl(values: dict[str, Any]) -> float:
     return (values["x"] - 0.3) ** 2 + (values["y"] + 0.4) ** 2
+
+
+@pytest.mark.parametrize("sampler", ["cmaes", "nsgaii"])
+@pytest.mark.parametrize("earlier", [40, 300])
+def test_who_counts_on_each_begins_with_what_earlier_experiments_measured(
+    sampler: str, earlier: int
+) -> None:
+    cold = answer(question(sampler, count=20))
+    samplers._studies.clear()
+    warm = answer(question(sampler, count=20, history=seen(SQUARE, earlier, bowl)))
+    assert statistics.median(map(bowl, warm)) * 1.5 < statistics.median(map(bowl, cold))
+
+
+@pytest.mark.parametrize("sampler", ["cmaes", "nsgaii"])
+@pytest.mark.parametrize("cost", [1.0, math.inf])
+def test_few_earlier_results_and_such_of_another_space_do_no_harm(
+    sampler: str, cost: float
+) -> None:
+    strange = [{"x": 50.0, "y": 0.5}, {"x": 0.1}, {"z": 3}, {}]
+    history = tuple(Observation(values, (cost,)) for values in [*strange, {"x": 0.1, "y": 0.2}])
+    for some in (history, history[:4]):
+        samplers._studies.clear()
+        for values in answer(question(sampler, count=3, history=some)):
+            assert set(values) == {"x", "y"}
 
 
 def searched(sampler: str, trials: int, seed: int, startup: int = 8) -> float:

@@ -8,16 +8,19 @@ from unit.searcher.pool import Pool, config
 from shoal_contract.events import (
     Checkpoint,
     PastResult,
+    SearchAccepted,
     SearchBegun,
     SearchCompleted,
     SearchFailed,
     SearchProposed,
     SearchWarmed,
     TrialCreated,
+    TrialMeasured,
     TrialRequested,
 )
+from shoal_searcher.core.evolve import begin, evolve_experiment
 from shoal_searcher.core.messages import Found, Proposals
-from shoal_searcher.core.sampling import FEWER, HISTORY, PATIENCE
+from shoal_searcher.core.sampling import FEWER, HISTORY, PATIENCE, history
 
 SPACE = {"lr": {"type": "log", "minval": -4, "maxval": -1},
          "x": {"type": "double", "minval": 0, "maxval": 1}}  # fmt: skip
@@ -219,7 +222,7 @@ def past(n: int, time: int, metric: float) -> PastResult:
     ("sampler", "later", "count", "first"),
     [
         ("tpe", 0, HISTORY, 0.0), ("tpe", 5, HISTORY, 0.0), ("tpe", 9, 9, 100.0),
-        ("tpe", 60, 60, 100.0), ("gp", 0, FEWER["gp"], 0.0),
+        ("tpe", 60, 60, 100.0), ("gp", 0, FEWER["gp"][0], 0.0),
     ],
 )  # fmt: skip
 def test_what_a_sampler_learns_from_is_bounded_and_of_one_time(
@@ -298,6 +301,59 @@ def test_a_warm_start_teaches_the_sampler_before_the_first_trial_of_its_own() ->
     assert pool.tried() == [("tpe", 0.4), ("tpe", 0.5)]
     assert pool.said(SearchWarmed)[0].results == WARM.results
     pool.check_replay()
+
+
+@pytest.mark.parametrize("sampler", ["cmaes", "nsgaii"])
+def test_who_counts_on_each_is_told_of_earlier_results_each_time(sampler: str) -> None:
+    pool = Asked(max_trials=6, max_concurrent_trials=2, warm_start=["y"], sampler=sampler)
+    assert pool.question() is None  # not before it is known what it begins with
+    pool.tell(WARM)
+    first = pool.question()
+    assert first is not None
+    assert sorted(o.costs for o in first.history) == [(float(n),) for n in range(9)]
+    pool.answers(0.1, 0.2)
+    pool.answers(0.3, 0.4)
+    pool.done(0, 4.0)
+    then = pool.question()
+    assert then is not None
+    assert (then.history, then.told) == (first.history, ((0, (4.0,)),))
+
+
+TWO = [{"metric": "speed", "smaller_is_better": False}]
+
+
+def test_earlier_results_teach_every_objective() -> None:
+    pool = Asked(max_trials=4, warm_start=["y"], objectives=TWO,
+                 sampler={"name": "tpe", "startup_trials": 5})  # fmt: skip
+    results = [past(n, 64, float(n)).model_copy(update={"objectives": [9.0]}) for n in range(9)]
+    pool.tell(Found(experiment_id="e", results=results))
+    question = pool.question()
+    assert question is not None
+    assert [o.costs for o in question.history] == [(float(n), -9.0) for n in range(9)]
+    pool.check_replay()
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_of_several_objectives_the_first_fronts_are_learned_from(own: bool) -> None:
+    """The best in speed alone are last in the first objective; all of them are in."""
+    results = [(float(n), float(n > 350) * n) for n in range(400)]
+    found = config("random", max_trials=500, objectives=TWO, sampler="tpe")
+    experiment = begin(SearchAccepted(experiment_id="e", config=found, bundle=None, storage_url=""))
+    for n, (loss, speed) in enumerate(results):
+        if own:
+            ids = {"experiment_id": "e", "trial_id": f"e-{n}"}
+            made = TrialCreated(**ids, number=n, hyperparameters={}, seed=n)
+            measured = TrialMeasured(
+                **ids, step=64, time=64, metric=loss, objectives=[speed], rung=0
+            )
+            evolve_experiment(experiment, made)
+            evolve_experiment(experiment, measured)
+        else:
+            more = {"objectives": [speed]}
+            experiment.past.append(past(n, 64, loss).model_copy(update=more))
+    costs = {o.costs for o in history(experiment)}
+    assert len(costs) == HISTORY
+    assert {(loss, -speed) for loss, speed in results if speed or not loss} <= costs
 
 
 def test_what_is_not_there_fails_the_experiment_with_a_sentence() -> None:

@@ -32,6 +32,8 @@ class PastResult(Frozen):
     time: int
     """Where it was measured, in units of the time metric."""
     metric: float
+    objectives: list[float] = Field(default_factory=list)
+    """The further objectives of the experiment that learns from it, in their order."""
 
 
 class BracketPlan(Frozen):

@@ -45,6 +45,7 @@ class Draft:
             experiment.model_copy(
                 update={
                     "trials": dict(experiment.trials),
+                    "gone": dict(experiment.gone),
                     "places": dict(experiment.places),
                     "brackets": [_copied(bracket) for bracket in experiment.brackets],
                     "requests": dict(experiment.requests),
@@ -189,6 +190,8 @@ class Draft:
         promoted: dict[str, None] = {}
         for shared in (True, False) if len(plans) > 1 else (True,):
             for bracket, plan in enumerate(plans):
+                if taken >= limit or self._full():
+                    return taken
                 most = min(limit, taken + plan.max_concurrent - held[bracket]) if shared else limit
                 before = taken
                 for trial_id, further in self.method.promotable(experiment, bracket):
@@ -297,6 +300,7 @@ def _copied(bracket: BracketState) -> BracketState:
             costs=dict(rung.costs),
             order=list(rung.order),
             waiting=list(rung.waiting),
+            fronts=[list(front) for front in rung.fronts],
         )
         for rung in bracket.rungs
     ]

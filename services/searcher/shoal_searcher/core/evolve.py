@@ -27,8 +27,8 @@ from shoal_contract.events import (
     TrialRequested,
     TrialStarted,
 )
-from shoal_contract.searchers import Many
 from shoal_contract.states import TRIAL, ExperimentState, Outcome, TrialState
+from shoal_searcher.core.fronts import insert, ranked
 from shoal_searcher.core.sampling import counts_on_each, sampler_of
 from shoal_searcher.core.state import BracketState, Experiment, Place, Rung, State, Trial
 
@@ -130,6 +130,7 @@ def _created(experiment: Experiment, event: TrialCreated) -> None:
     while len(experiment.brackets) <= event.bracket:
         experiment.brackets.append(BracketState())
     experiment.brackets[event.bracket].created += 1
+    experiment.copies += event.origin == "pbt"
     if event.request_id is not None:
         experiment.requests[event.request_id] = event.trial_id
     if experiment.proposals and event.origin == sampler_of(experiment).name:
@@ -152,6 +153,8 @@ def _follow(experiment: Experiment, trial: Trial, event: Event) -> None:
     place = _waiting_place(experiment, trial)
     if place is not None:
         insort(experiment.brackets[trial.bracket].rungs[trial.rung].waiting, place)
+    if trial.state in (TrialState.FAILED, TrialState.CANCELLED):
+        experiment.gone[trial.number] = None
 
 
 def _waiting_place(experiment: Experiment, trial: Trial) -> Place | None:
@@ -205,8 +208,7 @@ def _changes(experiment: Experiment, trial: Trial, event: Event) -> dict[str, An
 
 
 def _measured(experiment: Experiment, trial: Trial, event: TrialMeasured) -> dict[str, Any]:
-    values = [event.metric, *event.objectives]
-    costs = [experiment.cost(value, number) for number, value in enumerate(values)]
+    costs = experiment.costs((event.metric, *event.objectives))
     changes: dict[str, Any] = {
         "time": event.time,
         "step": event.step,
@@ -225,8 +227,7 @@ def _measured(experiment: Experiment, trial: Trial, event: TrialMeasured) -> dic
             "best_step": event.step,
             "best_checkpoint": newest if same else None,
         }
-    searcher = experiment.config.searcher
-    if isinstance(searcher, Many) and searcher.early_stopping:
+    if experiment.config.searcher.early_stopping:
         insort(
             experiment.means.setdefault(event.time, []), changes["cost_sum"] / changes["results"]
         )
@@ -247,4 +248,6 @@ def _record(experiment: Experiment, trial: Trial, rung: int, costs: list[float],
         rungs.append(Rung(target=time))
     rungs[rung].costs[trial.number] = costs
     insort(rungs[rung].order, (costs[0], trial.number))
+    if len(costs) > 1:
+        insert(rungs[rung].fronts, ranked(costs, trial.number))
     experiment.counted += 1

@@ -7,23 +7,25 @@ proposals being tried (`cmaes`, `nsgaii`, `qmc`) get theirs tried in order.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from shoal_contract.ranges import flatten
 from shoal_contract.searchers import Sampled, Sampler
+from shoal_searcher.core.fronts import fronts
 from shoal_searcher.core.messages import Proposals
 from shoal_searcher.core.methods.base import concurrent
-from shoal_searcher.core.state import Experiment
+from shoal_searcher.core.state import Experiment, Place, Rung
 
 FROM_ALL = ("tpe", "gp")
 STARTUP = {"tpe": 10, "gp": 3}
 """Results that a sampler begins to learn from, unless the experiment says."""
 HISTORY = 300
 """Results that a sampler learns from at most: its cost grows with them, its wisdom hardly."""
-FEWER = {"gp": 100}
-"""Of those whose cost grows fast."""
-BEST = {"tpe": 60, "gp": 40}
+BEST = 60
 """Of these, how many are the best; the others are spread over the rest."""
+FEWER = {"gp": (100, 40)}
+"""The same two of those whose cost grows fast."""
 AHEAD = {"gp": 2}
 """Proposals that are asked for at a time at most, of those that think long for each."""
 PATIENCE = 5.0
@@ -58,7 +60,7 @@ class Ask:
     count: int
     known: int
     history: tuple[Observation, ...]
-    """For those that learn from all."""
+    """For those that learn from all; for the others, what earlier experiments measured."""
     pending: tuple[Mapping[str, Any], ...]
     """Configurations that are being tried."""
     asks: tuple[tuple[int, int], ...]
@@ -146,6 +148,8 @@ def ask(experiment: Experiment, total: int) -> Ask | None:
     left = total - len(experiment.trials)
     if name == "random" or experiment.closing or left <= 0:
         return None
+    if sources(experiment) and not experiment.warmed:
+        return None
     width = min(concurrent(experiment), left)
     ahead = min(left, max(2, min(AHEAD.get(name, 16), width // 4)))
     if counts_on_each(experiment):
@@ -185,7 +189,7 @@ def _question(experiment: Experiment, name: str, count: int, known: int) -> Ask:
         objectives=len(config.searcher.directions),
         count=count,
         known=known,
-        history=() if each else tuple(history(experiment)),
+        history=tuple(history(experiment, own=not each)),
         pending=() if each else tuple(flatten(values) for values in busy),
         asks=tuple(experiment.asks) if each else (),
         told=tuple((place.get(n, -1), tuple(c)) for n, c in experiment.told) if each else (),
@@ -193,15 +197,16 @@ def _question(experiment: Experiment, name: str, count: int, known: int) -> Ask:
     )
 
 
-def history(experiment: Experiment) -> list[Observation]:
+def history(experiment: Experiment, own: bool = True) -> list[Observation]:
     """A bounded choice of results that can be compared: all measured at the same time, the latest
     for which there are enough, as in BOHB (Falkner et al., ICML 2018,
     https://arxiv.org/abs/1807.01774). Enough are as many as there are hyperparameters and one more,
-    at least 8. The best are in it, and an even spread of the others."""
-    at: dict[int, list[tuple[float, int]]] = {}
+    at least 8. The best are in it, and an even spread of the others. Without the experiment's own
+    it is of those that it was warmed with."""
+    at: dict[int, list[Place]] = {}
     for index, past in enumerate(experiment.past):
         at.setdefault(past.time, []).append((experiment.cost(past.metric), -1 - index))
-    rungs = [rung for bracket in experiment.brackets for rung in bracket.rungs]
+    rungs = [rung for bracket in experiment.brackets for rung in bracket.rungs] if own else []
     for rung in rungs:
         at.setdefault(rung.target, []).extend(rung.order)
     if not at:
@@ -209,20 +214,48 @@ def history(experiment: Experiment) -> list[Observation]:
     dimensions = len(flatten(experiment.config.hyperparameters))
     enough = min(max(8, dimensions + 1), max(map(len, at.values())))
     time = max(time for time, places in at.items() if len(places) >= enough)
-    places = sorted(at[time])
+    places, rungs = sorted(at[time]), [rung for rung in rungs if rung.target == time]
     name = sampler_of(experiment).name
-    most, best = FEWER.get(name, HISTORY), BEST[name]
+    most, good = FEWER.get(name, (HISTORY, BEST))
     if len(places) > most:
-        rest, spread = places[best:], most - best
-        places = places[:best] + [rest[n * len(rest) // spread] for n in range(spread)]
-    costs = {number: rung.costs[number] for rung in rungs if rung.target == time
-             for _, number in rung.order}  # fmt: skip
+        best = _best(experiment, places, rungs, good)
+        rest = [place for place in places if place not in best]
+        spread = most - len(best)
+        places = [*best, *(rest[n * len(rest) // spread] for n in range(spread))]
     return [
-        Observation(flatten(experiment.past[-1 - number].hyperparameters), (cost,))
-        if number < 0
-        else Observation(flatten(experiment.trial(number).hyperparameters), tuple(costs[number]))
-        for cost, number in places
+        Observation(_values(experiment, number), tuple(_costs(experiment, number, rungs)))
+        for _, number in places
     ]
+
+
+def _best(
+    experiment: Experiment, places: list[Place], rungs: list[Rung], most: int
+) -> dict[Place, None]:
+    """The best of results at one time. With several objectives they are those of the first Pareto
+    fronts, out of the best of each rung and of all earlier ones."""
+    if not experiment.config.searcher.objectives:
+        return dict.fromkeys(places[:most])
+    numbers = [number for _, number in places if number < 0]
+    for rung in rungs:
+        every = (number for front in rung.fronts for _, _, number in front)
+        numbers += islice(every, most)
+    costs = {number: _costs(experiment, number, rungs) for number in numbers}
+    order = [number for front in fronts(costs) for number in front]
+    return {(costs[number][0], number): None for number in order[:most]}
+
+
+def _values(experiment: Experiment, number: int) -> Mapping[str, Any]:
+    """The configuration of a trial; below 0, of an earlier experiment's."""
+    trials, past = experiment.trial, experiment.past
+    return flatten((trials(number) if number >= 0 else past[-1 - number]).hyperparameters)
+
+
+def _costs(experiment: Experiment, number: int, rungs: list[Rung]) -> list[float]:
+    """And what it cost at one of the rungs."""
+    if number >= 0:
+        return next(rung.costs[number] for rung in reversed(rungs) if number in rung.costs)
+    past = experiment.past[-1 - number]
+    return experiment.costs((past.metric, *past.objectives))
 
 
 def sampler_of(experiment: Experiment) -> Sampler:

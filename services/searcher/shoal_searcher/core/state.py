@@ -1,5 +1,6 @@
 """What the searcher knows. Plain models and dicts; only `evolve` changes them."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -8,6 +9,7 @@ from shoal_contract.config import ExperimentConfig
 from shoal_contract.events import Bundle, Checkpoint, PastResult
 from shoal_contract.events.trial import Inherits
 from shoal_contract.states import EXPERIMENT, TRIAL, ExperimentState, TrialState, terminal
+from shoal_searcher.core.fronts import Fronts
 
 Place = tuple[float, int]
 """What a trial is ranked by: its cost, and of equals its number: the earlier proposal comes first,
@@ -103,6 +105,8 @@ class Rung(_Kept):
     """All of them, the best first cost first."""
     waiting: list[Place] = Field(default_factory=list)
     """Those whose trial waits here, in the same order."""
+    fronts: Fronts = Field(default_factory=list)
+    """With several objectives: all of them by Pareto front, the best first."""
 
 
 class BracketState(_Kept):
@@ -131,6 +135,10 @@ class Experiment(_Kept):
     """Why no more trials are proposed; empty: they are."""
     closing_at_once: bool = False
     trials: dict[str, Trial] = Field(default_factory=dict)
+    gone: dict[int, None] = Field(default_factory=dict)
+    """Numbers of the trials that failed or were cancelled."""
+    copies: int = 0
+    """Trials that began as copies of others."""
     places: dict[str, int] = Field(default_factory=dict)
     """Trials that take up a place, and their bracket."""
     brackets: list[BracketState] = Field(default_factory=list)
@@ -173,6 +181,10 @@ class Experiment(_Kept):
         if value is None:
             return float("inf")
         return value if self.config.searcher.directions[objective][1] else -value
+
+    def costs(self, values: Iterable[float | None]) -> list[float]:
+        """A result in every objective as costs."""
+        return [self.cost(value, number) for number, value in enumerate(values)]
 
     def better(self, a: float, b: float | None) -> bool:
         """Whether the result `a` of the first objective beats `b`."""

@@ -4,15 +4,13 @@ from collections.abc import Callable
 
 from shoal_contract.events import SearchClosing
 from shoal_contract.events.instance import ExperimentBudgetCrossed
-from shoal_contract.searchers import Many
 from shoal_searcher.core.ranking import above_median
 from shoal_searcher.core.state import Experiment, Trial
 
 
 def hopeless(experiment: Experiment, trial: Trial) -> str | None:
     """Why a trial is to be stopped by one of the experiment's rules, after its last result."""
-    searcher = experiment.config.searcher
-    for rule in searcher.early_stopping if isinstance(searcher, Many) else ():
+    for rule in experiment.config.searcher.early_stopping:
         means = experiment.means.get(trial.time, [])
         if trial.time <= rule.grace_time or len(means) <= rule.min_trials:
             continue

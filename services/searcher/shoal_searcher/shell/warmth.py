@@ -1,5 +1,6 @@
 """Finds what an experiment starts from: results of earlier ones, a trial's newest checkpoint."""
 
+import asyncio
 import logging
 
 from shoal_bus.bus import Bus
@@ -14,6 +15,7 @@ from shoal_contract.events import (
     TrialMeasured,
 )
 from shoal_contract.searchers import Sampled
+from shoal_searcher.core.fronts import fronts
 from shoal_searcher.core.messages import Found
 from shoal_searcher.core.sampling import HISTORY, sources
 from shoal_searcher.core.state import Experiment
@@ -40,8 +42,9 @@ class Warmth:
             if found is None:
                 return Found(
                     experiment_id=experiment.experiment_id,
-                    missing=f"warm_start: there is no experiment {earlier} with the metric"
-                    f" {searcher.metric}",
+                    missing=f"warm_start: there is no experiment {earlier} with the"
+                    f" {'metrics' if searcher.objectives else 'metric'}"
+                    f" {', '.join(name for name, _ in searcher.directions)}",
                 )
             results += found
         checkpoint = None
@@ -56,30 +59,39 @@ class Warmth:
             checkpoint = saved[-1]
         return Found(
             experiment_id=experiment.experiment_id,
-            results=_furthest(experiment, results),
+            results=await asyncio.to_thread(_furthest, experiment, results),
             checkpoint=checkpoint,
         )
 
     async def _results(self, earlier: str, experiment: Experiment) -> list[PastResult] | None:
+        """Those that it has in every metric of the experiment; None: it had not all of them."""
+        wanted = [name for name, _ in experiment.config.searcher.directions]
         accepted = await self._events("search.accepted", earlier)
-        metric = experiment.config.searcher.metric
-        if not any(
-            isinstance(e, SearchAccepted) and e.config.searcher.metric == metric for e in accepted
-        ):
+        searchers = [e.config.searcher for e in accepted if isinstance(e, SearchAccepted)]
+        known = [name for name, _ in searchers[0].directions] if searchers else []
+        if not set(wanted) <= set(known):
             return None
         created = {
             e.trial_id: e.hyperparameters
             for e in await self._events("trial.created", earlier)
             if isinstance(e, TrialCreated)
         }
-        return [
-            PastResult(hyperparameters=created[e.trial_id], time=e.time, metric=e.metric)
-            for e in await self._events("trial.measured", earlier)
-            if isinstance(e, TrialMeasured)
-            and e.rung is not None
-            and e.metric is not None
-            and e.trial_id in created
-        ]
+        found = []
+        for e in await self._events("trial.measured", earlier):
+            if not isinstance(e, TrialMeasured) or e.rung is None or e.trial_id not in created:
+                continue
+            measured = dict(zip(known, (e.metric, *e.objectives), strict=False))
+            values = [v for name in wanted if (v := measured.get(name)) is not None]
+            if len(values) == len(wanted):
+                found.append(
+                    PastResult(
+                        hyperparameters=created[e.trial_id],
+                        time=e.time,
+                        metric=values[0],
+                        objectives=values[1:],
+                    )
+                )
+        return found
 
     async def _events(self, kind: str, id: str) -> list[Event]:
         """The events of a type of an experiment, or of a trial, in their order."""
@@ -91,6 +103,13 @@ class Warmth:
 
 
 def _furthest(experiment: Experiment, results: list[PastResult]) -> list[PastResult]:
-    """As many as a sampler learns from, those that were measured latest, then the best."""
-    results.sort(key=lambda r: (-r.time, experiment.cost(r.metric)))
-    return results[:HISTORY]
+    """As many as a sampler learns from: those that were measured latest, of these the best."""
+    at: dict[int, dict[int, list[float]]] = {}
+    for number, past in enumerate(results):
+        costs = experiment.costs((past.metric, *past.objectives))
+        at.setdefault(past.time, {})[number] = costs
+    found: list[PastResult] = []
+    for time in sorted(at, reverse=True):
+        if len(found) < HISTORY:
+            found += [results[number] for front in fronts(at[time]) for number in front]
+    return found[:HISTORY]

@@ -11,6 +11,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from shoal_contract.searchers import AsyncHalvingSearcher, Halving
+from shoal_searcher.core.fronts import finite
 from shoal_searcher.core.methods.base import (
     Bracket,
     Complete,
@@ -21,7 +22,7 @@ from shoal_searcher.core.methods.base import (
     Verdict,
     concurrent,
 )
-from shoal_searcher.core.ranking import finite, rank, waiting_among_best
+from shoal_searcher.core.ranking import rank, waiting_among_best
 from shoal_searcher.core.state import Experiment, Trial
 
 MAX_RUNGS = 100

@@ -1,7 +1,7 @@
 """What a search method is: it says which brackets there are, and how far each trial trains."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -49,7 +49,7 @@ class Complete:
     reason: str
 
 
-Promotions = Sequence[tuple[str, int | Proposal]]
+Promotions = Iterable[tuple[str, int | Proposal]]
 Verdict = Extend | Pause | Stop | Replace | Complete
 
 

@@ -8,9 +8,10 @@ ceil((s_max + 1) / (s + 1) * divisor^s) trials at max_time / divisor^s.
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import islice
 
 from shoal_contract.searchers import HyperbandSearcher
-from shoal_contract.states import TrialState
+from shoal_searcher.core.fronts import finite
 from shoal_searcher.core.methods.async_halving import MAX_RUNGS, exact, log_floor
 from shoal_searcher.core.methods.base import (
     Bracket,
@@ -21,11 +22,8 @@ from shoal_searcher.core.methods.base import (
     Verdict,
     concurrent,
 )
-from shoal_searcher.core.ranking import best_first, finite
-from shoal_searcher.core.state import Experiment, Rung, Trial
-
-GONE = (TrialState.FAILED, TrialState.CANCELLED)
-"""States of trials whose place in the next rung goes to the next best."""
+from shoal_searcher.core.ranking import best_first
+from shoal_searcher.core.state import Experiment, Trial
 
 
 @lru_cache(maxsize=256)
@@ -74,29 +72,25 @@ class Hyperband(Rungs):
         return self._places(experiment, trial.bracket, trial.rung + 1)
 
     def promotable(self, experiment: Experiment, bracket: int) -> list[tuple[str, int]]:
-        """The best of each rung that is complete."""
+        """The best of the highest rung that is complete. The place of a trial that failed or was
+        cancelled goes to the next best."""
         plan = self.brackets(experiment)[bracket]
         if bracket >= len(experiment.brackets):
             return []
         state = experiment.brackets[bracket]
         if state.created < plan.max_trials:
             return []
-        found: list[tuple[str, int]] = []
-        entered = [t.number for t in experiment.trials.values() if t.bracket == bracket]
-        for rung, target in enumerate(plan.targets[1:]):
-            trials = [experiment.trial(number) for number in entered]
-            if any(not t.over and t.rung < rung for t in trials) or rung >= len(state.rungs):
+        placed = [t for t, where in experiment.places.items() if where == bracket]
+        lowest = min((experiment.trials[t].rung for t in placed), default=len(plan.targets))
+        for rung, (target, results) in enumerate(zip(plan.targets[1:], state.rungs, strict=False)):
+            if lowest < rung:  # somebody is on the way to it
                 break
-            best = self._best(experiment, bracket, rung, state.rungs[rung])
-            ready = [experiment.trial(number) for number in best]
-            found = [(t.trial_id, target) for t in ready if t.waits and t.rung == rung] + found
-            entered = best
-        return found
-
-    def _best(self, experiment: Experiment, bracket: int, rung: int, results: Rung) -> list[int]:
-        order = best_first(results)
-        left = [number for number in order if experiment.trial(number).state not in GONE]
-        return left[: self._places(experiment, bracket, rung + 1)]
+            waiting = {number for _, number in results.waiting}
+            left = (number for number in best_first(results) if number not in experiment.gone)
+            best = islice(left, self._places(experiment, bracket, rung + 1))
+            if found := [experiment.trial(n).trial_id for n in best if n in waiting]:
+                return [(trial_id, target) for trial_id in found]
+        return []
 
     def _places(self, experiment: Experiment, bracket: int, rung: int) -> int:
         plan, divisor = self.brackets(experiment)[bracket], self._divisor(experiment)

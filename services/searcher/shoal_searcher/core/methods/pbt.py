@@ -6,13 +6,15 @@ perturbing or drawing anew (section 4.1.1).
 """
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from shoal_contract.ranges import Categorical, Const, DoubleRange, IntRange, LogRange, range_of
 from shoal_contract.searchers import PbtSearcher
-from shoal_contract.states import TrialState
 from shoal_searcher.core import space
+from shoal_searcher.core.fronts import finite
 from shoal_searcher.core.methods.async_halving import exact
 from shoal_searcher.core.methods.base import (
     Bracket,
@@ -27,7 +29,7 @@ from shoal_searcher.core.methods.base import (
     concurrent,
 )
 from shoal_searcher.core.propose import Proposal
-from shoal_searcher.core.ranking import best_first, finite, rank
+from shoal_searcher.core.ranking import best_first, rank
 from shoal_searcher.core.state import Experiment, Trial
 
 
@@ -37,21 +39,17 @@ class Pbt(Rungs):
 
     def total(self, experiment: Experiment) -> int:
         """The population. Copies come on top."""
-        return _config(experiment).population_size + sum(
-            trial.origin == "pbt" for trial in experiment.trials.values()
-        )
+        return _config(experiment).population_size + experiment.copies
 
     def brackets(self, experiment: Experiment) -> Sequence[Bracket]:
         """One; a rung is the end of a round."""
         c = _config(experiment)
-        rounds = min(c.rounds, c.max_time)
-        targets = tuple(c.max_time * n // rounds for n in range(1, rounds + 1))
+        targets = _ends(c.max_time, min(c.rounds, c.max_time))
         return (Bracket(targets, self.total(experiment), concurrent(experiment)),)
 
     def propose(self, experiment: Experiment, number: int) -> Proposal:
         """As for the trial of that number if there were no copies: no starting point is skipped."""
-        copies = sum(trial.origin == "pbt" for trial in experiment.trials.values())
-        return super().propose(experiment, number - copies)
+        return super().propose(experiment, number - experiment.copies)
 
     def judge(self, experiment: Experiment, trial: Trial, rung: int) -> Verdict:
         """Complete after the last round; among the worst, replaced; else on, unless others of the
@@ -64,7 +62,7 @@ class Pbt(Rungs):
             if (copy := self._copy(experiment, trial, rung)) is not None:
                 return Replace(copy, f"its result is no finite number: {place}")
             return Stop(f"{place}: its result is no finite number")
-        if behind := self._behind(experiment, rung):
+        if behind := sum(passed < rung for passed in _without_slots(experiment)):
             return Pause(f"gives {behind} others their turn in this round: {place}")
         copy = self._copy(experiment, trial, rung) if self._worst(experiment, trial) else None
         return Extend(targets[rung + 1], place) if copy is None else Replace(copy, place)
@@ -74,22 +72,15 @@ class Pbt(Rungs):
         worst are replaced."""
         targets = self.brackets(experiment)[bracket].targets
         rungs = experiment.brackets[bracket].rungs if bracket < len(experiment.brackets) else []
-        found: list[tuple[str, int | Proposal]] = []
-        for rung, results in enumerate(rungs):
-            if not results.waiting or self._behind(experiment, rung):
-                continue
-            for _, number in results.waiting:
-                trial = experiment.trial(number)
-                copy = (
-                    self._copy(experiment, trial, rung) if self._worst(experiment, trial) else None
-                )
-                found.append((trial.trial_id, targets[rung + 1] if copy is None else copy))
-        return found
-
-    def _behind(self, experiment: Experiment, rung: int) -> int:
-        """How many have yet to end a round and hold no slots."""
-        placed = (experiment.trials[trial_id] for trial_id in experiment.places)
-        return sum(trial.rung < rung and trial.started_at is None for trial in placed)
+        lowest = min(_without_slots(experiment), default=len(rungs))
+        waiting = [number for results in rungs[: lowest + 1] for _, number in results.waiting]
+        for trial in map(experiment.trial, waiting):
+            copy = (
+                self._copy(experiment, trial, trial.rung)
+                if self._worst(experiment, trial)
+                else None
+            )
+            yield trial.trial_id, targets[trial.rung + 1] if copy is None else copy
 
     def _worst(self, experiment: Experiment, trial: Trial) -> bool:
         """Whether it is among the worst of its round."""
@@ -114,9 +105,9 @@ class Pbt(Rungs):
         """A copy of one of the best at `rung` that have a checkpoint, drawn by the trial's seed."""
         results = experiment.rung(0, rung)
         last = len(self.targets(experiment, trial)) - 1
-        best = best_first(results)[: self._cut(experiment, rung)]
-        parents = [experiment.trial(n) for n in best if n != trial.number]
-        parents = [p for p in parents if p.checkpoint is not None and p.state not in _GONE]
+        best = islice(best_first(results), self._cut(experiment, rung))
+        left = (n for n in best if n != trial.number and n not in experiment.gone)
+        parents = [p for p in map(experiment.trial, left) if p.checkpoint is not None]
         parents = [p for p in parents if p.rung < last]  # else nothing would be left to train
         if not parents:
             return None
@@ -134,7 +125,15 @@ class Pbt(Rungs):
         return None
 
 
-_GONE = (TrialState.FAILED, TrialState.CANCELLED)
+@lru_cache(maxsize=256)
+def _ends(max_time: int, rounds: int) -> tuple[int, ...]:
+    return tuple(max_time * n // rounds for n in range(1, rounds + 1))
+
+
+def _without_slots(experiment: Experiment) -> Iterator[int]:
+    """Of each trial on its way that holds no slots, the last round that it ended."""
+    placed = (experiment.trials[trial_id] for trial_id in experiment.places)
+    return (trial.rung for trial in placed if trial.started_at is None)
 
 
 def _explore(
