@@ -193,7 +193,8 @@ class ExtendOrdered(Event, type="order.extend", key=_ORDER):
 
 
 class StopOrdered(Event, type="order.stop", key=_ORDER):
-    """A run is to checkpoint and leave within `grace` seconds; then it is killed."""
+    """A run is to checkpoint and leave within `grace` seconds; then it is killed. Said again while
+    its worker does not say that it ended."""
 
     node_id: Id
     incarnation: Id
@@ -201,6 +202,8 @@ class StopOrdered(Event, type="order.stop", key=_ORDER):
     run_id: Id
     reason: StopReason
     grace: float = Field(ge=0)
+    at: float = 0
+    """Unix seconds."""
 
 
 class NodeAdmitted(Event, type="pool.node_admitted", key=_NODE):

@@ -61,7 +61,10 @@ def evolve(state: State, event: Event) -> State:
         case AllocationEnded():
             _end(state, event)
         case StopOrdered():
-            change(state.allocations, event.allocation_id).grace = event.grace
+            allocation = change(state.allocations, event.allocation_id)
+            allocation.grace = event.grace
+            if event.at > allocation.told_at:
+                allocation.told, allocation.told_at = allocation.told + 1, event.at
         case ExtendOrdered():
             allocation = change(state.allocations, event.allocation_id)
             allocation.task = allocation.task.model_copy(update={"target": event.target})

@@ -144,6 +144,10 @@ class Allocation:
     """Why its runs were told to stop; None: they were not."""
     grace: float = 0
     """Seconds that its runs were given to leave."""
+    told: int = 0
+    """How often its runs were told to stop."""
+    told_at: float = 0
+    """When that was last: Unix seconds."""
 
     def open_runs(self) -> dict[str, Run]:
         """The runs that are not over."""
