@@ -1,28 +1,14 @@
 """Looking ahead: what is free now, what will be once those who leave have left, and for whom."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from shoal_contract.states import AllocationState, NodeState
+from shoal_contract.states import AllocationState
 from shoal_scheduler.core.ends import Ends
 from shoal_scheduler.core.models import Allocation
 from shoal_scheduler.core.placement import suits
 from shoal_scheduler.core.room import Room, Share
-from shoal_scheduler.core.state import State
 from shoal_scheduler.core.turn import STEP, Turn
-
-
-def shares_of(state: State, allocation: Allocation) -> list[Share]:
-    """The slots that become free when an allocation ends."""
-    shares: dict[tuple[str, str], int] = {}
-    for run in allocation.open_runs().values():
-        node = state.nodes.get(run.placement.node_id)
-        if node is None or node.state is not NodeState.READY:
-            continue
-        for number in run.placement.slots:
-            if number not in node.aside:
-                key = (node.node_id, node.model_of(number))
-                shares[key] = shares.get(key, 0) + 1
-    return [(node_id, model, count) for (node_id, model), count in shares.items()]
+from shoal_scheduler.core.yielding import Candidate, Yielders, loss, may_yield, shares_of
 
 
 class Ahead:
@@ -77,48 +63,22 @@ class Ahead:
         self.later.take(list(shares))
         _lower(self.now, self.later, shares, self._kept)
 
-    def release(self, victims: Iterable[Allocation]) -> None:
-        """Ask for slots back."""
+    def release(self, victims: Sequence[Allocation]) -> None:
+        """Ask for slots back; of very many, for the rest in the next passes. All are promised."""
+        events = 0
         for victim in victims:
             self.later.give(shares_of(self.turn.state, victim))
-            self.turn.preempt(victim)
-
-    def make_room(
-        self, allocation: Allocation, candidates: Iterable[Allocation]
-    ) -> list[Allocation]:
-        """Who has to yield, of candidates in their order, so that an allocation fits; nobody, if
-        it would not fit even then, or too many would have to. Who is not needed is spared."""
-        turn, state = self.turn, self.turn.state
-        able = (c for c in candidates if suits(allocation.resources, c.model))
-        room = self.later.fork()
-        victims: list[Allocation] = []
-        events = 0
-        for victim in able:
             events += 1 + len(victim.runs)
-            if events > STEP:
-                return []
-            room.give(shares_of(state, victim))
-            victims.append(victim)
-            if turn.find(allocation, room):
-                break
-        else:
-            return []
-        for victim in reversed(victims[:-1]):
-            shares = shares_of(state, victim)
-            room.take(shares)
-            if turn.find(allocation, room):
-                victims.remove(victim)
-            else:
-                room.give(shares)
-        return victims
+            if events <= STEP or victim is victims[0]:
+                self.turn.preempt(victim)
 
     def shrink(self, allocation: Allocation) -> list[Allocation]:
         """Elastic allocations that have to come back smaller so that an allocation fits, and all
         of them beside it; nobody, if that is not enough."""
         turn = self.turn
         elastic = [a for a in turn.elastic() if a.slots > a.least and may_yield(turn, a)]
-        elastic.sort(key=lambda a: (a.least - a.slots, -a.number))
-        victims = self.make_room(allocation, elastic)
+        candidates = (Candidate((), *loss(turn, a), a.allocation_id) for a in elastic)
+        victims = Yielders(turn, candidates).choose(self.later, allocation)
         room = self.later.fork()
         for victim in victims:
             room.give(shares_of(turn.state, victim))
@@ -186,18 +146,3 @@ def _lower(room: Room, most: Room, shares: Sequence[Share], also: Room | None = 
 _NEVER = float("inf")
 LOOK = 1024
 """How many that run are asked when they end."""
-
-
-def may_yield(turn: Turn, allocation: Allocation, after: float | None = None) -> bool:
-    """Whether an allocation's slots may be asked back: `after` it ran so long, or `min_run`."""
-    ran = turn.now - allocation.granted_at
-    return (
-        allocation.state is AllocationState.GRANTED
-        and allocation.resources.preemptible
-        and ran >= (turn.config.min_run if after is None else after)
-    )
-
-
-def loss(turn: Turn, allocation: Allocation) -> tuple[float, float]:
-    """What yielding costs, to sort by: work since the last checkpoint, then age."""
-    return (turn.now - allocation.saved_at) * allocation.slots, -allocation.number

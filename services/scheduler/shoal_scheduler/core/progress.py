@@ -2,10 +2,10 @@
 
 from shoal_contract.events import AllocationProgressed, CheckpointSaved, ValidationReported
 from shoal_contract.states import AllocationState, StopReason
-from shoal_scheduler.core.ahead import shares_of
 from shoal_scheduler.core.draft import Draft
 from shoal_scheduler.core.models import Allocation, Progress
 from shoal_scheduler.core.turn import Turn
+from shoal_scheduler.core.yielding import shares_of
 
 NEWS = 0.25
 """A speed is news when it differs by this part from what was said last."""

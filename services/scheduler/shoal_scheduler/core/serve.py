@@ -1,11 +1,11 @@
 """How a policy with an order serves its line: whole gangs, room made for those who are owed it,
 and nobody delays the first who waits."""
 
-from collections.abc import Iterable
 from typing import Protocol
 
 from shoal_scheduler.core.ahead import Ahead
 from shoal_scheduler.core.models import Allocation
+from shoal_scheduler.core.room import Room
 from shoal_scheduler.core.turn import Turn
 
 DEPTH = 32
@@ -23,8 +23,8 @@ class Rules(Protocol):
         """Whether slots may be kept for an allocation that finds no place."""
         ...
 
-    def victims(self, allocation: Allocation) -> Iterable[Allocation]:
-        """Who may have to yield for it, in order."""
+    def victims(self, allocation: Allocation, room: Room) -> list[Allocation]:
+        """Who has to yield so that it fits in a room; nobody, if it would not even then."""
         ...
 
 
@@ -75,7 +75,7 @@ def _make_room(ahead: Ahead, rules: Rules, head: Allocation) -> bool:
     if not turn.find(head, ahead.later):
         if not turn.config.preemption:
             return False
-        victims = ahead.shrink(head) or ahead.make_room(head, rules.victims(head))
+        victims = ahead.shrink(head) or rules.victims(head, ahead.later)
         if not victims:
             return False
         ahead.release(victims)

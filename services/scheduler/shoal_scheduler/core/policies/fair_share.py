@@ -7,17 +7,16 @@ groups above their share: who loses the least work first. A gang that is larger 
 share starts when slots lie idle, and keeps its place reserved, but nobody yields for it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from shoal_scheduler.core.ahead import loss, may_yield
 from shoal_scheduler.core.asks import Ask
 from shoal_scheduler.core.models import Allocation
+from shoal_scheduler.core.room import Room
 from shoal_scheduler.core.serve import serve
 from shoal_scheduler.core.tables import reader
 from shoal_scheduler.core.turn import Turn
+from shoal_scheduler.core.yielding import Candidate, Tier, Yielders, compared, may_yield
 
-LOOK = 256
-"""How many that may yield, who got their slots last, are compared by what they lose."""
 _LAST = float("inf")
 
 
@@ -36,9 +35,7 @@ class _Rules:
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
         self._shares: dict[str, int] | None = None
-        self._able: list[tuple[str, str]] | None = None
-        """Those that may yield, of owners above their share, and these: looked for once for all
-        heads."""
+        self._yielders: Yielders | None = None
 
     @property
     def shares(self) -> dict[str, int]:
@@ -50,23 +47,15 @@ class _Rules:
         held = self._held(allocation)
         return not held or self._fits(held, allocation)
 
-    def victims(self, allocation: Allocation) -> Iterator[Allocation]:
+    def victims(self, allocation: Allocation, room: Room) -> list[Allocation]:
         if not self._fits(self._held(allocation), allocation):
-            return
-        if self._able is None:
-            self._able = self._look()
-        over: dict[str, int] = {}
-        for name, owner in self._able:
-            if owner not in over:
-                over[owner] = self._over(owner)
-            if over[owner] <= 0:
-                continue
-            victim = self.turn.state.allocations[name]
-            if victim.stop_reason is None:
-                over[owner] -= victim.slots
-                yield victim
+            return []
+        if self._yielders is None:
+            self._yielders = Yielders(self.turn, self._able(), self._over)
+        return self._yielders.choose(room, allocation)
 
-    def _look(self) -> list[tuple[str, str]]:
+    def _able(self) -> list[Candidate]:
+        """Those of owners above their share that may yield, and got their slots last."""
         turn, index = self.turn, self.turn.state.index
         pool, shares, staying = turn.pool, self.shares, reader(index.staying)
         above = {
@@ -74,16 +63,14 @@ class _Rules:
             for (name,) in index.holders.get(pool, ())
             if (staying((pool, name)) or 0) > shares.get(name, 0)
         }
+
+        def tier(allocation: Allocation) -> Tier | None:
+            return () if turn.owner(allocation) in above and may_yield(turn, allocation) else None
+
         line = index.running.get(pool)
-        able: list[tuple[tuple[float, float], str, str]] = []
-        for entry in line.back((turn.now - turn.config.min_run, _LAST)) if above and line else ():
-            allocation = turn.state.allocations[entry.allocation_id]
-            owner = turn.owner(allocation)
-            if owner in above and may_yield(turn, allocation):
-                able.append((loss(turn, allocation), entry.allocation_id, owner))
-                if len(able) == LOOK:
-                    break
-        return [(name, owner) for _, name, owner in sorted(able)]
+        last = line.back((turn.now - turn.config.min_run, _LAST)) if above and line else ()
+        ran = (turn.state.allocations[entry.allocation_id] for entry in last)
+        return compared(turn, (a for a in ran if tier(a) is not None), tier)
 
     def _over(self, owner: str) -> int:
         """Slots that an owner holds above its share."""

@@ -12,13 +12,14 @@ from bisect import insort
 from collections.abc import Iterator
 from math import log
 
-from shoal_scheduler.core.ahead import Ahead, loss, may_yield
+from shoal_scheduler.core.ahead import Ahead
 from shoal_scheduler.core.batches import batch_of
 from shoal_scheduler.core.models import Allocation
 from shoal_scheduler.core.room import Room, Share
 from shoal_scheduler.core.speeds import LEAST, Speeds
 from shoal_scheduler.core.tables import reader
 from shoal_scheduler.core.turn import Turn
+from shoal_scheduler.core.yielding import Tier, Yielders, compared, may_yield
 
 FIRST = 3600.0
 """Service, in slot-seconds, up to which a trial is of level 0; each further level holds `STEP` as
@@ -62,7 +63,7 @@ class _Pass:
         self._running: list[str] | None = None
         self._levels: dict[str, int] = {}
         self._ways: dict[str, list[tuple[float, float, str, str]]] = {}
-        self._victims: dict[tuple[object, ...], list[str]] = {}
+        self._yielders: dict[tuple[object, ...], Yielders] = {}
 
     def run(self) -> None:
         turn = self.turn
@@ -148,7 +149,7 @@ class _Pass:
         turn, ahead = self.turn, self.ahead
         shares = turn.find(allocation, ahead.later)
         if not shares and turn.config.preemption:
-            victims = ahead.make_room(allocation, self.victims(allocation, level))
+            victims = self.yielders(allocation, level).choose(ahead.later, allocation)
             ahead.release(victims)
             shares = turn.find(allocation, ahead.later) if victims else []
         if shares:
@@ -157,20 +158,20 @@ class _Pass:
         else:
             turn.passed(allocation, "reserved" if turn.find(allocation, turn.room) else "room")
 
-    def victims(self, allocation: Allocation, level: int) -> Iterator[Allocation]:
-        """Those of a higher level that may yield for it, in order; looked for once for all that
-        gain alike."""
-        turn, gains = self.turn, self.speeds.gains(allocation.program)
+    def yielders(self, allocation: Allocation, level: int) -> Yielders:
+        """Those of a higher level that may have to yield for it, who are where it gains most before
+        others; looked for once for all that gain alike."""
+        gains = self.speeds.gains(allocation.program)
         key = (level, *gains.items())
-        if key not in self._victims:
-            found = [
-                (-gains.get(a.model, 1), -high, *loss(turn, a), a.allocation_id)
-                for a in self.able()
-                if (high := self.level_once(a)) > level
-            ]
-            self._victims[key] = [name for *_, name in sorted(found)]
-        running = (turn.state.allocations[name] for name in self._victims[key])
-        return (a for a in running if a.stop_reason is None)
+        if key not in self._yielders:
+
+            def tier(other: Allocation) -> Tier | None:
+                able = may_yield(self.turn, other, self.turn.config.round)
+                high = self.level_once(other)
+                return (-gains.get(other.model, 1), -high) if able and high > level else None
+
+            self._yielders[key] = Yielders(self.turn, compared(self.turn, self.able(), tier))
+        return self._yielders[key]
 
     def able(self) -> Iterator[Allocation]:
         """Those that may still be asked to yield."""
