@@ -13,10 +13,11 @@ from shoal_scheduler.core.room import Room, Share
 from shoal_scheduler.core.state import State
 from shoal_scheduler.core.turn import Turn
 
-LOOK = 256
-"""How many that run are compared at first."""
-WHOLE = 48
+LOOK = 128
+"""How many that run are compared at first, for a gang of `SMALL` slots; for larger ones more."""
+WHOLE = 32
 """Nodes on which all that run are compared besides: else none might be found whole."""
+SMALL = 64
 Tier = tuple[float, ...]
 Cost = tuple[Tier, float]
 """The most important that yields, and the slot-seconds of work that are lost."""
@@ -215,29 +216,32 @@ class Yielders:
         return Pick((worst, lost), [candidate.name for candidate, _ in picks], have)
 
 
+def scale(allocation: Allocation) -> int:
+    """How many times as many are compared for a gang as for a small one."""
+    return 1 << max(0, (allocation.least - 1) // SMALL).bit_length()
+
+
 def compared(
-    turn: Turn, first: Iterable[Allocation], tier: Callable[[Allocation], Tier | None]
+    turn: Turn,
+    first: Iterable[Allocation],
+    tier: Callable[[Allocation], Tier | None],
+    times: int,
 ) -> list[Candidate]:
     """Candidates: the `first` that run, and all others on the nodes of some of them. `tier` tells
     who may yield, and how soon."""
-    state = turn.state
-    names = {a.allocation_id: None for a in islice(first, LOOK)}
-    if len(names) == LOOK:
-        nodes: dict[str, None] = {}
-        for name in names:
-            runs = state.allocations[name].runs.values()
-            nodes.update(dict.fromkeys(run.placement.node_id for run in runs))
-            if len(nodes) >= WHOLE:
-                break
-        for node_id in nodes:
-            if (node := state.nodes.get(node_id)) is not None:
-                names.update(dict.fromkeys(node.held.values()))
-    found: list[Candidate] = []
-    for name in names:
-        allocation = state.allocations[name]
-        at = tier(allocation)
-        if at is not None:
-            found.append(Candidate(at, *loss(turn, allocation), name))
+    state, found = turn.state, list[Candidate]()
+    names: dict[str, None] = {}
+    nodes: dict[str, None] = {}
+    for allocation in islice(first, times * LOOK):
+        names[allocation.allocation_id] = None
+        if len(nodes) < times * WHOLE:
+            nodes.update((run.placement.node_id, None) for run in allocation.runs.values())
+    if len(names) == times * LOOK:
+        for node in map(state.nodes.get, nodes):
+            names.update(dict.fromkeys(node.held.values() if node else ()))
+    for allocation in map(state.allocations.__getitem__, names):
+        if (at := tier(allocation)) is not None:
+            found.append(Candidate(at, *loss(turn, allocation), allocation.allocation_id))
     return found
 
 

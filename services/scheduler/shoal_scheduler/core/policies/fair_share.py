@@ -15,7 +15,7 @@ from shoal_scheduler.core.room import Room
 from shoal_scheduler.core.serve import serve
 from shoal_scheduler.core.tables import reader
 from shoal_scheduler.core.turn import Turn
-from shoal_scheduler.core.yielding import Candidate, Tier, Yielders, compared, may_yield
+from shoal_scheduler.core.yielding import Candidate, Tier, Yielders, compared, may_yield, scale
 
 _LAST = float("inf")
 
@@ -35,7 +35,7 @@ class _Rules:
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
         self._shares: dict[str, int] | None = None
-        self._yielders: Yielders | None = None
+        self._yielders: dict[int, Yielders] = {}
 
     @property
     def shares(self) -> dict[str, int]:
@@ -50,11 +50,12 @@ class _Rules:
     def victims(self, allocation: Allocation, room: Room) -> list[Allocation]:
         if not self._fits(self._held(allocation), allocation):
             return []
-        if self._yielders is None:
-            self._yielders = Yielders(self.turn, self._able(), self._over)
-        return self._yielders.choose(room, allocation)
+        times = scale(allocation)
+        if times not in self._yielders:
+            self._yielders[times] = Yielders(self.turn, self._able(times), self._over)
+        return self._yielders[times].choose(room, allocation)
 
-    def _able(self) -> list[Candidate]:
+    def _able(self, times: int) -> list[Candidate]:
         """Those of owners above their share that may yield, and got their slots last."""
         turn, index = self.turn, self.turn.state.index
         pool, shares, staying = turn.pool, self.shares, reader(index.staying)
@@ -70,7 +71,7 @@ class _Rules:
         line = index.running.get(pool)
         last = line.back((turn.now - turn.config.min_run, _LAST)) if above and line else ()
         ran = (turn.state.allocations[entry.allocation_id] for entry in last)
-        return compared(turn, (a for a in ran if tier(a) is not None), tier)
+        return compared(turn, (a for a in ran if tier(a) is not None), tier, times)
 
     def _over(self, owner: str) -> int:
         """Slots that an owner holds above its share."""

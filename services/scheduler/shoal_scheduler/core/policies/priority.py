@@ -9,7 +9,7 @@ from shoal_scheduler.core.models import Allocation
 from shoal_scheduler.core.room import Room
 from shoal_scheduler.core.serve import serve
 from shoal_scheduler.core.turn import Turn
-from shoal_scheduler.core.yielding import Tier, Yielders, compared, may_yield
+from shoal_scheduler.core.yielding import Tier, Yielders, compared, may_yield, scale
 
 
 class Priority:
@@ -23,16 +23,17 @@ class Priority:
 class _Rules:
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
-        self._yielders: Yielders | None = None
+        self._yielders: dict[int, Yielders] = {}
 
     def owed(self, allocation: Allocation) -> bool:
         return True
 
     def victims(self, allocation: Allocation, room: Room) -> list[Allocation]:
-        turn = self.turn
-        if self._yielders is None:
-            self._yielders = Yielders(turn, compared(turn, turn.running(), self._tier))
-        return self._yielders.choose(room, allocation, self._rank(allocation))
+        turn, times = self.turn, scale(allocation)
+        if times not in self._yielders:
+            candidates = compared(turn, turn.running(), self._tier, times)
+            self._yielders[times] = Yielders(turn, candidates)
+        return self._yielders[times].choose(room, allocation, self._rank(allocation))
 
     def _tier(self, allocation: Allocation) -> Tier | None:
         return self._rank(allocation) if may_yield(self.turn, allocation) else None

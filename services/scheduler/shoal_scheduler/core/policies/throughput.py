@@ -19,7 +19,7 @@ from shoal_scheduler.core.room import Room, Share
 from shoal_scheduler.core.speeds import LEAST, Speeds
 from shoal_scheduler.core.tables import reader
 from shoal_scheduler.core.turn import Turn
-from shoal_scheduler.core.yielding import Tier, Yielders, compared, may_yield
+from shoal_scheduler.core.yielding import Tier, Yielders, compared, may_yield, scale
 
 FIRST = 3600.0
 """Service, in slot-seconds, up to which a trial is of level 0; each further level holds `STEP` as
@@ -162,7 +162,8 @@ class _Pass:
         """Those of a higher level that may have to yield for it, who are where it gains most before
         others; looked for once for all that gain alike."""
         gains = self.speeds.gains(allocation.program)
-        key = (level, *gains.items())
+        times = scale(allocation)
+        key = (level, times, *gains.items())
         if key not in self._yielders:
 
             def tier(other: Allocation) -> Tier | None:
@@ -170,7 +171,7 @@ class _Pass:
                 high = self.level_once(other)
                 return (-gains.get(other.model, 1), -high) if able and high > level else None
 
-            self._yielders[key] = Yielders(self.turn, compared(self.turn, self.able(), tier))
+            self._yielders[key] = Yielders(self.turn, compared(self.turn, self.able(), tier, times))
         return self._yielders[key]
 
     def able(self) -> Iterator[Allocation]:
