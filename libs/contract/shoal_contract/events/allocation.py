@@ -139,6 +139,9 @@ class AllocationReleasing(Event, type="allocation.releasing", key=_ALLOCATION):
     experiment_id: Id
     allocation_id: Id
     reason: StopReason
+    returns_to: str = ""
+    """The pool in which its least is kept for it, as it is to come back at once in another size or
+    place; empty: none."""
 
 
 class RunSettled(Event, type="allocation.run_settled", key=_ALLOCATION):

@@ -1,6 +1,6 @@
 """Looking ahead: what is free now, what will be once those who leave have left, and for whom."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from shoal_contract.states import AllocationState
 from shoal_scheduler.core.ends import Ends
@@ -25,7 +25,7 @@ class Ahead:
         self._until = 0.0
         """When that place is needed."""
         self.now = turn.room.fork()
-        self.later = turn.state.index.later.fork()
+        self.later = turn.later.fork()
 
     def start(self, allocation: Allocation, shares: list[Share]) -> None:
         """Grant what was found in `now`."""
@@ -63,32 +63,41 @@ class Ahead:
         self.later.take(list(shares))
         _lower(self.now, self.later, shares, self._kept)
 
-    def release(self, victims: Sequence[Allocation]) -> None:
+    def release(self, victims: Sequence[Allocation], returns: bool = False) -> None:
         """Ask for slots back; of very many, for the rest in the next passes. All are promised."""
         events = 0
         for victim in victims:
             self.later.give(shares_of(self.turn.state, victim))
+        for victim in victims:
+            if returns:
+                self.later.take(self.turn.find(victim, self.later))
             events += 1 + len(victim.runs)
             if events <= STEP or victim is victims[0]:
-                self.turn.preempt(victim)
+                self.turn.preempt(victim, returns)
 
-    def shrink(self, allocation: Allocation) -> list[Allocation]:
-        """Elastic allocations that have to come back smaller so that an allocation fits, and all
-        of them beside it; nobody, if that is not enough."""
+    def shrink(self, allocation: Allocation, may: Callable[[Allocation], bool]) -> bool:
+        """Let elastic allocations that `may` come back smaller, so that an allocation fits, and all
+        of them beside it. Whether that is enough."""
         turn = self.turn
-        elastic = [a for a in turn.elastic() if a.slots > a.least and may_yield(turn, a)]
+        elastic = [a for a in turn.elastic() if a.slots > a.least and self._lasts(a) and may(a)]
         candidates = (Candidate((), *loss(turn, a), a.allocation_id) for a in elastic)
         victims = Yielders(turn, candidates).choose(self.later, allocation)
         room = self.later.fork()
         for victim in victims:
             room.give(shares_of(turn.state, victim))
-        room.take(turn.find(allocation, room))
-        for victim in victims:
-            shares = turn.find(victim, room)
+        for one in (*victims, allocation) if victims else ():
+            shares = turn.find(one, room)
             if not shares:
-                return []
+                return False
             room.take(shares)
-        return victims
+        self.release(victims, returns=True)
+        return bool(victims)
+
+    def _lasts(self, allocation: Allocation) -> bool:
+        """Whether it has had its size for long enough."""
+        config = self.turn.config
+        seconds = max(config.min_run, config.resize_after) if allocation.resized else config.min_run
+        return may_yield(self.turn, allocation, seconds)
 
     def reserve(self, allocation: Allocation) -> float | None:
         """Keep the place that an allocation gets first, when running ones end as predicted (EASY:

@@ -71,8 +71,11 @@ class Draft:
             if node is not None:
                 self.pools[node.pool] = None
 
-    def release(self, allocation_id: str, reason: StopReason, grace: float = GRACE) -> None:
-        """Take an allocation out of the queue, or tell its runs to checkpoint and leave.
+    def release(
+        self, allocation_id: str, reason: StopReason, grace: float = GRACE, returns_to: str = ""
+    ) -> None:
+        """Take an allocation out of the queue, or tell its runs to checkpoint and leave; in the
+        pool that it `returns_to` its least is kept for it.
 
         Runs that were told before are told again only if they now have less time.
         """
@@ -86,6 +89,7 @@ class Draft:
                     experiment_id=allocation.experiment_id,
                     allocation_id=allocation_id,
                     reason=reason,
+                    returns_to=returns_to,
                 )
             )
         elif grace >= allocation.grace:

@@ -23,6 +23,10 @@ class Rules(Protocol):
         """Whether slots may be kept for an allocation that finds no place."""
         ...
 
+    def smaller(self, allocation: Allocation, other: Allocation) -> bool:
+        """Whether another may be made smaller for it."""
+        ...
+
     def victims(self, allocation: Allocation, room: Room) -> list[Allocation]:
         """Who has to yield so that it fits in a room; nobody, if it would not even then."""
         ...
@@ -75,9 +79,10 @@ def _make_room(ahead: Ahead, rules: Rules, head: Allocation) -> bool:
     if not turn.find(head, ahead.later):
         if not turn.config.preemption:
             return False
-        victims = ahead.shrink(head) or rules.victims(head, ahead.later)
-        if not victims:
-            return False
-        ahead.release(victims)
+        if not ahead.shrink(head, lambda other: rules.smaller(head, other)):
+            victims = rules.victims(head, ahead.later)
+            if not victims:
+                return False
+            ahead.release(victims)
     ahead.promise(turn.find(head, ahead.later))
     return True

@@ -47,6 +47,10 @@ class _Rules:
         held = self._held(allocation)
         return not held or self._fits(held, allocation)
 
+    def smaller(self, allocation: Allocation, other: Allocation) -> bool:
+        owner = self.turn.owner(other)
+        return owner == self.turn.owner(allocation) or self._over(owner) > 0
+
     def victims(self, allocation: Allocation, room: Room) -> list[Allocation]:
         if not self._fits(self._held(allocation), allocation):
             return []

@@ -28,6 +28,9 @@ class _Rules:
     def owed(self, allocation: Allocation) -> bool:
         return True
 
+    def smaller(self, allocation: Allocation, other: Allocation) -> bool:
+        return self._rank(other) <= self._rank(allocation)
+
     def victims(self, allocation: Allocation, room: Room) -> list[Allocation]:
         turn, times = self.turn, scale(allocation)
         if times not in self._yielders:

@@ -131,7 +131,7 @@ class _Pass:
         ways = sorted(way for a in same for way in self.ways(a) if a.least <= free[way[2]])
         for _, _, model, name in ways:
             allocation = allocations[name]
-            shares = self.find(allocation, room, model)
+            shares = self.turn.best(allocation, room, model)
             if shares:
                 return allocation, shares
         return None
@@ -149,9 +149,10 @@ class _Pass:
         turn, ahead = self.turn, self.ahead
         shares = turn.find(allocation, ahead.later)
         if not shares and turn.config.preemption:
-            victims = self.yielders(allocation, level).choose(ahead.later, allocation)
-            ahead.release(victims)
-            shares = turn.find(allocation, ahead.later) if victims else []
+            if not ahead.shrink(allocation, lambda other: self.level_once(other) >= level):
+                victims = self.yielders(allocation, level).choose(ahead.later, allocation)
+                ahead.release(victims)
+            shares = turn.find(allocation, ahead.later)
         if shares:
             ahead.promise(shares)
             turn.promise(allocation)
@@ -218,7 +219,7 @@ class _Pass:
                 if self.find(allocation, self.room, model):
                     best = (times, allocation.number, allocation)
         if best is not None:
-            turn.preempt(best[2])
+            turn.preempt(best[2], returns=True)
 
     def swap(self) -> None:
         """The two of one size, on unlike slots, that would gain most by each other's yield."""
