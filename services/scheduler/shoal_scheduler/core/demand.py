@@ -15,7 +15,7 @@ def missing(state: State, pool: str) -> list[Want]:
     time to finish do.
     """
     index = state.index
-    wanted = index.wants.get(pool)
+    wanted = index.wanted.pools.get(pool)
     if not wanted:
         return []
     left = {

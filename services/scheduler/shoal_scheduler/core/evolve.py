@@ -94,7 +94,7 @@ def evolve(state: State, event: Event) -> State:
             month = _month(state, event.workspace, event.month)
             month.used_up = event.used_up
             month.said_slot_hours, month.said_money = event.slot_hours, event.money
-            state.index.reshow_all_of(event.workspace)
+            state.index.reshow(("w", event.workspace))
         case DemandChanged():
             state.demand[event.pool] = event.wants
         case _:

@@ -41,7 +41,7 @@ def schedule(draft: Draft, everywhere: bool) -> None:
                 _tell_again(draft, draft.state.index.waiting_of(event.workspace))
             case ShareChanged():
                 _tell_again(draft, draft.state.index.queued(event.experiment_id))
-    for pool in sorted(draft.pools):
+    for pool in sorted({*draft.pools, *draft.state.index.share_out()}):
         wants = missing(draft.state, pool)
         if wants != draft.state.demand.get(pool, []):
             draft.emit(DemandChanged(pool=pool, wants=wants))
