@@ -35,6 +35,15 @@ class Ahead:
             self._kept.take(shares)
         self.turn.grant(allocation, shares)
 
+    @property
+    def most(self) -> int:
+        """The most slots of one model that anybody may still get now; of any model, where mixes
+        are."""
+        pool, rooms = self.turn.pool, [self.now] if self._kept is None else [self.now, self._kept]
+        free = [[room.free(pool, model) for model in room.models(pool)] for room in rooms]
+        add = sum if self.turn.config.mixed_types else max
+        return max(add(some) if some else 0 for some in free)
+
     def brief(self, allocation: Allocation) -> list[Share]:
         """Where an allocation would go that is predicted to end before the reserved place is
         needed: there, too. Empty: nowhere, or nobody can tell when it ends."""

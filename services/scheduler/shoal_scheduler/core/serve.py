@@ -9,7 +9,8 @@ from shoal_scheduler.core.room import Room
 from shoal_scheduler.core.turn import Turn
 
 DEPTH = 32
-"""How many that find no place are looked at in one pass, before those behind them have to wait."""
+"""How many that find no place are looked at in one pass. Of those behind them only who asks for no
+more than is free is, until as many of these have found none."""
 
 PATIENCE = 600.0
 """Seconds after which one that is owed nothing is no more overtaken by others of its own owner, so
@@ -42,8 +43,9 @@ def serve(turn: Turn, rules: Rules) -> None:
     first: Allocation | None = None
     waits = False
     blocked: dict[str, None] = {}
-    while not turn.over and len(turn.why) < DEPTH:
-        head = turn.next()
+    while not turn.over and len(turn.why) < 2 * DEPTH:
+        far = ahead is not None and len(turn.why) >= DEPTH
+        head = turn.next(ahead.most if far and ahead is not None else None)
         if head is None:
             return
         if turn.owner(head) in blocked:
@@ -63,7 +65,7 @@ def serve(turn: Turn, rules: Rules) -> None:
         else:
             ahead = ahead or Ahead(turn)
             owed = rules.owed(head)
-            if owed and _make_room(ahead, rules, head):
+            if owed and not far and _make_room(ahead, rules, head):
                 turn.promise(head)
                 continue
             turn.passed(head, "reserved" if turn.find(head, turn.room) else "room")

@@ -26,6 +26,8 @@ from shoal_scheduler.core.tables import Line
 
 MOST = 100
 """Events after which a message's passes end; the next message, or Tick, goes on."""
+FAR = 4096
+"""How far in line one that asks for few slots is looked for."""
 RIVALS = 64
 """How many that wait are asked whether the pool could ever serve them."""
 STEP = 400
@@ -48,6 +50,8 @@ class Turn:
     _followers: dict[Batch, Entry | None] = field(default_factory=dict)
     """Batch to who is next in it after one that a place was promised to; None: nobody may start.
     What is not in it has to be looked for."""
+    _rest: list[Head] | None = None
+    """Those that were not yet looked at for who asks for few slots, the last first."""
 
     @property
     def state(self) -> State:
@@ -140,14 +144,20 @@ class Turn:
         `first` on, at `most` so many."""
         return self._all(self.state.index.heads, first, most)
 
-    def next(self) -> Allocation | None:
+    def next(self, most: int | None = None) -> Allocation | None:
         """The next in line, of those that may start and were not passed over in this turn. Who
         waits behind one that is like it and was passed over has to wait as well; behind one that
-        a place was promised to, not."""
+        a place was promised to, not. With `most`, who asks for no more slots: it is looked for
+        among the first `FAR`, from the one on that was found before."""
         line = self.state.index.heads.get(self.pool, ())
         best: Entry | Head | None
-        best = next((entry for entry in line if entry.allocation_id not in self.why), None)
+        if most is None:
+            best = next((entry for entry in line if entry.allocation_id not in self.why), None)
+        else:
+            best = self._small(most)
         for batch, entry in self._promised.items():
+            if most is not None and batch.slots > most:
+                continue
             if batch not in self._followers:
                 self._followers[batch] = self._follower(batch, entry)
             ranked = self._followers[batch]
@@ -156,6 +166,19 @@ class Turn:
             if best is None or ranked < best[:3]:
                 best = ranked
         return None if best is None else self.state.allocations[best.allocation_id]
+
+    def _small(self, most: int) -> Head | None:
+        """The first that asks for no more slots, of those that were not looked at."""
+        index = self.state.index
+        if self._rest is None:
+            line = index.heads.get(self.pool)
+            self._rest = [] if line is None else line.some(0, FAR)[::-1]
+        while self._rest:
+            head = index.head(self._rest[-1].batch)
+            if head is not None and head.batch.slots <= most and head.allocation_id not in self.why:
+                return head
+            self._rest.pop()
+        return None
 
     def _follower(self, batch: Batch, entry: Entry) -> Entry | None:
         """Who is next in a batch behind an entry, in its place among others, if it may start."""

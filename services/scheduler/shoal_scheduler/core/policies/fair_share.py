@@ -7,7 +7,8 @@ groups above their share: who loses the least work first. A gang that is larger 
 share starts when slots lie idle, and keeps its place reserved, but nobody yields for it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import partial
 
 from shoal_scheduler.core.asks import Ask
 from shoal_scheduler.core.models import Allocation
@@ -49,14 +50,16 @@ class _Rules:
 
     def smaller(self, allocation: Allocation, other: Allocation) -> bool:
         owner = self.turn.owner(other)
-        return owner == self.turn.owner(allocation) or self._over(owner) > 0
+        return owner == self.turn.owner(allocation) or _over(self.turn, self.shares, owner) > 0
 
     def victims(self, allocation: Allocation, room: Room) -> list[Allocation]:
         if not self._fits(self._held(allocation), allocation):
             return []
         times = scale(allocation)
         if times not in self._yielders:
-            self._yielders[times] = Yielders(self.turn, self._able(times), self._over)
+            self._yielders[times] = Yielders(
+                self.turn, self._able(times), partial(_over, self.turn, self.shares)
+            )
         return self._yielders[times].choose(room, allocation)
 
     def _able(self, times: int) -> list[Candidate]:
@@ -77,11 +80,6 @@ class _Rules:
         ran = (turn.state.allocations[entry.allocation_id] for entry in last)
         return compared(turn, (a for a in ran if tier(a) is not None), tier, times)
 
-    def _over(self, owner: str) -> int:
-        """Slots that an owner holds above its share."""
-        held = self.turn.state.index.staying.get((self.turn.pool, owner), 0)
-        return held - self.shares.get(owner, 0)
-
     def _held(self, allocation: Allocation) -> int:
         owner = self.turn.owner(allocation)
         staying = self.turn.state.index.staying.get((self.turn.pool, owner), 0)
@@ -89,6 +87,11 @@ class _Rules:
 
     def _fits(self, held: int, allocation: Allocation) -> bool:
         return held + allocation.least <= self.shares.get(self.turn.owner(allocation), 0)
+
+
+def _over(turn: Turn, shares: Mapping[str, int], owner: str) -> int:
+    """Slots that an owner holds above its share."""
+    return turn.state.index.staying.get((turn.pool, owner), 0) - shares.get(owner, 0)
 
 
 def shares(turn: Turn) -> dict[str, int]:

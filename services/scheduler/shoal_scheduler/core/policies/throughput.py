@@ -35,7 +35,8 @@ square of it, taken together."""
 DEPTH = 64
 """How many of a level, the oldest, are compared by their gains."""
 PASSED = 32
-"""How many find no free place in one pass before it ends."""
+"""How many find no free place in one pass, before only who asks for no more than is free is looked
+at, and of these before it ends."""
 LOOK = 512
 """How many of those that wait, and of those that run, are looked at in one pass."""
 
@@ -80,7 +81,12 @@ class _Pass:
             self.displace(turn.state.allocations[self.line.pop(0)[2]], self.level(first))
             if turn.why[first.allocation_id][0] != "leaving":
                 turn.expect(first, self.ahead.reserve(first))
-        while self.line and not turn.over and len(turn.why) < PASSED:
+        far = False
+        while self.line and not turn.over and len(turn.why) < 2 * PASSED:
+            if not far and len(turn.why) >= PASSED:
+                far, most = True, self.ahead.most
+                self.line = [p for p in self.line if turn.state.allocations[p[2]].least <= most]
+                continue
             level = self.line[0][0]
             found = self.match(level)
             if found is not None:
@@ -92,6 +98,8 @@ class _Pass:
             if brief := self.ahead.brief(allocation):
                 self.ahead.lend(allocation, brief)
                 self._follow(allocation)
+            elif far:
+                turn.passed(allocation, "room")
             else:
                 self.displace(allocation, level)
 
