@@ -1,6 +1,6 @@
 """Slots in proportion to weights, among experiments or workspaces (max-min fairness: what one
 cannot use goes to the others; Ghodsi et al., Dominant Resource Fairness, NSDI 2011, with one
-resource).
+resource: slots count alike, whatever their model).
 
 The line is in the order of slots held per weight. A group that is owed slots gets them back from
 groups above their share: who loses the least work first. A gang that is larger than its group's
