@@ -1,6 +1,7 @@
 """Looking ahead: what is free now, what will be once those who leave have left, and for whom."""
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from shoal_contract.states import AllocationState
 from shoal_scheduler.core.ends import Ends
@@ -24,6 +25,8 @@ class Ahead:
         """What is free now, the reserved place included."""
         self._until = 0.0
         """When that place is needed."""
+        self._elastic: list[str] | None = None
+        """Those that may be made smaller, once looked for."""
         self.now = turn.room.fork()
         self.later = turn.later.fork()
 
@@ -87,9 +90,13 @@ class Ahead:
     def shrink(self, allocation: Allocation, may: Callable[[Allocation], bool]) -> bool:
         """Let elastic allocations that `may` come back smaller, so that an allocation fits, and all
         of them beside it. Whether that is enough."""
-        turn = self.turn
-        elastic = [a for a in turn.elastic() if a.slots > a.least and self._lasts(a) and may(a)]
-        candidates = (Candidate((), *loss(turn, a), a.allocation_id) for a in elastic)
+        turn, running = self.turn, self.turn.state.allocations
+        if self._elastic is None:
+            large = (a for a in turn.elastic() if a.slots > a.least and self._lasts(a))
+            self._elastic = [a.allocation_id for a in large]
+        elastic = (running[name] for name in self._elastic)
+        able = (a for a in elastic if a.stop_reason is None and may(a))
+        candidates = (Candidate((), *loss(turn, a), a.allocation_id) for a in islice(able, LARGE))
         victims = Yielders(turn, candidates).choose(self.later, allocation)
         room = self.later.fork()
         for victim in victims:
@@ -162,5 +169,7 @@ def _lower(room: Room, most: Room, shares: Sequence[Share], also: Room | None = 
 
 
 _NEVER = float("inf")
+LARGE = 128
+"""How many that may be made smaller are compared."""
 LOOK = 1024
 """How many that run are asked when they end."""
