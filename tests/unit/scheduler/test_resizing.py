@@ -123,3 +123,17 @@ def test_home_is_any_pool_that_it_prefers():
     cluster.tell(want("other", pool="b"))
     cluster.tell(want("t", attempt=2, experiment="t", **PLACES))
     assert cluster.where("t", 2) == {"b": [0]}
+
+
+def test_of_two_pools_that_have_room_the_one_it_prefers_serves():
+    both = {"resource_pools": ["z", "a"], "burst_after": 100.0, "experiment": "t"}
+    cluster = Desk(want("x", pool="z"), want("t", **both), join("z", 1, pool="z"))
+    cluster.tell(Tick(), after=101)
+    cluster.tell(join("a", 1, pool="a"))
+    assert cluster.where("t") == {"a": [0]}
+    cluster.tell(notice("a"))
+    cluster.tell(join("a2", 1, pool="a"))
+    cluster.tell(exited("x", 0, "z"))
+    cluster.tell(exited("t", 0, "a", Outcome.PREEMPTED, experiment="t"))
+    cluster.tell(want("t", attempt=2, **both))
+    assert cluster.where("t", 2) == {"z": [0]}

@@ -20,6 +20,8 @@ from shoal_scheduler.core.turn import Turn
 
 TOLD = 100
 """How many are told when a person or a quota holds them back, or no more does."""
+ASKED = 16
+"""How many of a pool's line are asked which pools they prefer."""
 BLOCKED: tuple[Waiting, ...] = ("held", "max_slots", "quota")
 
 
@@ -28,7 +30,7 @@ def schedule(draft: Draft, everywhere: bool) -> None:
     index = draft.state.index
     if everywhere:
         draft.pools.update(dict.fromkeys((*index.heads, *index.running)))
-    for pool in sorted(draft.pools):
+    for pool in sorted(draft.pools, key=lambda pool: (_preferred(draft, pool), pool)):
         turn = Turn(draft, pool, index.pools.of(pool), thorough=everywhere)
         POLICIES[turn.config.policy].run(turn)
         for name, (why, until) in turn.why.items():
@@ -45,6 +47,16 @@ def schedule(draft: Draft, everywhere: bool) -> None:
         wants = missing(draft.state, pool)
         if wants != draft.state.demand.get(pool, []):
             draft.emit(DemandChanged(pool=pool, wants=wants))
+
+
+def _preferred(draft: Draft, pool: str) -> int:
+    """How far down a pool is in what the first in its line prefer: it is served after those that
+    are further up, so that who may start in either starts at home."""
+    line = draft.state.index.heads.get(pool)
+    if line is None or len(draft.pools) < 2:
+        return 0
+    first = (draft.state.allocations[head.allocation_id] for head in line.some(0, ASKED))
+    return max((allocation.pools.index(pool) for allocation in first), default=0)
 
 
 def _tell_again(draft: Draft, names: Iterable[str]) -> None:
