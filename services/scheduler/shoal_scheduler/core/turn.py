@@ -170,6 +170,8 @@ class Turn:
     def _small(self, most: int) -> Head | None:
         """The first that asks for no more slots, of those that were not looked at."""
         index = self.state.index
+        if not most:
+            return None
         if self._rest is None:
             line = index.heads.get(self.pool)
             self._rest = [] if line is None else line.some(0, FAR)[::-1]
