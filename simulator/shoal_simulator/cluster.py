@@ -34,7 +34,7 @@ from shoal_searcher.core.sampling import sources
 from shoal_searcher.shell.samplers import answer
 from shoal_searcher.shell.sampling import asks
 from shoal_simulator.machines import Node, Pace, Training, quality, speed
-from shoal_simulator.watch import Watch
+from shoal_simulator.watch import PERIODS, Watch
 from shoal_simulator.world import Clock, Faults, Network, Service
 
 HEARD: dict[str, tuple[str, ...]] = {
@@ -153,7 +153,7 @@ class Simulation:
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
-        self.clock, self.watch = Clock(), Watch()
+        self.clock, self.watch = Clock(), Watch(budgets=_budgets(scenario.pools))
         self._rng = random.Random(scenario.seed)  # noqa: S311 - reproducible, not secret
         self.network = Network(self.clock, self._rng, scenario.faults)
         self.network.watchers.append(self.watch)
@@ -378,6 +378,15 @@ class Simulation:
             events=watch.events,
             decisions=sum(service.decisions for service in self.services),
         )
+
+
+def _budgets(pools: Sequence[Pool]) -> dict[str, dict[str, float]]:
+    """Pool to what it may spend."""
+    money = {pool.name: pool.budget.model_dump(include=set(PERIODS)) for pool in pools}
+    return {
+        name: {period: limit for period, limit in limits.items() if limit is not None}
+        for name, limits in money.items()
+    }
 
 
 def _wants(service: str) -> Callable[[Event], bool]:

@@ -16,7 +16,6 @@ from shoal_contract.events import (
     NodeRemoved,
     RunAccepted,
     RunExtended,
-    RunOrder,
     RunStarted,
     RunStopping,
     Slot,
@@ -30,7 +29,7 @@ from shoal_decider import Message, settle
 from shoal_simulator.world import Network
 from shoal_worker.core.decider import WorkerDecider
 from shoal_worker.core.messages import DrainRequested, RankEnded, RanksStarted
-from shoal_worker.core.state import State
+from shoal_worker.core.state import Run, State
 
 ORDERS = (StartOrdered, ExtendOrdered, StopOrdered)
 
@@ -82,15 +81,16 @@ class Training:
         self.units = 0
         """Units trained, those that were trained again included."""
 
-    def started(self, node: "Node", order: RunOrder) -> None:
+    def started(self, node: "Node", run: Run) -> None:
         """The ranks of one run exist; when all of the gang's do, it trains."""
+        order = run.order
         gang = self.gangs.get(order.allocation_id)
         if gang is None:
             own = order.task.checkpoint if order.task.inherits != "weights" else None
             begun = own.step if own is not None else 0
             gang = Gang(order.task, order.world_size, units=begun, saved=begun)
-            gang.target = order.task.target
             self.gangs[order.allocation_id] = gang
+        gang.target = max(gang.target, run.target)
         gang.runs[order.run_id] = node
         gang.ranks += len(order.slots)
         slots = [node.slots[number] for number in order.slots]
@@ -270,7 +270,7 @@ class Node:
                 started = RanksStarted(run_id=event.run_id, pids=[])
                 clock.after(pace.start, lambda: self._later(life, started))
             case RunStarted():
-                self.training.started(self, self._state.runs[event.run_id].order)
+                self.training.started(self, self._state.runs[event.run_id])
             case RunExtended():
                 run = self._state.runs[event.run_id]
                 self.training.extended(run.order.allocation_id, event.target)

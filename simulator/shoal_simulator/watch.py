@@ -1,12 +1,14 @@
 """What must hold of every history, checked after every decision; and what came of it."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shoal_contract.events import (
     AllocationEnded,
     AllocationGranted,
     AllocationQueued,
+    AllocationReleasing,
     Event,
     ExperimentSubmitted,
     NodeAdmitted,
@@ -15,12 +17,22 @@ from shoal_contract.events import (
     StartOrdered,
     TrialCreated,
 )
+from shoal_contract.events.instance import InstanceMetered
 from shoal_contract.ids import experiment_of_trial
 from shoal_contract.states import EXPERIMENT, TRIAL, ExperimentState, TrialState, terminal
 from shoal_simulator.idle import Idle
 
 Key = tuple[str, str, int]
 """A slot: its node, the node's incarnation, its number there."""
+
+
+LEAVING = 900.0
+"""Seconds after which nobody still holds slots who was told to leave: a gang that completes has
+300, and each order may come again."""
+SPENDING = 120.0
+"""Seconds for which an experiment may hold slots after its slot-hours are spent."""
+PERIODS = {"per_hour": 3600, "per_day": 86400}
+"""A pool's budgets, and the seconds that each is for."""
 
 
 class BrokenPromiseError(AssertionError):
@@ -42,6 +54,10 @@ class Stay:
 class Watch:
     """Follows every event of a simulation."""
 
+    budgets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Pool to the money that it may spend, by the names of `PERIODS`."""
+    patience: float = float("inf")
+    """Seconds that an attempt may wait for its slots."""
     submitted: dict[str, float] = field(default_factory=dict)
     finished: dict[str, float] = field(default_factory=dict)
     outcomes: dict[str, str] = field(default_factory=dict)
@@ -59,6 +75,13 @@ class Watch:
     _bars: dict[tuple[Key, str], Stay] = field(default_factory=dict)
     _places: dict[str, list[Key]] = field(default_factory=dict)
     _queued: dict[str, float] = field(default_factory=dict)
+    _leaving: dict[str, float] = field(default_factory=dict)
+    _spent: dict[tuple[str, str, int], float] = field(default_factory=lambda: defaultdict(float))
+    """Money by pool, budget and number of its period."""
+    _limits: dict[str, float] = field(default_factory=dict)
+    """Experiment to the slot-seconds that it may use."""
+    _uses: dict[str, dict[str, tuple[int, float, float]]] = field(default_factory=dict)
+    """Experiment to its allocations' slots, grant and end, if it has such a limit."""
     _ended: set[str] = field(default_factory=set)
     _nodes: dict[str, tuple[str, int, float]] = field(default_factory=dict)
 
@@ -69,6 +92,7 @@ class Watch:
         for event in events:
             self._follow(event, now)
         self._gangs_are_whole(events, now)
+        self._nobody_is_forgotten(now)
 
     def fairness(self) -> float | None:
         """Jain's index of the parts of their time in which experiments held slots."""
@@ -99,6 +123,10 @@ class Watch:
         match event:
             case ExperimentSubmitted():
                 self.submitted[event.experiment_id] = now
+                budget = event.config.searcher.budget
+                if budget is not None and budget.slot_hours is not None:
+                    self._limits[event.experiment_id] = 3600 * budget.slot_hours
+                    self._uses[event.experiment_id] = {}
             case NodeAdmitted():
                 self._gone(event.node_id, now)
                 self._nodes[event.node_id] = (event.incarnation, len(event.slots), now)
@@ -111,10 +139,17 @@ class Watch:
                 self.idle.wait(event.allocation_id, event.resources.pools, event.resources.least)
             case AllocationGranted():
                 self._granted(event, now)
+            case AllocationReleasing():
+                self._leaving[event.allocation_id] = now
             case RunSettled():
                 self._settled(event, now)
+            case InstanceMetered():
+                self._metered(event, now)
             case AllocationEnded():
                 self._alive(event.allocation_id, event, now)
+                self._queued.pop(event.allocation_id, None)
+                self._leaving.pop(event.allocation_id, None)
+                self._uses_its_budget(event.experiment_id, event.allocation_id, now)
                 self._ended.add(event.allocation_id)
                 self.idle.done(event.allocation_id)
                 self.preemptions += event.outcome == "preempted"
@@ -148,6 +183,9 @@ class Watch:
             for slot in place.slots
         ]
         self._places[event.allocation_id] = keys
+        if event.experiment_id in self._uses:
+            use = (len(keys), now, float("inf"))
+            self._uses[event.experiment_id][event.allocation_id] = use
         for key in keys:
             holder = self._held.get(key)
             self._must(holder is None, f"slot {key} is given to {event.allocation_id}"
@@ -171,6 +209,36 @@ class Watch:
                 }
                 places = {(p.node_id, tuple(p.slots)) for p in event.placements}
                 self._must(starts == places, f"{event.allocation_id} is only partly placed", now)
+
+    def _nobody_is_forgotten(self, now: float) -> None:
+        """Nothing starves, and who was told to leave does. The first of each came first."""
+        for name, since in list(self._queued.items())[:1]:
+            waited = now - since
+            self._must(waited <= self.patience, f"{name} has waited for {waited:.0f} s", now)
+        for name, since in list(self._leaving.items())[:1]:
+            left = now - since
+            self._must(left <= LEAVING, f"{name} was told to leave {left:.0f} s ago", now)
+
+    def _metered(self, event: InstanceMetered, now: float) -> None:
+        for name, limit in self.budgets.get(event.pool, {}).items():
+            key = event.pool, name, int(event.since // PERIODS[name])
+            self._spent[key] += event.cost
+            spent = self._spent[key]
+            said = f"pool {event.pool} spent {spent:.2f} of {limit} {name}"
+            self._must(spent <= limit + 1e-6, said, now)
+
+    def _uses_its_budget(self, experiment_id: str, allocation_id: str, now: float) -> None:
+        """What an experiment had used a while ago, while this one ran, was within its budget."""
+        uses = self._uses.get(experiment_id)
+        if uses is None or allocation_id not in uses:
+            return
+        slots, since, _ = uses[allocation_id]
+        uses[allocation_id] = (slots, since, now)
+        then = now - SPENDING
+        used = sum(n * max(0.0, min(end, then) - begin) for n, begin, end in uses.values())
+        limit = self._limits[experiment_id]
+        said = f"{experiment_id} had used {used:.0f} of {limit:.0f} slot-seconds"
+        self._must(used <= limit or since > then, said, now)
 
     def _settled(self, event: RunSettled, now: float) -> None:
         for key in self._places.get(event.allocation_id, ()):

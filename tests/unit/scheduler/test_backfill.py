@@ -85,3 +85,26 @@ def test_throughput_keeps_a_place_for_who_starves():
     for target, starts in ((89, ["b"]), (90, [])):
         desk = busy("throughput", round=0.01)
         assert short(desk, "b", target, after=1) == starts
+
+
+@pytest.mark.parametrize("policy", [*POLICIES, "throughput"])
+@pytest.mark.parametrize("count", [31, 32, 100])
+def test_a_small_one_is_found_behind_many_that_find_no_place(policy, count):
+    pools = Pools(pools={"default": PoolConfig(policy=policy, preemption=False)})
+    desk = Desk(join("n", 8), join("m", 8), want("x", 8), want("y", 4), pools=pools)
+    for number in range(count):
+        desk.tell(want(f"h{number}", 8, experiment=f"h{number}", priority=10))
+    for number in range(4):
+        desk.tell(want(f"s{number}", experiment=f"s{number}", priority=50))
+    assert desk.queue() == [f"h{number}" for number in range(count)]
+
+
+def test_those_behind_it_that_are_like_it_start_with_it():
+    pools = Pools(pools={"default": PoolConfig(policy="priority", preemption=False)})
+    desk = Desk(join("n", 8), join("m", 8), want("x", 8), want("y", 8, experiment="y"), pools=pools)
+    for number in range(40):
+        desk.tell(want(f"h{number}", 8, experiment=f"h{number}", priority=10))
+    for number in range(4):
+        desk.tell(want(f"s{number}", experiment="s", priority=50))
+    small = [f"s{number}" for number in range(4)]
+    assert started(desk.tell(join("k", 4))) == small

@@ -2,8 +2,9 @@
 
 from unit.scheduler.desk import Desk, close, exited, join, notice, of, want
 
-from shoal_contract.events import DemandChanged, TrialCompleted, Want
+from shoal_contract.events import DemandChanged, ShareChangeRequested, TrialCompleted, Want
 from shoal_decider import Tick
+from shoal_scheduler.core.pools import Pools, Workspace
 
 
 def test_who_gets_slots_that_are_being_left_needs_no_machine():
@@ -52,3 +53,34 @@ def test_slots_of_a_gang_that_may_take_its_time_to_finish_are_no_help_yet():
     desk.tell(close(TrialCompleted, "gang"))
     desk.tell(Tick())
     assert desk.state.demand.get("default", []) == []
+
+
+def demand(desk):
+    return {pool: wants for pool, wants in desk.state.demand.items() if wants}
+
+
+def test_experiments_count_together_against_their_workspaces_quota():
+    pools = Pools(workspaces={"w": Workspace(max_slots=8)})
+    wants = [want(f"{e}{n}", experiment=e, workspace="w") for e in "abc" for n in range(8)]
+    desk = Desk(*wants, pools=pools)
+    assert demand(desk) == {"default": [Want(slots=1, count=8)]}
+    desk.tell(ShareChangeRequested(experiment_id="a", hold=True))
+    assert demand(desk) == {"default": [Want(slots=1, count=8)]}
+    desk.tell(join("n", 5))
+    assert demand(desk) == {"default": [Want(slots=1, count=3)]}
+
+
+def test_trials_count_together_against_max_slots_in_whatever_pools_they_wait():
+    far = {"resource_pools": ["near", "far"], "limit": 3}
+    desk = Desk(*(want(f"a{n}", burst_after=5, **far) for n in range(2)))
+    desk.tell(Tick(), after=10)
+    desk.tell(want("b", 2, burst_after=500, **far))
+    desk.tell(want("c", 1, burst_after=500, **far))
+    assert demand(desk) == {"far": [Want(slots=1, count=2)], "near": [Want(slots=1, count=1)]}
+    desk.tell(join("f", 1, pool="far"))
+    assert demand(desk) == {"far": [Want(slots=1, count=1)], "near": [Want(slots=1, count=1)]}
+    desk.tell(ShareChangeRequested(experiment_id="e", max_slots=0))
+    near = [Want(slots=1, count=1), Want(slots=2, count=1)]
+    assert demand(desk) == {"far": [Want(slots=1, count=1)], "near": near}
+    desk.tell(ShareChangeRequested(experiment_id="e", max_slots=1))
+    assert demand(desk) == {}

@@ -10,6 +10,7 @@ from shoal_contract.events import (
     ExtendOrdered,
     NodeBusy,
     NodeIdle,
+    NodeRemoved,
     RunSettled,
     StartOrdered,
     TrialCancelled,
@@ -21,6 +22,7 @@ from shoal_contract.events import (
 )
 from shoal_contract.states import Outcome, StopReason
 from shoal_decider import Tick
+from shoal_scheduler.core.draft import GRACE, TOLD
 
 CLOSINGS = (TrialCompleted, TrialStopped, TrialCancelled, TrialFailed)
 
@@ -143,6 +145,19 @@ def test_what_runs_is_told_to_stop_on_every_node(kind, reason):
     assert not of(desk.tell(exited("t", 0, "n1", Outcome.STOPPED)), AllocationEnded)
     (ended,) = of(desk.tell(exited("t", 1, "n2", Outcome.STOPPED)), AllocationEnded)
     assert ended.outcome is Outcome.STOPPED
+
+
+def test_who_does_not_leave_is_told_again_and_in_the_end_its_node_is_given_up():
+    desk = Desk(join("n", 1), want("a"), close(TrialStopped, "a"))
+    for _ in range(TOLD - 1):
+        assert desk.tell(Tick(), after=2 * GRACE - 1) == []
+        assert stops(desk.tell(Tick())) == [("n", StopReason.CLOSED, GRACE)]
+        assert desk.tell(Tick(), after=0) == []
+    events = desk.tell(Tick(), after=2 * GRACE)
+    (removed,) = of(events, NodeRemoved)
+    assert (removed.node_id, removed.reason) == ("n", "a-a1-r0 did not end though told 5 times")
+    assert [e.outcome for e in of(events, AllocationEnded)] == [Outcome.LOST]
+    assert desk.tell(Tick(), after=1000) == []
 
 
 def test_slots_are_free_only_after_the_exit():

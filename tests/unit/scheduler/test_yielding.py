@@ -1,9 +1,16 @@
 """Who yields, under every policy that takes slots back."""
 
-import pytest
-from unit.scheduler.desk import Desk, exited, join, of, want
+from collections import Counter
 
-from shoal_contract.events import AllocationGranted, AllocationReleasing, ShareChangeRequested
+import pytest
+from unit.scheduler.desk import Desk, exited, join, of, saved, want
+
+from shoal_contract.events import (
+    AllocationGranted,
+    AllocationReleasing,
+    ShareChangeRequested,
+    StopOrdered,
+)
 from shoal_contract.states import Outcome
 from shoal_decider import Tick
 from shoal_scheduler.core.pools import PoolConfig, Pools
@@ -89,3 +96,61 @@ def test_a_gang_of_several_models_only_where_the_pool_allows_it():
         config = PoolConfig(mixed_types=allowed)
         desk = Desk(*nodes, want("t", 2, mixed_types=True), pools=Pools(pools={"default": config}))
         assert (desk.queue() == []) is allowed
+
+
+def crowded(nodes, policy="priority", **more):
+    """Nodes of eight slots, each held by another trial of experiment `low`, filled one by one."""
+    config = PoolConfig(policy=policy, min_run=0, fit="worst", **more)
+    ports = list(range(29500, 29520))
+    joins = [join(f"n{number}", 8, ports=ports) for number in range(nodes)]
+    desk = Desk(*joins, pools=Pools(pools={"default": config}))
+    for number in range(8 * nodes):
+        desk.tell(want(f"t{number}", experiment="low", priority=50), after=0.01)
+    return desk
+
+
+def test_a_gang_gets_as_few_nodes_as_possible_from_who_yields():
+    desk = crowded(6)
+    desk.tell(want("gang", 12, experiment="high", priority=1))
+    events = desk.tell(Tick())
+    nodes = Counter(event.node_id for event in of(events, StopOrdered))
+    assert sorted(nodes.values()) == [4, 8]
+
+
+def test_of_nodes_that_do_alike_those_yield_who_lose_least():
+    desk = crowded(3)
+    for number in range(24):
+        if "n1" in desk.where(f"t{number}"):
+            desk.tell(saved(f"t{number}", experiment="low"))
+    desk.tell(want("gang", 8, experiment="high", priority=1, single_node=True))
+    assert {event.node_id for event in of(desk.tell(Tick()), StopOrdered)} == {"n1"}
+
+
+def test_the_least_important_yield_even_if_they_are_on_more_nodes():
+    desk = crowded(2)
+    for number in range(8):
+        desk.tell(exited(f"t{number}", 0, next(iter(desk.where(f"t{number}"))), experiment="low"))
+        desk.tell(want(f"least{number}", experiment="least", priority=90))
+    desk.tell(want("gang", 8, experiment="high", priority=1))
+    assert {name[:5] for name in yields(desk)} == {"least"}
+
+
+@pytest.mark.parametrize("policy", ["fair_share", "priority"])
+def test_a_whole_node_is_found_among_many(policy):
+    desk = crowded(40, policy)
+    desk.tell(want("gang", 8, experiment="high", priority=1, single_node=True))
+    assert len(yields(desk)) == 8
+    assert yields(desk) == []
+
+
+def test_of_very_many_that_yield_the_rest_is_told_in_the_next_pass():
+    desk = crowded(26)
+    desk.tell(want("gang", 208, experiment="high", priority=1))
+    first = yields(desk)
+    assert len(first) == 200
+    desk.tell(want("other", 1, experiment="other", priority=2))
+    trial = first[0].removesuffix("-a1")
+    (node,) = desk.where(trial)
+    events = desk.tell(exited(trial, 0, node, Outcome.PREEMPTED, experiment="low"))
+    assert len(of(events, AllocationReleasing)) == 8
+    assert not of(events, AllocationGranted), "what is free is kept for the gang"

@@ -2,6 +2,7 @@
 
 import os
 import random
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,11 +10,16 @@ import pytest
 from shoal_contract.events import (
     AllocationEnded,
     AllocationGranted,
+    AllocationQueued,
+    AllocationReleasing,
     Event,
+    ExperimentSubmitted,
+    ExtendOrdered,
     NodeAdmitted,
     Placement,
     Rendezvous,
     RunOrder,
+    RunSettled,
     SearchAccepted,
     SearchCompleted,
     Slot,
@@ -22,8 +28,9 @@ from shoal_contract.events import (
     TrialCreated,
     TrialRequested,
 )
+from shoal_contract.events.instance import InstanceMetered
 from shoal_contract.parse import parse_experiment
-from shoal_contract.states import Outcome
+from shoal_contract.states import Outcome, StopReason
 from shoal_simulator.cluster import Scenario, Simulation
 from shoal_simulator.watch import BrokenPromiseError, Watch
 
@@ -50,35 +57,82 @@ FAULTS: list[dict[str, Any]] = [
 SPACE = {"lr": {"type": "log", "minval": -4, "maxval": -1, "count": 4}}
 
 
+PATIENCE = 120_000.0
+"""Seconds that one attempt may wait: a day, until a pool may spend again, and then for others."""
+
+
+def sharing(rng: random.Random) -> dict[str, Any]:
+    """How the pools are shared."""
+    config = {
+        "policy": rng.choice(["fifo", "fair_share", "priority", "throughput"]),
+        "fit": rng.choice(["best", "worst"]),
+        "preemption": rng.random() < 0.8,
+        "min_run": rng.choice([0, 5, 60]),
+        "resize_after": rng.choice([5, 60]),
+        "ageing": rng.choice([0, 30]),
+        "share_by": rng.choice(["experiment", "workspace"]),
+        "round": rng.choice([10, 60]),
+    }
+    quota = {"max_slots": rng.choice([8, 12])}
+    return {
+        "pools": {"default": config, "spot": config},
+        "workspaces": {"w": rng.choice([{}, quota]), "v": {"weight": 2}},
+    }
+
+
+def resources(rng: random.Random) -> dict[str, Any]:
+    """What each trial of an experiment asks for."""
+    slots = rng.choice([1, 2, 4, 6])
+    drawn = {
+        **rng.choice([{"slots_per_trial": slots}, {"slots": {"min": min(slots, 4), "max": 8}}]),
+        **rng.choice([
+            {"resource_pool": "default"},
+            {"resource_pool": "spot"},
+            {"resource_pools": ["default", "spot"], "burst_after": rng.choice([0, 20])},
+            {"resource_pools": ["spot", "default"], "burst_after": rng.choice([0, 90])},
+        ]),
+        "priority": rng.choice([1, 42, 90]),
+        "weight": rng.choice([1, 3]),
+        "workspace": rng.choice(["w", "v"]),
+        "max_slots": rng.choice([None, None, 8]),
+        "preemptible": rng.random() < 0.9,
+        "mixed_types": rng.random() < 0.2,
+        "single_node": slots <= 4 and rng.random() < 0.2,
+    }  # fmt: skip
+    return {name: value for name, value in drawn.items() if value is not None}
+
+
 def scenario(seed: int, **changes: Any) -> Scenario:
-    """A few experiments of drawn methods and sizes, on nodes and on a pool that shrinks."""
+    """A few experiments of drawn methods and sizes, on nodes and on a pool that shrinks, shared in
+    drawn ways."""
     rng = random.Random(seed)
     experiments = []
     for _ in range(rng.randint(1, 3)):
         searcher = {"metric": "loss", "max_time": 9, **rng.choice(METHODS)}
         if searcher["name"] != "single":
             searcher["max_concurrent_trials"] = rng.choice([2, 4, 8])
-        pool = {"slots_per_trial": rng.choice([1, 2, 4, 6]),
-                "resource_pool": rng.choice(["default", "spot"])}  # fmt: skip
         experiments.append(
             {
                 "at": rng.uniform(0, 300),
                 "seconds_per_unit": {"V100": 5, "P100": 9},
                 "config": {
                     "name": "a", "entrypoint": "x", "hyperparameters": SPACE,
-                    "searcher": searcher, "resources": pool,
+                    "searcher": searcher, "resources": resources(rng),
                 },
             }
         )  # fmt: skip
     given: dict[str, Any] = {
         "seed": seed,
-        "until": 200_000,
+        "until": 400_000,
         "nodes": [{"count": 2, "slots": 4, "model": "V100"}],
         "pools": [{"name": "spot", "max_instances": 4, "slots_per_instance": 4,
-                   "max_idle_period": 120, "max_starting_period": 300}],
+                   "max_idle_period": 120, "max_starting_period": 300,
+                   "kinds": [{"machine_type": "m", "price": {"on_demand": 1.0}}],
+                   "budget": rng.choice([{}, {}, {"per_hour": 2.5}, {"per_day": 2.5}])}],
         "clouds": {"spot": {"start_seconds": 60, "notice": 20, "model": "P100",
                             "capacity": [[0, 4], [400, 1], [900, 4], [1300, 0], [2000, 3]]}},
         "experiments": experiments,
+        "scheduler": sharing(rng),
         "faults": rng.choice(FAULTS),
     }  # fmt: skip
     return Scenario.model_validate(given | changes)
@@ -86,7 +140,9 @@ def scenario(seed: int, **changes: Any) -> Scenario:
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_whatever_goes_wrong_every_experiment_ends_and_no_promise_is_broken(seed: int) -> None:
-    report = Simulation(scenario(seed)).run()
+    simulation = Simulation(scenario(seed))
+    simulation.watch.patience = PATIENCE
+    report = simulation.run()
     assert report.finished == report.experiments > 0
 
 
@@ -142,6 +198,32 @@ def test_a_machine_that_goes_costs_what_was_not_saved() -> None:
     assert 20 < report.units <= 25
 
 
+def test_a_run_that_is_extended_before_it_started_trains_up_to_its_new_target() -> None:
+    slow = {"faults": {"delay": (0.0, 0.0)}, "start_seconds": 30.0, "pools": [], "clouds": {}}
+    config = {"name": "a", "entrypoint": "x",
+              "searcher": {"name": "single", "metric": "loss", "max_time": 20}}  # fmt: skip
+    simulation = Simulation(
+        scenario(0, experiments=[{"seconds_per_unit": 10, "config": config}], **slow)
+    )
+
+    def extend(events: Any, now: float) -> None:
+        for event in events:
+            if isinstance(event, StartOrdered):
+                longer = ExtendOrdered(
+                    node_id=event.node_id, incarnation=event.incarnation, target=25,
+                    allocation_id=event.allocation_id, run_id=event.run.run_id,
+                )  # fmt: skip
+                later = partial(simulation.network.publish, [longer])
+                simulation.clock.after(5.0, later)
+
+    simulation.network.watchers.append(extend)
+    gangs = simulation.training.gangs
+    simulation.clock.at(60.0, lambda: targets.extend(gang.target for gang in gangs.values()))
+    targets: list[int] = []
+    simulation.run()
+    assert targets == [25]
+
+
 def task(trial_id: str) -> Task:
     return Task(
         experiment_id="e", trial_id=trial_id, attempt=1, entrypoint=["x"], bundle=None,
@@ -178,6 +260,14 @@ def ended(trial_id: str) -> AllocationEnded:
     return AllocationEnded(
         experiment_id="e", allocation_id=f"{trial_id}-a1", trial_id=trial_id, attempt=1,
         outcome=Outcome.STOPPED, reason="", slots=1, seconds=1.0,
+    )  # fmt: skip
+
+
+def settled(trial_id: str) -> RunSettled:
+    name = f"{trial_id}-a1"
+    return RunSettled(
+        experiment_id="e", allocation_id=name, run_id=f"{name}-r0", node_id="n",
+        outcome=Outcome.STOPPED, reason="",
     )  # fmt: skip
 
 
@@ -227,3 +317,60 @@ def test_a_broken_promise_is_seen(history: list[list[Event]], said: str) -> None
         watch(events, 1.0)
     with pytest.raises(BrokenPromiseError, match=said):
         watch(history[-1], 2.0)
+
+
+def queued(trial_id: str) -> AllocationQueued:
+    request = requested(trial_id)
+    return AllocationQueued(
+        experiment_id="e", allocation_id=f"{trial_id}-a1", trial_id=trial_id, task=request.task,
+        resources=request.resources,
+    )  # fmt: skip
+
+
+def leaving(trial_id: str) -> AllocationReleasing:
+    name = f"{trial_id}-a1"
+    return AllocationReleasing(experiment_id="e", allocation_id=name, reason=StopReason.CLOSED)
+
+
+def metered(since: float, cost: float) -> InstanceMetered:
+    return InstanceMetered(
+        pool="p", instance_id="p-0", use="idle", slots=1, shares={}, next_shares={}, since=since,
+        at=since + 1, cost=cost, list_cost=cost, kind="m", spot=False,
+    )  # fmt: skip
+
+
+def submitted(slot_hours: float) -> ExperimentSubmitted:
+    searcher = {
+        "name": "single",
+        "metric": "m",
+        "max_time": 1,
+        "budget": {"slot_hours": slot_hours},
+    }
+    config = parse_experiment({"name": "a", "entrypoint": "x", "searcher": searcher})
+    return ExperimentSubmitted(experiment_id="e", config=config, storage_url="memory://")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "seconds", "said"),
+    [
+        ([queued("e-0")], [], 101, "e-0-a1 has waited for 101 s"),
+        ([queued("e-0"), node(), *granted("e-0", [0])], [], 1000, None),
+        ([node(), *granted("e-0", [0]), leaving("e-0")], [], 901, "to leave 901 s ago"),
+        ([metered(3500, 0.6)], [metered(3590, 0.5)], 0, "spent 1.10 of 1.0 per_hour"),
+        ([metered(3500, 0.6)], [metered(3600, 0.5)], 0, None),
+        ([submitted(0.1), node(), *granted("e-0", [0])],
+         [settled("e-0"), ended("e-0")], 481, "had used 361 of 360 slot-seconds"),
+        ([submitted(0.1), node(), *granted("e-0", [0])],
+         [settled("e-0"), ended("e-0")], 480, None),
+    ],
+)  # fmt: skip
+def test_what_takes_too_long_or_costs_too_much_is_seen(
+    before: list[Event], after: list[Event], seconds: float, said: str | None
+) -> None:
+    watch = Watch(patience=100, budgets={"p": {"per_hour": 1.0}})
+    watch(before, 0.0)
+    if said is None:
+        watch(after, seconds)
+        return
+    with pytest.raises(BrokenPromiseError, match=said):
+        watch(after, seconds)

@@ -97,6 +97,9 @@ def types(events: list[Event]) -> list[str]:
         ([start(slots=2), STARTED, ended(1, 3, "boom"), ended(0, -9)], Outcome.FAILED, "rank 1: b"),
         ([start(slots=2), STARTED, ended(1), ended(0)], Outcome.COMPLETED, "ended"),
         ([DRAIN, start()], Outcome.PREEMPTED, "goes away"),
+        ([stop(StopReason.PREEMPTED), start()], Outcome.PREEMPTED, "before it started"),
+        ([stop(StopReason.CLOSED), stop(StopReason.CLOSED), start()], Outcome.STOPPED,
+         "told to stop (closed), before it started"),
     ],
 )  # fmt: skip
 def test_how_a_run_ends(bodies: list[Any], outcome: Outcome, reason: str) -> None:

@@ -147,6 +147,9 @@ class AllocationReleasing(Event, type="allocation.releasing", key=_ALLOCATION):
     experiment_id: Id
     allocation_id: Id
     reason: StopReason
+    returns_to: str = ""
+    """The pool in which its least is kept for it, as it is to come back at once in another size or
+    place; empty: none."""
 
 
 class RunSettled(Event, type="allocation.run_settled", key=_ALLOCATION):
@@ -204,7 +207,8 @@ class ExtendOrdered(Event, type="order.extend", key=_ORDER):
 
 
 class StopOrdered(Event, type="order.stop", key=_ORDER):
-    """A run is to checkpoint and leave within `grace` seconds; then it is killed."""
+    """A run is to checkpoint and leave within `grace` seconds; then it is killed. Said again while
+    its worker does not say that it ended."""
 
     node_id: Id
     incarnation: Id
@@ -212,6 +216,8 @@ class StopOrdered(Event, type="order.stop", key=_ORDER):
     run_id: Id
     reason: StopReason
     grace: float = Field(ge=0)
+    at: float = 0
+    """Unix seconds."""
 
 
 class NodeAdmitted(Event, type="pool.node_admitted", key=_NODE):

@@ -1,28 +1,15 @@
 """Looking ahead: what is free now, what will be once those who leave have left, and for whom."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
+from itertools import islice
 
-from shoal_contract.states import AllocationState, NodeState
+from shoal_contract.states import AllocationState
 from shoal_scheduler.core.ends import Ends
 from shoal_scheduler.core.models import Allocation
 from shoal_scheduler.core.placement import suits
 from shoal_scheduler.core.room import Room, Share
-from shoal_scheduler.core.state import State
 from shoal_scheduler.core.turn import STEP, Turn
-
-
-def shares_of(state: State, allocation: Allocation) -> list[Share]:
-    """The slots that become free when an allocation ends."""
-    shares: dict[tuple[str, str], int] = {}
-    for run in allocation.open_runs().values():
-        node = state.nodes.get(run.placement.node_id)
-        if node is None or node.state is not NodeState.READY:
-            continue
-        for number in run.placement.slots:
-            if number not in node.aside:
-                key = (node.node_id, node.model_of(number))
-                shares[key] = shares.get(key, 0) + 1
-    return [(node_id, model, count) for (node_id, model), count in shares.items()]
+from shoal_scheduler.core.yielding import Candidate, Yielders, loss, may_yield, shares_of
 
 
 class Ahead:
@@ -38,8 +25,10 @@ class Ahead:
         """What is free now, the reserved place included."""
         self._until = 0.0
         """When that place is needed."""
+        self._elastic: list[str] | None = None
+        """Those that may be made smaller, once looked for."""
         self.now = turn.room.fork()
-        self.later = turn.state.index.later.fork()
+        self.later = turn.later.fork()
 
     def start(self, allocation: Allocation, shares: list[Share]) -> None:
         """Grant what was found in `now`."""
@@ -48,6 +37,15 @@ class Ahead:
         if self._kept is not None:
             self._kept.take(shares)
         self.turn.grant(allocation, shares)
+
+    @property
+    def most(self) -> int:
+        """The most slots of one model that anybody may still get now; of any model, where mixes
+        are."""
+        pool, rooms = self.turn.pool, [self.now] if self._kept is None else [self.now, self._kept]
+        free = [[room.free(pool, model) for model in room.models(pool)] for room in rooms]
+        add = sum if self.turn.config.mixed_types else max
+        return max(add(some) if some else 0 for some in free)
 
     def brief(self, allocation: Allocation) -> list[Share]:
         """Where an allocation would go that is predicted to end before the reserved place is
@@ -77,58 +75,45 @@ class Ahead:
         self.later.take(list(shares))
         _lower(self.now, self.later, shares, self._kept)
 
-    def release(self, victims: Iterable[Allocation]) -> None:
-        """Ask for slots back."""
+    def release(self, victims: Sequence[Allocation], returns: bool = False) -> None:
+        """Ask for slots back; of very many, for the rest in the next passes. All are promised."""
+        events = 0
         for victim in victims:
             self.later.give(shares_of(self.turn.state, victim))
-            self.turn.preempt(victim)
-
-    def make_room(
-        self, allocation: Allocation, candidates: Iterable[Allocation]
-    ) -> list[Allocation]:
-        """Who has to yield, of candidates in their order, so that an allocation fits; nobody, if
-        it would not fit even then, or too many would have to. Who is not needed is spared."""
-        turn, state = self.turn, self.turn.state
-        able = (c for c in candidates if suits(allocation.resources, c.model))
-        room = self.later.fork()
-        victims: list[Allocation] = []
-        events = 0
-        for victim in able:
+        for victim in victims:
+            if returns:
+                self.later.take(self.turn.find(victim, self.later))
             events += 1 + len(victim.runs)
-            if events > STEP:
-                return []
-            room.give(shares_of(state, victim))
-            victims.append(victim)
-            if turn.find(allocation, room):
-                break
-        else:
-            return []
-        for victim in reversed(victims[:-1]):
-            shares = shares_of(state, victim)
-            room.take(shares)
-            if turn.find(allocation, room):
-                victims.remove(victim)
-            else:
-                room.give(shares)
-        return victims
+            if events <= STEP or victim is victims[0]:
+                self.turn.preempt(victim, returns)
 
-    def shrink(self, allocation: Allocation) -> list[Allocation]:
-        """Elastic allocations that have to come back smaller so that an allocation fits, and all
-        of them beside it; nobody, if that is not enough."""
-        turn = self.turn
-        elastic = [a for a in turn.elastic() if a.slots > a.least and may_yield(turn, a)]
-        elastic.sort(key=lambda a: (a.least - a.slots, -a.number))
-        victims = self.make_room(allocation, elastic)
+    def shrink(self, allocation: Allocation, may: Callable[[Allocation], bool]) -> bool:
+        """Let elastic allocations that `may` come back smaller, so that an allocation fits, and all
+        of them beside it. Whether that is enough."""
+        turn, running = self.turn, self.turn.state.allocations
+        if self._elastic is None:
+            large = (a for a in turn.elastic() if a.slots > a.least and self._lasts(a))
+            self._elastic = [a.allocation_id for a in large]
+        elastic = (running[name] for name in self._elastic)
+        able = (a for a in elastic if a.stop_reason is None and may(a))
+        candidates = (Candidate((), *loss(turn, a), a.allocation_id) for a in islice(able, LARGE))
+        victims = Yielders(turn, candidates).choose(self.later, allocation)
         room = self.later.fork()
         for victim in victims:
             room.give(shares_of(turn.state, victim))
-        room.take(turn.find(allocation, room))
-        for victim in victims:
-            shares = turn.find(victim, room)
+        for one in (*victims, allocation) if victims else ():
+            shares = turn.find(one, room)
             if not shares:
-                return []
+                return False
             room.take(shares)
-        return victims
+        self.release(victims, returns=True)
+        return bool(victims)
+
+    def _lasts(self, allocation: Allocation) -> bool:
+        """Whether it has had its size for long enough."""
+        config = self.turn.config
+        seconds = max(config.min_run, config.resize_after) if allocation.resized else config.min_run
+        return may_yield(self.turn, allocation, seconds)
 
     def reserve(self, allocation: Allocation) -> float | None:
         """Keep the place that an allocation gets first, when running ones end as predicted (EASY:
@@ -184,20 +169,7 @@ def _lower(room: Room, most: Room, shares: Sequence[Share], also: Room | None = 
 
 
 _NEVER = float("inf")
+LARGE = 128
+"""How many that may be made smaller are compared."""
 LOOK = 1024
 """How many that run are asked when they end."""
-
-
-def may_yield(turn: Turn, allocation: Allocation, after: float | None = None) -> bool:
-    """Whether an allocation's slots may be asked back: `after` it ran so long, or `min_run`."""
-    ran = turn.now - allocation.granted_at
-    return (
-        allocation.state is AllocationState.GRANTED
-        and allocation.resources.preemptible
-        and ran >= (turn.config.min_run if after is None else after)
-    )
-
-
-def loss(turn: Turn, allocation: Allocation) -> tuple[float, float]:
-    """What yielding costs, to sort by: work since the last checkpoint, then age."""
-    return (turn.now - allocation.saved_at) * allocation.slots, -allocation.number

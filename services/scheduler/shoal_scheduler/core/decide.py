@@ -33,6 +33,7 @@ from shoal_scheduler.core.messages import NodeSilent
 from shoal_scheduler.core.models import Allocation, Node
 from shoal_scheduler.core.schedule import schedule
 from shoal_scheduler.core.state import State
+from shoal_scheduler.core.turn import MOST
 
 MOST_WIDENED = 100
 """Allocations that one Tick lets into a further pool."""
@@ -88,6 +89,7 @@ def decide(state: State, message: Message) -> Decided[State]:
             if asked is not None and asked.pool == pool and asked.state is NodeState.READY:
                 _drain(draft, asked, "a person drains it", GRACE)
         case Tick():
+            _insist(draft)
             _widen(draft)
             quotas.look(draft, state)
         case _:
@@ -120,6 +122,15 @@ def _requested(draft: Draft, body: TrialRequested) -> None:
     if pool is not None:
         why = f"{pool!r} is no name of a resource pool: use letters, digits, '-' and '_'"
         draft.end(draft.state.allocations[name], Outcome.FAILED, why)
+
+
+def _insist(draft: Draft) -> None:
+    """See to it that those leave that were told to."""
+    for name in sorted(draft.state.index.going):
+        if len(draft.events) >= MOST:
+            return
+        if (allocation := draft.state.allocations.get(name)) is not None:
+            draft.insist(allocation)
 
 
 def _widen(draft: Draft) -> None:

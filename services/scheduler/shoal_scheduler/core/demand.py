@@ -1,10 +1,10 @@
 """What a pool lacks: gangs that may start and find no place, for which machines may be started."""
 
 from shoal_contract.events import Want
-from shoal_scheduler.core.ahead import shares_of
 from shoal_scheduler.core.draft import GRACE
 from shoal_scheduler.core.placement import is_of
 from shoal_scheduler.core.state import State
+from shoal_scheduler.core.yielding import shares_of
 
 
 def missing(state: State, pool: str) -> list[Want]:
@@ -15,7 +15,7 @@ def missing(state: State, pool: str) -> list[Want]:
     time to finish do.
     """
     index = state.index
-    wanted = index.wants.get(pool)
+    wanted = index.wanted.pools.get(pool)
     if not wanted:
         return []
     left = {

@@ -21,6 +21,8 @@ from shoal_scheduler.core.state import State
 
 GRACE = 30.0
 """Seconds that a run gets to checkpoint and leave."""
+TOLD = 5
+"""So often a run is told to stop, `GRACE` after it should have ended."""
 STRIKES = 3
 """So many different ones have to fail on a slot, with none completed between, to put it aside."""
 BROKEN = 5.0
@@ -70,8 +72,11 @@ class Draft:
             if node is not None:
                 self.pools[node.pool] = None
 
-    def release(self, allocation_id: str, reason: StopReason, grace: float = GRACE) -> None:
-        """Take an allocation out of the queue, or tell its runs to checkpoint and leave.
+    def release(
+        self, allocation_id: str, reason: StopReason, grace: float = GRACE, returns_to: str = ""
+    ) -> None:
+        """Take an allocation out of the queue, or tell its runs to checkpoint and leave; in the
+        pool that it `returns_to` its least is kept for it.
 
         Runs that were told before are told again only if they now have less time.
         """
@@ -85,21 +90,40 @@ class Draft:
                     experiment_id=allocation.experiment_id,
                     allocation_id=allocation_id,
                     reason=reason,
+                    returns_to=returns_to,
                 )
             )
         elif grace >= allocation.grace:
             return
+        self._stop(allocation, reason, grace)
+
+    def _stop(self, allocation: Allocation, reason: StopReason, grace: float) -> None:
         for run_name, run in allocation.open_runs().items():
             self.emit(
                 StopOrdered(
                     node_id=run.placement.node_id,
                     incarnation=run.placement.incarnation,
-                    allocation_id=allocation_id,
+                    allocation_id=allocation.allocation_id,
                     run_id=run_name,
                     reason=reason,
                     grace=grace,
+                    at=self.now,
                 )
             )
+
+    def insist(self, allocation: Allocation) -> None:
+        """Tell runs again to stop that should have ended by now. A node that still does not say
+        that they have is given up: it kills what it runs, and joins anew."""
+        reason = allocation.stop_reason
+        if reason is None or self.now < allocation.told_at + allocation.grace + GRACE:
+            return
+        if allocation.told < TOLD:
+            self._stop(allocation, reason, allocation.grace)
+            return
+        for run_name, run in allocation.open_runs().items():
+            node = self.state.nodes.get(run.placement.node_id)
+            if node is not None and node.incarnation == run.placement.incarnation:
+                self.remove(node, f"{run_name} did not end though told {TOLD} times")
 
     def settle(
         self,

@@ -30,13 +30,24 @@ from shoal_contract.events import (
 )
 from shoal_contract.ids import run_id
 from shoal_contract.states import AllocationState, NodeState, Outcome
-from shoal_scheduler.core.models import Allocation, Month, Node, Past, Progress, Run, Share
+from shoal_scheduler.core.models import (
+    Allocation,
+    Month,
+    Node,
+    Past,
+    Progress,
+    Return,
+    Run,
+    Share,
+)
 from shoal_scheduler.core.months import month_of
 from shoal_scheduler.core.speeds import Speeds, learn, program
 from shoal_scheduler.core.state import REMEMBERED, State
 from shoal_scheduler.core.tables import change
 
 V = TypeVar("V")
+AWAY = 60.0
+"""Seconds for which a place is kept for a trial that was resized, until it is wanted again."""
 
 
 def evolve(state: State, event: Event) -> State:
@@ -53,6 +64,9 @@ def evolve(state: State, event: Event) -> State:
         case AllocationReleasing():
             allocation = change(state.allocations, event.allocation_id)
             allocation.state, allocation.stop_reason = AllocationState.RELEASING, event.reason
+            if event.returns_to:
+                back = Return(pool=event.returns_to, resources=allocation.resources)
+                state.returns[allocation.trial_id] = back
             state.index.leave(allocation)
             for run in allocation.open_runs().values():
                 if (node := state.nodes.get(run.placement.node_id)) is not None:
@@ -62,7 +76,10 @@ def evolve(state: State, event: Event) -> State:
         case AllocationEnded():
             _end(state, event)
         case StopOrdered():
-            change(state.allocations, event.allocation_id).grace = event.grace
+            allocation = change(state.allocations, event.allocation_id)
+            allocation.grace = event.grace
+            if event.at > allocation.told_at:
+                allocation.told, allocation.told_at = allocation.told + 1, event.at
         case ExtendOrdered():
             allocation = change(state.allocations, event.allocation_id)
             allocation.task = allocation.task.model_copy(update={"target": event.target})
@@ -80,7 +97,7 @@ def evolve(state: State, event: Event) -> State:
             month = _month(state, event.workspace, event.month)
             month.used_up = event.used_up
             month.said_slot_hours, month.said_money = event.slot_hours, event.money
-            state.index.reshow_all_of(event.workspace)
+            state.index.reshow(("w", event.workspace))
         case DemandChanged():
             state.demand[event.pool] = event.wants
         case _:
@@ -127,6 +144,10 @@ def _queue(state: State, event: AllocationQueued) -> None:
     past = state.past.get(event.trial_id)
     state.counter += 1
     kept = past is not None and past.kept
+    back, pools = state.returns.pop(event.trial_id, None), event.resources.pools
+    wide = past.pools if past is not None and kept else 1
+    if back is not None and back.pool in pools:
+        wide = pools.index(back.pool) + 1
     allocation = Allocation(
         allocation_id=event.allocation_id,
         experiment_id=event.experiment_id,
@@ -137,7 +158,8 @@ def _queue(state: State, event: AllocationQueued) -> None:
         number=past.number if past is not None and kept else state.counter,
         since=past.since if past is not None and kept else event.at,
         queued_at=event.at,
-        pools=event.resources.pools[:1],
+        pools=pools[:wide],
+        resized=back is not None,
     )
     state.allocations[event.allocation_id] = allocation
     state.current[event.trial_id] = event.allocation_id
@@ -194,6 +216,11 @@ def _end(state: State, event: AllocationEnded) -> None:
     else:
         state.index.dequeue(allocation)
     del state.allocations[event.allocation_id]
+    back = state.returns.pop(event.trial_id, None)
+    again = event.outcome in (Outcome.PREEMPTED, Outcome.LOST)
+    if back is not None and again:
+        end = allocation.granted_at + event.seconds
+        state.returns[event.trial_id] = replace(back, until=end + AWAY)
     past = state.past.get(event.trial_id)
     gain = 1.0
     if allocation.runs:
@@ -204,7 +231,8 @@ def _end(state: State, event: AllocationEnded) -> None:
             attempt=event.attempt,
             number=allocation.number,
             since=allocation.since,
-            kept=event.outcome in (Outcome.PREEMPTED, Outcome.LOST),
+            kept=again,
+            pools=len(allocation.pools),
             used=(past.used if past else 0) + event.slots * event.seconds * gain,
         )
         _remember(state.past, event.trial_id, ended)

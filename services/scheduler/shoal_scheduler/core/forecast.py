@@ -5,12 +5,12 @@ from itertools import islice
 from typing import NamedTuple
 
 from shoal_contract.states import AllocationState
-from shoal_scheduler.core.ahead import shares_of
 from shoal_scheduler.core.batches import Entry
 from shoal_scheduler.core.ends import Ends
 from shoal_scheduler.core.index import Index
 from shoal_scheduler.core.room import Share
 from shoal_scheduler.core.turn import Turn
+from shoal_scheduler.core.yielding import shares_of
 
 LOOK = 256
 """How many that run are asked when they end."""

@@ -1,7 +1,6 @@
 """What follows from nodes and allocations, kept so that one event costs next to nothing."""
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
 
 from shoal_contract.states import AllocationState, NodeState
 from shoal_scheduler.core.asks import Asks
@@ -9,18 +8,14 @@ from shoal_scheduler.core.batches import Batch, Entry, Head, batch_of, by_age, d
 from shoal_scheduler.core.models import Allocation, Month, Node, Share
 from shoal_scheduler.core.pools import Pools
 from shoal_scheduler.core.room import Room, Spot
-from shoal_scheduler.core.tables import Fork, Line, change, settle
-
-K = TypeVar("K")
-E = TypeVar("E", bound=tuple[Any, ...])
+from shoal_scheduler.core.tables import Fork, Line, add, change, settle
+from shoal_scheduler.core.wanted import Claim, Owner, Wanted
 
 _TABLES = (
     "held", "used", "busy", "ports", "queues", "heads", "running", "members", "holders", "staying",
-    "leaving", "going", "elastic", "wants", "bursts", "_batches", "_shown",
+    "leaving", "going", "elastic", "bursts", "_batches", "_shown",
 )  # fmt: skip
 """All that an index has besides its rooms and what is the state's."""
-Wants = dict[tuple[int, str], int]
-"""Slots and their model to the number of gangs."""
 
 
 class Index:
@@ -65,8 +60,8 @@ class Index:
         """Pool to the allocations that were told to leave."""
         self.elastic: dict[str, Line[Entry]] = {}
         """Pool to the allocations that hold slots and can be resized."""
-        self.wants: dict[str, Wants] = {}
-        """Pool to what may start in it and has not."""
+        self.wanted = Wanted()
+        """What may start and has not."""
         self.bursts: Line[Entry] = Line()
         """Allocations that may be widened, ranked by when."""
         self._batches: dict[tuple[str, str], dict[Batch, None]] = {}
@@ -90,7 +85,7 @@ class Index:
         index.asks = self.asks.fork()
         index.leaving = Fork(self.leaving, Line.fork)
         index.elastic = Fork(self.elastic, Line.fork)
-        index.wants = Fork(self.wants, dict)
+        index.wanted = self.wanted.fork()
         index.bursts = self.bursts.fork()
         index._batches = Fork(self._batches, dict)
         index._shown = Fork(self._shown)
@@ -101,6 +96,7 @@ class Index:
         self.room.settle(base.room)
         self.later.settle(base.later)
         self.asks.settle(base.asks)
+        self.wanted.settle(base.wanted)
         settle(self, base, _TABLES)
 
     def see(self, node: Node) -> None:
@@ -163,8 +159,8 @@ class Index:
             self.ports[(meeting.host, meeting.port)] = allocation.allocation_id
         owner = (allocation.pool, self.owner(allocation))
         if owner not in self.members:
-            _add(self.holders, allocation.pool, (owner[1],))
-        _add(self.members, owner, by_age(allocation))
+            add(self.holders, allocation.pool, (owner[1],))
+        add(self.members, owner, by_age(allocation))
         self.rank(allocation)
         self._stay(allocation, allocation.slots)
         self._count(allocation, allocation.slots)
@@ -176,7 +172,7 @@ class Index:
     def leave(self, allocation: Allocation) -> None:
         """It was told to leave. Its nodes are to be seen anew."""
         self.going[allocation.allocation_id] = None
-        _add(self.leaving, allocation.pool, self._running(allocation))
+        add(self.leaving, allocation.pool, self._running(allocation))
         self._stay(allocation, -allocation.slots)
         self._refresh(allocation)
 
@@ -206,7 +202,7 @@ class Index:
         """Put it in its place in the lines of those that hold slots."""
         self._mark(allocation.pool, self.owner(allocation))
         for lines in self._lines_of(allocation):
-            _add(lines, allocation.pool, self._running(allocation))
+            add(lines, allocation.pool, self._running(allocation))
 
     def _lines_of(self, allocation: Allocation) -> Iterator[dict[str, Line[Entry]]]:
         yield self.running
@@ -253,9 +249,9 @@ class Index:
         changed = self.share(allocation.experiment_id).priority
         return allocation.resources.priority if changed is None else changed
 
-    def reshow(self, experiment_id: str) -> None:
-        """What a person changed about an experiment takes effect on who may start."""
-        for batch in list(self._batches.get(("e", experiment_id), ())):
+    def reshow(self, owner: Owner) -> None:
+        """What changed about an experiment or a workspace takes effect on who may start."""
+        for batch in list(self._batches.get(owner, ())):
             self._show(batch)
 
     def queued(self, experiment_id: str) -> Iterator[str]:
@@ -284,9 +280,13 @@ class Index:
         """Slots that may be added to what the batch's experiment and its workspace hold."""
         if self.share(batch.experiment_id).hold or self.used_up(batch.workspace):
             return 0
+        return min(self._allowances(batch))
+
+    def _allowances(self, batch: Batch) -> tuple[float, float]:
+        """The same of its experiment, and of its workspace."""
         limit = self.limit(batch.experiment_id, batch.max_slots)
         quota = self.pools.quota(batch.workspace)
-        return min(
+        return (
             float("inf") if limit is None else limit - self.held.get(batch.experiment_id, 0),
             float("inf") if quota is None else quota - self.used.get(batch.workspace, 0),
         )
@@ -294,11 +294,6 @@ class Index:
     def used_up(self, workspace: str) -> str:
         """The month's quota that a workspace has used up, in words; empty: none."""
         return self.months[workspace].used_up if workspace in self.months else ""
-
-    def reshow_all_of(self, workspace: str) -> None:
-        """What changed about a workspace takes effect on who may start."""
-        for batch in list(self._batches.get(("w", workspace), ())):
-            self._show(batch)
 
     def ranked(self, batch: Batch, entry: Entry, more: int = 0) -> Entry:
         """A batch's entry among other batches; `more` slots count as held already."""
@@ -348,11 +343,29 @@ class Index:
 
     def _refresh(self, allocation: Allocation) -> None:
         """What the allocation's experiment and workspace hold is other than it was."""
-        self.reshow(allocation.experiment_id)
+        self.reshow(("e", allocation.experiment_id))
         workspace = allocation.resources.workspace
         shared = self.pools.of(allocation.pool).share_by == "workspace"
         if shared or self.pools.quota(workspace) is not None:
-            self.reshow_all_of(workspace)
+            self.reshow(("w", workspace))
+
+    def _limited(self, batch: Batch) -> Owner | None:
+        """Who has the limit that a batch shares with others."""
+        if self.pools.quota(batch.workspace) is not None:
+            return "w", batch.workspace
+        limited = self.limit(batch.experiment_id, batch.max_slots) is not None
+        return ("e", batch.experiment_id) if limited else None
+
+    def share_out(self) -> list[str]:
+        """Bring what is wanted up to date where a limit is shared. The pools where it changed."""
+        return self.wanted.share_out(self._claims)
+
+    def _claims(self, owner: Owner) -> Iterator[Claim]:
+        for batch in self._batches.get(owner, ()):
+            head = self._shown.get(batch)
+            if head is not None and batch.last:
+                lefts = zip(owners(batch), self._allowances(batch), strict=True)
+                yield Claim(head.number, batch, len(self.queues[batch]), tuple(lefts))
 
     def _show(self, batch: Batch) -> None:
         """Bring a batch's head and its part of the wants up to date."""
@@ -362,34 +375,20 @@ class Index:
         new = None
         if count > 0 and (first := line.first()) is not None:
             new = Head(*self.ranked(batch, first), batch, count)
+        limit = self._limited(batch)
+        if limit is not None:
+            self.wanted.mark(limit)
+        if limit is None or new is None:
+            self.wanted.count(batch, new.ready if new else 0)
         if new == old:
             return
         self._mark(batch.pool, self.owner_of(batch))
-        if batch.last:
-            self._want(batch, (new.ready if new else 0) - (old.ready if old else 0))
         if old is not None:
             change(self.heads, batch.pool).remove(old)
             del self._shown[batch]
         if new is not None:
-            _add(self.heads, batch.pool, new)
+            add(self.heads, batch.pool, new)
             self._shown[batch] = new
-
-    def _want(self, batch: Batch, more: int) -> None:
-        """So many more of a batch could start, were there room. Labels start no machine."""
-        if not more or batch.labels:
-            return
-        if batch.pool not in self.wants:
-            self.wants[batch.pool] = {}
-        wants, key = change(self.wants, batch.pool), (batch.slots, batch.slot_type)
-        wants[key] = wants.get(key, 0) + more
-        if not wants[key]:
-            del wants[key]
 
 
 _AS_FILED = Share()
-
-
-def _add(lines: dict[K, Line[E]], key: K, entry: E) -> None:
-    if key not in lines:
-        lines[key] = Line()
-    change(lines, key).add(entry)

@@ -152,6 +152,12 @@ class Allocation:
     """Why its runs were told to stop; None: they were not."""
     grace: float = 0
     """Seconds that its runs were given to leave."""
+    resized: bool = False
+    """Whether its trial came back in another size or place with it."""
+    told: int = 0
+    """How often its runs were told to stop."""
+    told_at: float = 0
+    """When that was last: Unix seconds."""
 
     def open_runs(self) -> dict[str, Run]:
         """The runs that are not over."""
@@ -191,8 +197,20 @@ class Past:
     since: float = 0
     kept: bool = False
     """Whether the next attempt takes this place: it was preempted, or its machine was lost."""
+    pools: int = 1
+    """How many of its pools might serve it; the next attempt has as many, if it takes its place."""
     used: float = 0
     """Slot-seconds so far, in units of an average slot (see the policy `throughput`)."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Return:
+    """A trial that is about to come back in another size or place: its least is kept for it."""
+
+    pool: str
+    resources: Resources
+    until: float | None = None
+    """Unix seconds; None: it has not left yet."""
 
 
 @dataclass(slots=True, kw_only=True)

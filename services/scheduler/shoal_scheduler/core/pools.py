@@ -23,7 +23,7 @@ class PoolConfig(_Section):
     min_run: float = Field(default=300, ge=0)
     """Seconds that a trial runs before it may have to yield."""
     resize_after: float = Field(default=600, ge=0)
-    """Seconds that an elastic trial keeps its size before it may grow."""
+    """Seconds that an elastic trial keeps its size before it may grow, or be made smaller again."""
     ageing: float = Field(default=0, ge=0)
     """`priority`: seconds of waiting that count as one level of priority; 0: none do."""
     share_by: Literal["experiment", "workspace"] = "experiment"

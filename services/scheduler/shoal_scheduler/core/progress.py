@@ -2,10 +2,10 @@
 
 from shoal_contract.events import AllocationProgressed, CheckpointSaved, ValidationReported
 from shoal_contract.states import AllocationState, StopReason
-from shoal_scheduler.core.ahead import shares_of
 from shoal_scheduler.core.draft import Draft
 from shoal_scheduler.core.models import Allocation, Progress
 from shoal_scheduler.core.turn import Turn
+from shoal_scheduler.core.yielding import shares_of
 
 NEWS = 0.25
 """A speed is news when it differs by this part from what was said last."""
@@ -71,25 +71,30 @@ def saved(draft: Draft, body: CheckpointSaved) -> None:
     config = draft.state.index.pools.of(allocation.pool)
     if draft.now - allocation.granted_at < config.resize_after:
         return
-    if allocation.resources.preemptible and (_home(draft, allocation) or _grows(draft, allocation)):
-        draft.release(allocation.allocation_id, StopReason.PREEMPTED)
+    if not allocation.resources.preemptible:
+        return
+    pool = _home(draft, allocation) or (allocation.pool if _grows(draft, allocation) else "")
+    if pool:
+        draft.release(allocation.allocation_id, StopReason.PREEMPTED, returns_to=pool)
 
 
-def _home(draft: Draft, allocation: Allocation) -> bool:
-    """Whether the pool that it prefers has room for it, and nobody waits there."""
-    home = allocation.resources.pools[0]
-    if allocation.pool == home or draft.state.index.heads.get(home):
-        return False
-    turn = Turn(draft, home, draft.state.index.pools.of(home))
-    return bool(turn.find(allocation, turn.room))
+def _home(draft: Draft, allocation: Allocation) -> str:
+    """The pool that has room for it, of those that it prefers to where it is, and where nobody
+    waits whom it could serve; empty: none."""
+    pools = allocation.resources.pools
+    for pool in pools[: pools.index(allocation.pool)] if allocation.pool in pools else ():
+        turn = Turn(draft, pool, draft.state.index.pools.of(pool))
+        if not turn.rivals() and turn.find(allocation, turn.room):
+            return pool
+    return ""
 
 
 def _grows(draft: Draft, allocation: Allocation) -> bool:
     """Whether it would get many more slots, none of which anybody waits for."""
     most = allocation.resources.most
-    if allocation.slots >= most or draft.state.index.heads.get(allocation.pool):
-        return False
     turn = Turn(draft, allocation.pool, draft.state.index.pools.of(allocation.pool))
+    if allocation.slots >= most or turn.rivals():
+        return False
     room = turn.room.fork()
     room.give(shares_of(draft.state, allocation))
     more = turn.allowance(allocation)

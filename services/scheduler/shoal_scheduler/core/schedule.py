@@ -24,9 +24,9 @@ from shoal_scheduler.core.turn import Turn
 
 TOLD = 100
 """How many are told when a person, a quota or the lack of machines holds them back, or no more."""
+ASKED = 16
+"""How many of a pool's line are asked which pools they prefer."""
 BLOCKED: tuple[Waiting, ...] = ("held", "max_slots", "quota", "machines")
-
-
 AFRESH = 10.0
 """Seconds after which the first in line are told anew."""
 LATER = 0.1
@@ -38,7 +38,7 @@ def schedule(draft: Draft, everywhere: bool) -> None:
     index = draft.state.index
     if everywhere:
         draft.pools.update(dict.fromkeys((*index.heads, *index.running)))
-    for pool in sorted(draft.pools):
+    for pool in sorted(draft.pools, key=lambda pool: (_preferred(draft, pool), pool)):
         turn = Turn(draft, pool, index.pools.of(pool), thorough=everywhere)
         POLICIES[turn.config.policy].run(turn)
         if everywhere and draft.now % AFRESH < 1:
@@ -56,10 +56,20 @@ def schedule(draft: Draft, everywhere: bool) -> None:
             case NodeAdmitted():
                 line = line_up(draft.state.index, event.pool, TOLD)
                 _tell_blocked(draft, (entry.allocation_id for entry in line))
-    for pool in sorted(draft.pools):
+    for pool in sorted({*draft.pools, *draft.state.index.share_out()}):
         wants = missing(draft.state, pool)
         if wants != draft.state.demand.get(pool, []):
             draft.emit(DemandChanged(pool=pool, wants=wants))
+
+
+def _preferred(draft: Draft, pool: str) -> int:
+    """How far down a pool is in what the first in its line prefer: it is served after those that
+    are further up, so that who may start in either starts at home."""
+    line = draft.state.index.heads.get(pool)
+    if line is None or len(draft.pools) < 2:
+        return 0
+    first = (draft.state.allocations[head.allocation_id] for head in line.some(0, ASKED))
+    return max((allocation.pools.index(pool) for allocation in first), default=0)
 
 
 def _tell_blocked(draft: Draft, names: Iterable[str]) -> None:

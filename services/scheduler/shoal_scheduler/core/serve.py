@@ -1,15 +1,16 @@
 """How a policy with an order serves its line: whole gangs, room made for those who are owed it,
 and nobody delays the first who waits."""
 
-from collections.abc import Iterable
 from typing import Protocol
 
 from shoal_scheduler.core.ahead import Ahead
 from shoal_scheduler.core.models import Allocation
+from shoal_scheduler.core.room import Room
 from shoal_scheduler.core.turn import Turn
 
 DEPTH = 32
-"""How many that find no place are looked at in one pass, before those behind them have to wait."""
+"""How many that find no place are looked at in one pass. Of those behind them only who asks for no
+more than is free is, until as many of these have found none."""
 
 PATIENCE = 600.0
 """Seconds after which one that is owed nothing is no more overtaken by others of its own owner, so
@@ -23,8 +24,12 @@ class Rules(Protocol):
         """Whether slots may be kept for an allocation that finds no place."""
         ...
 
-    def victims(self, allocation: Allocation) -> Iterable[Allocation]:
-        """Who may have to yield for it, in order."""
+    def smaller(self, allocation: Allocation, other: Allocation) -> bool:
+        """Whether another may be made smaller for it."""
+        ...
+
+    def victims(self, allocation: Allocation, room: Room) -> list[Allocation]:
+        """Who has to yield so that it fits in a room; nobody, if it would not even then."""
         ...
 
 
@@ -38,8 +43,9 @@ def serve(turn: Turn, rules: Rules) -> None:
     first: Allocation | None = None
     waits = False
     blocked: dict[str, None] = {}
-    while not turn.over and len(turn.why) < DEPTH:
-        head = turn.next()
+    while not turn.over and len(turn.why) < 2 * DEPTH:
+        far = ahead is not None and len(turn.why) >= DEPTH
+        head = turn.next(ahead.most if far and ahead is not None else None)
         if head is None:
             return
         if turn.owner(head) in blocked:
@@ -59,7 +65,7 @@ def serve(turn: Turn, rules: Rules) -> None:
         else:
             ahead = ahead or Ahead(turn)
             owed = rules.owed(head)
-            if owed and _make_room(ahead, rules, head):
+            if owed and not far and _make_room(ahead, rules, head):
                 turn.promise(head)
                 continue
             turn.passed(head, "reserved" if turn.find(head, turn.room) else "room")
@@ -75,9 +81,10 @@ def _make_room(ahead: Ahead, rules: Rules, head: Allocation) -> bool:
     if not turn.find(head, ahead.later):
         if not turn.config.preemption:
             return False
-        victims = ahead.shrink(head) or ahead.make_room(head, rules.victims(head))
-        if not victims:
-            return False
-        ahead.release(victims)
+        if not ahead.shrink(head, lambda other: rules.smaller(head, other)):
+            victims = rules.victims(head, ahead.later)
+            if not victims:
+                return False
+            ahead.release(victims)
     ahead.promise(turn.find(head, ahead.later))
     return True

@@ -4,7 +4,15 @@ from dataclasses import dataclass, field, fields, replace
 
 from shoal_contract.events import Want
 from shoal_scheduler.core.index import Index
-from shoal_scheduler.core.models import Allocation, Month, Node, Past, Run, Share
+from shoal_scheduler.core.models import (
+    Allocation,
+    Month,
+    Node,
+    Past,
+    Return,
+    Run,
+    Share,
+)
 from shoal_scheduler.core.pools import Pools
 from shoal_scheduler.core.tables import Fork, settle
 
@@ -24,6 +32,8 @@ class State:
     """Trial to its allocation."""
     past: dict[str, Past] = field(default_factory=dict)
     """Trial to its last allocation, of the last `REMEMBERED` that ended."""
+    returns: dict[str, Return] = field(default_factory=dict)
+    """Trials that are about to come back."""
     demand: dict[str, list[Want]] = field(default_factory=dict)
     """What was said last of each pool."""
     gone: dict[str, str] = field(default_factory=dict)
@@ -63,6 +73,7 @@ class State:
         fork.nodes = Fork(self.nodes, Node.copied)
         fork.allocations = Fork(self.allocations, Allocation.copied)
         fork.current, fork.past = Fork(self.current), Fork(self.past)
+        fork.returns = Fork(self.returns)
         fork.demand, fork.gone = Fork(self.demand), Fork(self.gone)
         fork.shares, fork.ratios = Fork(self.shares), Fork(self.ratios)
         fork.speeds, fork.strides = Fork(self.speeds, dict), Fork(self.strides)

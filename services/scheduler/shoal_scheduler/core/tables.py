@@ -281,3 +281,10 @@ class Line(Generic[E]):
         if not self._mine[at]:
             self._chunks[at], self._mine[at] = list(self._chunks[at]), True
         return self._chunks[at]
+
+
+def add(lines: dict[K, Line[E]], key: K, entry: E) -> None:
+    """Put an entry into the line of a key, which is made if there is none."""
+    if key not in lines:
+        lines[key] = Line()
+    change(lines, key).add(entry)

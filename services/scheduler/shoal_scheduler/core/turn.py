@@ -17,8 +17,8 @@ from shoal_contract.resources import Resources
 from shoal_contract.states import StopReason
 from shoal_scheduler.core.batches import Batch, Entry, Head, batch_of
 from shoal_scheduler.core.draft import Draft
-from shoal_scheduler.core.models import Allocation, Node
-from shoal_scheduler.core.placement import place
+from shoal_scheduler.core.models import Allocation, Node, Return
+from shoal_scheduler.core.placement import is_of, place
 from shoal_scheduler.core.pools import PoolConfig
 from shoal_scheduler.core.room import Room, Share
 from shoal_scheduler.core.state import State
@@ -26,6 +26,10 @@ from shoal_scheduler.core.tables import Line
 
 MOST = 100
 """Events after which a message's passes end; the next message, or Tick, goes on."""
+FAR = 4096
+"""How far in line one that asks for few slots is looked for."""
+RIVALS = 64
+"""How many that wait are asked whether the pool could ever serve them."""
 STEP = 400
 """Events that the last step may lead to besides: a host takes no more than 1,000 at once."""
 
@@ -46,6 +50,8 @@ class Turn:
     _followers: dict[Batch, Entry | None] = field(default_factory=dict)
     """Batch to who is next in it after one that a place was promised to; None: nobody may start.
     What is not in it has to be looked for."""
+    _rest: list[Head] | None = None
+    """Those that were not yet looked at for who asks for few slots, the last first."""
 
     @property
     def state(self) -> State:
@@ -59,8 +65,27 @@ class Turn:
 
     @property
     def room(self) -> Room:
-        """The slots that are free. To be forked, not changed."""
-        return self.state.index.room
+        """The slots that are free, less what is kept for who comes back. To be forked, not
+        changed."""
+        return self._less(self.state.index.room, [r for r in self._returns() if r.until])
+
+    @property
+    def later(self) -> Room:
+        """The same once all that was told to leave has left."""
+        return self._less(self.state.index.later, self._returns())
+
+    def _returns(self) -> list[Return]:
+        """Those that are about to come back to the pool."""
+        found = self.state.returns
+        mine = ((trial, back) for trial, back in found.items() if back.pool == self.pool)
+        return [back for _, back in sorted(mine) if back.until is None or back.until > self.now]
+
+    def _less(self, room: Room, returns: list[Return]) -> Room:
+        if returns:
+            room = room.fork()
+        for back in returns:
+            room.take(self._place(back.resources, room, back.resources.least))
+        return room
 
     @property
     def over(self) -> bool:
@@ -119,14 +144,20 @@ class Turn:
         `first` on, at `most` so many."""
         return self._all(self.state.index.heads, first, most)
 
-    def next(self) -> Allocation | None:
+    def next(self, most: int | None = None) -> Allocation | None:
         """The next in line, of those that may start and were not passed over in this turn. Who
         waits behind one that is like it and was passed over has to wait as well; behind one that
-        a place was promised to, not."""
+        a place was promised to, not. With `most`, who asks for no more slots: it is looked for
+        among the first `FAR`, from the one on that was found before."""
         line = self.state.index.heads.get(self.pool, ())
         best: Entry | Head | None
-        best = next((entry for entry in line if entry.allocation_id not in self.why), None)
+        if most is None:
+            best = next((entry for entry in line if entry.allocation_id not in self.why), None)
+        else:
+            best = self._small(most)
         for batch, entry in self._promised.items():
+            if most is not None and batch.slots > most:
+                continue
             if batch not in self._followers:
                 self._followers[batch] = self._follower(batch, entry)
             ranked = self._followers[batch]
@@ -135,6 +166,21 @@ class Turn:
             if best is None or ranked < best[:3]:
                 best = ranked
         return None if best is None else self.state.allocations[best.allocation_id]
+
+    def _small(self, most: int) -> Head | None:
+        """The first that asks for no more slots, of those that were not looked at."""
+        index = self.state.index
+        if not most:
+            return None
+        if self._rest is None:
+            line = index.heads.get(self.pool)
+            self._rest = [] if line is None else line.some(0, FAR)[::-1]
+        while self._rest:
+            head = index.head(self._rest[-1].batch)
+            if head is not None and head.batch.slots <= most and head.allocation_id not in self.why:
+                return head
+            self._rest.pop()
+        return None
 
     def _follower(self, batch: Batch, entry: Entry) -> Entry | None:
         """Who is next in a batch behind an entry, in its place among others, if it may start."""
@@ -185,27 +231,48 @@ class Turn:
         self, allocation: Allocation, room: Room, slots: int = 0, model: str = ""
     ) -> list[Share]:
         """Where an allocation would go; empty: nowhere. It asks for its least, if not told."""
+        return self._place(allocation.resources, room, slots or allocation.least, model)
+
+    def _place(self, resources: Resources, room: Room, slots: int, model: str = "") -> list[Share]:
         return place(
             room,
             self.pool,
-            allocation.resources,
-            slots or allocation.least,
-            self.may(allocation.resources),
+            resources,
+            slots,
+            self.may(resources),
             self.able,
             self.config.fitting,
             model,
         )
 
-    def best(self, allocation: Allocation, room: Room) -> list[Share]:
+    def rivals(self, allocation: Allocation | None = None) -> bool:
+        """Whether others wait that the pool could ever serve; an allocation that waits is none."""
+        line, seen = self.state.index.heads.get(self.pool), 0
+        for head in () if line is None else line.some(0, RIVALS):
+            seen += 1
+            if allocation is not None and head.allocation_id == allocation.allocation_id:
+                if head.ready > 1:
+                    return True
+            elif self._serves(head.batch):
+                return True
+        return line is not None and seen < len(line)
+
+    def _serves(self, batch: Batch) -> bool:
+        room = self.state.index.room
+        kind = batch.slot_type
+        models = (m for m in room.models(self.pool) if not kind or is_of(kind, m))
+        return sum(room.size(self.pool, model) for model in models) >= batch.slots
+
+    def best(self, allocation: Allocation, room: Room, model: str = "") -> list[Share]:
         """Where an allocation would go, with as many slots as it can use if nobody else waits."""
-        shares = self.find(allocation, room)
+        shares = self.find(allocation, room, model=model)
         if not shares or allocation.least == allocation.resources.most:
             return shares
-        if self.waiters > 1:
+        if self.rivals(allocation):
             return shares
         size = int(min(allocation.resources.most, self.allowance(allocation)))
         for slots in range(size, allocation.least, -1):
-            larger = self.find(allocation, room, slots)
+            larger = self.find(allocation, room, slots, model)
             if larger:
                 return larger
         return shares
@@ -257,9 +324,11 @@ class Turn:
             self.draft.emit(NodeBusy(node_id=node.node_id, instance_id=node.instance_id))
         self._order(allocation, placements, rendezvous)
 
-    def preempt(self, allocation: Allocation) -> None:
-        """Ask for an allocation's slots back. They are free when its runs have ended."""
-        self.draft.release(allocation.allocation_id, StopReason.PREEMPTED)
+    def preempt(self, allocation: Allocation, returns: bool = False) -> None:
+        """Ask for an allocation's slots back. They are free when its runs have ended. Who `returns`
+        in another size or place has its least kept for it."""
+        pool = self.pool if returns else ""
+        self.draft.release(allocation.allocation_id, StopReason.PREEMPTED, returns_to=pool)
         self._forget_followers(allocation)
 
     def _order(

@@ -17,6 +17,7 @@ from shoal_contract.events import (
     StartOrdered,
     StopOrdered,
 )
+from shoal_contract.ids import experiment_of, trial_of
 from shoal_contract.states import RUN, Outcome, StopReason, allowed
 from shoal_decider import Message
 from shoal_worker.core.evolve import evolve
@@ -58,6 +59,22 @@ class Draft:
                     until=self.now + grace,
                 )
             )
+
+    def refuse(self, order: StopOrdered) -> None:
+        """The order to stop overtook the one to start, which will find the run over."""
+        name = order.allocation_id
+        outcome, reason = _told(order.reason)
+        self.emit(
+            RunExited(
+                experiment_id=experiment_of(name),
+                run_id=order.run_id,
+                allocation_id=name,
+                trial_id=trial_of(name),
+                node_id=self.node_id,
+                outcome=outcome,
+                reason=f"{reason}, before it started",
+            )
+        )
 
     def end(self, run: Run, outcome: Outcome, reason: str, last: RankEnded | None = None) -> None:
         """A run is over, with its `last` rank; the last run of a machine that drains ends the
@@ -136,6 +153,8 @@ def _ordered(draft: Draft, body: StartOrdered | StopOrdered | ExtendOrdered) -> 
         return
     found = draft.state.runs.get(body.run_id)
     if found is None:
+        if isinstance(body, StopOrdered) and body.run_id not in draft.state.over:
+            draft.refuse(body)
         return
     if isinstance(body, StopOrdered):
         draft.stop(found, body.reason, body.grace)
@@ -207,6 +226,10 @@ def _outcome(run: Run) -> tuple[Outcome, str]:
         return Outcome.LOST if run.failure.lost else Outcome.FAILED, run.failure.reason
     if run.stop_reason is None:
         return Outcome.COMPLETED, "the script ended"
-    if run.stop_reason is StopReason.PREEMPTED:
+    return _told(run.stop_reason)
+
+
+def _told(reason: StopReason) -> tuple[Outcome, str]:
+    if reason is StopReason.PREEMPTED:
         return Outcome.PREEMPTED, "its slots were taken away"
-    return Outcome.STOPPED, f"it was told to stop ({run.stop_reason})"
+    return Outcome.STOPPED, f"it was told to stop ({reason})"

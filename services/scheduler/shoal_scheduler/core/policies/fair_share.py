@@ -1,23 +1,23 @@
 """Slots in proportion to weights, among experiments or workspaces (max-min fairness: what one
 cannot use goes to the others; Ghodsi et al., Dominant Resource Fairness, NSDI 2011, with one
-resource).
+resource: slots count alike, whatever their model).
 
 The line is in the order of slots held per weight. A group that is owed slots gets them back from
 groups above their share: who loses the least work first. A gang that is larger than its group's
 share starts when slots lie idle, and keeps its place reserved, but nobody yields for it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
+from functools import partial
 
-from shoal_scheduler.core.ahead import loss, may_yield
 from shoal_scheduler.core.asks import Ask
 from shoal_scheduler.core.models import Allocation
+from shoal_scheduler.core.room import Room
 from shoal_scheduler.core.serve import serve
 from shoal_scheduler.core.tables import reader
 from shoal_scheduler.core.turn import Turn
+from shoal_scheduler.core.yielding import Candidate, Tier, Yielders, compared, may_yield, scale
 
-LOOK = 256
-"""How many that may yield, who got their slots last, are compared by what they lose."""
 _LAST = float("inf")
 
 
@@ -36,9 +36,7 @@ class _Rules:
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
         self._shares: dict[str, int] | None = None
-        self._able: list[tuple[str, str]] | None = None
-        """Those that may yield, of owners above their share, and these: looked for once for all
-        heads."""
+        self._yielders: dict[int, Yielders] = {}
 
     @property
     def shares(self) -> dict[str, int]:
@@ -50,23 +48,22 @@ class _Rules:
         held = self._held(allocation)
         return not held or self._fits(held, allocation)
 
-    def victims(self, allocation: Allocation) -> Iterator[Allocation]:
-        if not self._fits(self._held(allocation), allocation):
-            return
-        if self._able is None:
-            self._able = self._look()
-        over: dict[str, int] = {}
-        for name, owner in self._able:
-            if owner not in over:
-                over[owner] = self._over(owner)
-            if over[owner] <= 0:
-                continue
-            victim = self.turn.state.allocations[name]
-            if victim.stop_reason is None:
-                over[owner] -= victim.slots
-                yield victim
+    def smaller(self, allocation: Allocation, other: Allocation) -> bool:
+        owner = self.turn.owner(other)
+        return owner == self.turn.owner(allocation) or _over(self.turn, self.shares, owner) > 0
 
-    def _look(self) -> list[tuple[str, str]]:
+    def victims(self, allocation: Allocation, room: Room) -> list[Allocation]:
+        if not self._fits(self._held(allocation), allocation):
+            return []
+        times = scale(allocation)
+        if times not in self._yielders:
+            self._yielders[times] = Yielders(
+                self.turn, self._able(times), partial(_over, self.turn, self.shares)
+            )
+        return self._yielders[times].choose(room, allocation)
+
+    def _able(self, times: int) -> list[Candidate]:
+        """Those of owners above their share that may yield, and got their slots last."""
         turn, index = self.turn, self.turn.state.index
         pool, shares, staying = turn.pool, self.shares, reader(index.staying)
         above = {
@@ -74,21 +71,14 @@ class _Rules:
             for (name,) in index.holders.get(pool, ())
             if (staying((pool, name)) or 0) > shares.get(name, 0)
         }
-        line = index.running.get(pool)
-        able: list[tuple[tuple[float, float], str, str]] = []
-        for entry in line.back((turn.now - turn.config.min_run, _LAST)) if above and line else ():
-            allocation = turn.state.allocations[entry.allocation_id]
-            owner = turn.owner(allocation)
-            if owner in above and may_yield(turn, allocation):
-                able.append((loss(turn, allocation), entry.allocation_id, owner))
-                if len(able) == LOOK:
-                    break
-        return [(name, owner) for _, name, owner in sorted(able)]
 
-    def _over(self, owner: str) -> int:
-        """Slots that an owner holds above its share."""
-        held = self.turn.state.index.staying.get((self.turn.pool, owner), 0)
-        return held - self.shares.get(owner, 0)
+        def tier(allocation: Allocation) -> Tier | None:
+            return () if turn.owner(allocation) in above and may_yield(turn, allocation) else None
+
+        line = index.running.get(pool)
+        last = line.back((turn.now - turn.config.min_run, _LAST)) if above and line else ()
+        ran = (turn.state.allocations[entry.allocation_id] for entry in last)
+        return compared(turn, (a for a in ran if tier(a) is not None), tier, times)
 
     def _held(self, allocation: Allocation) -> int:
         owner = self.turn.owner(allocation)
@@ -97,6 +87,11 @@ class _Rules:
 
     def _fits(self, held: int, allocation: Allocation) -> bool:
         return held + allocation.least <= self.shares.get(self.turn.owner(allocation), 0)
+
+
+def _over(turn: Turn, shares: Mapping[str, int], owner: str) -> int:
+    """Slots that an owner holds above its share."""
+    return turn.state.index.staying.get((turn.pool, owner), 0) - shares.get(owner, 0)
 
 
 def shares(turn: Turn) -> dict[str, int]:

@@ -5,17 +5,11 @@ makes room. Without, the first in line has its place reserved on predicted ends,
 beside it (EASY backfill: Lifka, The ANL/IBM SP scheduling system, 1995).
 """
 
-from collections.abc import Iterator
-from itertools import islice, takewhile
-
-from shoal_scheduler.core.ahead import loss, may_yield
-from shoal_scheduler.core.batches import Entry
 from shoal_scheduler.core.models import Allocation
+from shoal_scheduler.core.room import Room
 from shoal_scheduler.core.serve import serve
 from shoal_scheduler.core.turn import Turn
-
-LOOK = 1024
-"""How many of the least important that run are compared by what they lose."""
+from shoal_scheduler.core.yielding import Tier, Yielders, compared, may_yield, scale
 
 
 class Priority:
@@ -29,24 +23,23 @@ class Priority:
 class _Rules:
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
-        self._lower: dict[int, list[str]] = {}
-        """Priority to those below that may yield."""
+        self._yielders: dict[int, Yielders] = {}
 
     def owed(self, allocation: Allocation) -> bool:
         return True
 
-    def victims(self, allocation: Allocation) -> Iterator[Allocation]:
-        turn, allocations = self.turn, self.turn.state.allocations
-        priority = turn.state.index.priority(allocation)
-        if priority not in self._lower:
-            below = ((e.rank, allocations[e.allocation_id]) for e in self._below(priority))
-            found = [
-                (rank, loss(turn, a), a.allocation_id) for rank, a in below if may_yield(turn, a)
-            ]
-            self._lower[priority] = [name for _, _, name in sorted(found)]
-        lower = (turn.state.allocations[name] for name in self._lower[priority])
-        return (a for a in lower if a.stop_reason is None)
+    def smaller(self, allocation: Allocation, other: Allocation) -> bool:
+        return self._rank(other) <= self._rank(allocation)
 
-    def _below(self, priority: int) -> Iterator[Entry]:
-        line = self.turn.state.index.running.get(self.turn.pool, ())
-        return islice(takewhile(lambda entry: -entry.rank > priority, line), LOOK)
+    def victims(self, allocation: Allocation, room: Room) -> list[Allocation]:
+        turn, times = self.turn, scale(allocation)
+        if times not in self._yielders:
+            candidates = compared(turn, turn.running(), self._tier, times)
+            self._yielders[times] = Yielders(turn, candidates)
+        return self._yielders[times].choose(room, allocation, self._rank(allocation))
+
+    def _tier(self, allocation: Allocation) -> Tier | None:
+        return self._rank(allocation) if may_yield(self.turn, allocation) else None
+
+    def _rank(self, allocation: Allocation) -> Tier:
+        return (-float(self.turn.state.index.priority(allocation)),)

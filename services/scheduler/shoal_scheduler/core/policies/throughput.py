@@ -12,13 +12,14 @@ from bisect import insort
 from collections.abc import Iterator
 from math import log
 
-from shoal_scheduler.core.ahead import Ahead, loss, may_yield
+from shoal_scheduler.core.ahead import Ahead
 from shoal_scheduler.core.batches import batch_of
 from shoal_scheduler.core.models import Allocation
 from shoal_scheduler.core.room import Room, Share
 from shoal_scheduler.core.speeds import LEAST, Speeds
 from shoal_scheduler.core.tables import reader
 from shoal_scheduler.core.turn import Turn
+from shoal_scheduler.core.yielding import Tier, Yielders, compared, may_yield, scale
 
 FIRST = 3600.0
 """Service, in slot-seconds, up to which a trial is of level 0; each further level holds `STEP` as
@@ -34,7 +35,8 @@ square of it, taken together."""
 DEPTH = 64
 """How many of a level, the oldest, are compared by their gains."""
 PASSED = 32
-"""How many find no free place in one pass before it ends."""
+"""How many find no free place in one pass, before only who asks for no more than is free is looked
+at, and of these before it ends."""
 LOOK = 512
 """How many of those that wait, and of those that run, are looked at in one pass."""
 
@@ -62,7 +64,7 @@ class _Pass:
         self._running: list[str] | None = None
         self._levels: dict[str, int] = {}
         self._ways: dict[str, list[tuple[float, float, str, str]]] = {}
-        self._victims: dict[tuple[object, ...], list[str]] = {}
+        self._yielders: dict[tuple[object, ...], Yielders] = {}
 
     def run(self) -> None:
         turn = self.turn
@@ -79,7 +81,12 @@ class _Pass:
             self.displace(turn.state.allocations[self.line.pop(0)[2]], self.level(first))
             if turn.why[first.allocation_id][0] != "leaving":
                 turn.expect(first, self.ahead.reserve(first))
-        while self.line and not turn.over and len(turn.why) < PASSED:
+        far = False
+        while self.line and not turn.over and len(turn.why) < 2 * PASSED:
+            if not far and len(turn.why) >= PASSED:
+                far, most = True, self.ahead.most
+                self.line = [p for p in self.line if turn.state.allocations[p[2]].least <= most]
+                continue
             level = self.line[0][0]
             found = self.match(level)
             if found is not None:
@@ -91,6 +98,8 @@ class _Pass:
             if brief := self.ahead.brief(allocation):
                 self.ahead.lend(allocation, brief)
                 self._follow(allocation)
+            elif far:
+                turn.passed(allocation, "room")
             else:
                 self.displace(allocation, level)
 
@@ -130,7 +139,7 @@ class _Pass:
         ways = sorted(way for a in same for way in self.ways(a) if a.least <= free[way[2]])
         for _, _, model, name in ways:
             allocation = allocations[name]
-            shares = self.find(allocation, room, model)
+            shares = self.turn.best(allocation, room, model)
             if shares:
                 return allocation, shares
         return None
@@ -148,29 +157,31 @@ class _Pass:
         turn, ahead = self.turn, self.ahead
         shares = turn.find(allocation, ahead.later)
         if not shares and turn.config.preemption:
-            victims = ahead.make_room(allocation, self.victims(allocation, level))
-            ahead.release(victims)
-            shares = turn.find(allocation, ahead.later) if victims else []
+            if not ahead.shrink(allocation, lambda other: self.level_once(other) >= level):
+                victims = self.yielders(allocation, level).choose(ahead.later, allocation)
+                ahead.release(victims)
+            shares = turn.find(allocation, ahead.later)
         if shares:
             ahead.promise(shares)
             turn.promise(allocation)
         else:
             turn.passed(allocation, "reserved" if turn.find(allocation, turn.room) else "room")
 
-    def victims(self, allocation: Allocation, level: int) -> Iterator[Allocation]:
-        """Those of a higher level that may yield for it, in order; looked for once for all that
-        gain alike."""
-        turn, gains = self.turn, self.speeds.gains(allocation.program)
-        key = (level, *gains.items())
-        if key not in self._victims:
-            found = [
-                (-gains.get(a.model, 1), -high, *loss(turn, a), a.allocation_id)
-                for a in self.able()
-                if (high := self.level_once(a)) > level
-            ]
-            self._victims[key] = [name for *_, name in sorted(found)]
-        running = (turn.state.allocations[name] for name in self._victims[key])
-        return (a for a in running if a.stop_reason is None)
+    def yielders(self, allocation: Allocation, level: int) -> Yielders:
+        """Those of a higher level that may have to yield for it, who are where it gains most before
+        others; looked for once for all that gain alike."""
+        gains = self.speeds.gains(allocation.program)
+        times = scale(allocation)
+        key = (level, times, *gains.items())
+        if key not in self._yielders:
+
+            def tier(other: Allocation) -> Tier | None:
+                able = may_yield(self.turn, other, self.turn.config.round)
+                high = self.level_once(other)
+                return (-gains.get(other.model, 1), -high) if able and high > level else None
+
+            self._yielders[key] = Yielders(self.turn, compared(self.turn, self.able(), tier, times))
+        return self._yielders[key]
 
     def able(self) -> Iterator[Allocation]:
         """Those that may still be asked to yield."""
@@ -216,7 +227,7 @@ class _Pass:
                 if self.find(allocation, self.room, model):
                     best = (times, allocation.number, allocation)
         if best is not None:
-            turn.preempt(best[2])
+            turn.preempt(best[2], returns=True)
 
     def swap(self) -> None:
         """The two of one size, on unlike slots, that would gain most by each other's yield."""
