@@ -4,6 +4,7 @@ a JSON object. It runs under Shoal, and as it is under torchrun's environment.""
 import ctypes
 import json
 import os
+import random
 import sys
 import time
 
@@ -14,8 +15,10 @@ from torch import nn
 FILE = sys.argv[2]
 BLOCK = 100
 """Steps."""
-STEPS, WARM = 8, 5
+STEPS, WARM = 16, 5
 """Of a turn; turns that do not count."""
+ANEW = 5
+"""Turns after which all tensors are made anew, in other places."""
 CUDA = torch.cuda.is_available()
 DEVICE = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if CUDA else "cpu"
 
@@ -30,17 +33,25 @@ def network() -> nn.Module:
     return nn.Sequential(nn.Conv2d(1, 16, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16 * 26 * 26, 10))
 
 
+def dense() -> nn.Module:
+    """A model whose time is that of its products of matrices: most of it lies in the cache, so that
+    where its tensors lie in memory matters little."""
+    torch.manual_seed(0)
+    layers = [(nn.Linear(256, 256), nn.ReLU()) for _ in range(6)]
+    return nn.Sequential(*(part for layer in layers for part in layer))
+
+
 class Training:
     """A model and one batch."""
 
-    def __init__(self, batch: int = 32) -> None:
+    def __init__(self, model: nn.Module | None = None, batch: torch.Tensor | None = None) -> None:
         torch.set_num_threads(1)
-        self.model = network().to(DEVICE)
+        self.model = (model or network()).to(DEVICE)
         self.replica: nn.Module = self.model
         if dist.is_initialized():
             self.replica = nn.parallel.DistributedDataParallel(self.model)
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01)
-        self.batch = torch.rand(batch, 1, 28, 28, device=DEVICE)
+        self.batch = (torch.rand(32, 1, 28, 28) if batch is None else batch).to(DEVICE)
 
     def step(self) -> torch.Tensor:
         """One optimizer step; its loss."""
@@ -87,9 +98,9 @@ def keep_memory() -> None:
 
 
 def speed(blocks: int, mine: str, other: str) -> None:
-    """Blocks of steps of some 15 ms, in turns with another process that does the same: seconds and
+    """Blocks of steps of some 10 ms, in turns with other processes that do the same: seconds and
     CPU seconds a step in each. `mine` and `other` are pipes: who reads a byte from its own trains a
-    block, then writes one to the other's. Under Shoal each step is reported and asks whether to
+    block, then writes one to the next one's. Under Shoal each step is reported and asks whether to
     stop; CPU time that this takes after the turn counts for it, in both."""
     run = None
     if "SHOAL_SOCKET" in os.environ:
@@ -97,12 +108,16 @@ def speed(blocks: int, mine: str, other: str) -> None:
 
         run = shoal.init()
     keep_memory()
-    training = Training(batch=60_000 if CUDA else 256)
     wall: list[float] = []
     cpu: list[float] = []
     step = 0
     with open(mine, "r+b", buffering=0) as turn, open(other, "r+b", buffering=0) as next_turn:
-        for _ in range(blocks + WARM):
+        for block in range(blocks + WARM):
+            if block % ANEW == 0:
+                gap = [torch.empty(random.randrange(1, 200_000)) for _ in range(20)]
+                training = Training(dense(), torch.rand(65_536 if CUDA else 512, 256))
+                training.step()
+                del gap
             idle = time.process_time()
             turn.read(1)
             began, busy = time.perf_counter(), time.process_time()

@@ -3,18 +3,19 @@
 import math
 import os
 import statistics
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 
-from benchmarks.worker.rows import rows, shown
+from benchmarks.worker.rows import Row, rows, shown
 from benchmarks.worker.stand import CUDA, RANKS, Stand, torchrun
 from shoal.training.saver import Figures, Saver
 
-PAIRS = 1000
-"""Of turns."""
+RINGS, TURNS = 6, 80
+"""Each of fresh processes; turns of each process."""
+T95 = 2.571
+"""Student's t for 95 % and five degrees of freedom."""
 BLOCKS, BLOCK = 10, 100
 """Of steps, three of them a turn; steps in each."""
 STATE = 100_000_000
@@ -22,33 +23,55 @@ STATE = 100_000_000
 
 
 def overhead(stand: Stand, folder: Path) -> Iterator[tuple[str, str]]:
-    """The same script under torchrun and under Shoal, for a fraction of a second each in turns, so
-    that a machine that is faster now and slower then is so for both. Each turn of Shoal's is
-    compared with the mean of those before and after it."""
-    pipes = [folder / name for name in ("turn-plain", "turn-ours")]
-    for pipe in pipes:
-        os.mkfifo(pipe)
-    file = folder / "speed.jsonl"
-    with pipes[0].open("r+b", buffering=0) as first:
-        plain = torchrun(file, 1, "speed", str(PAIRS), *map(str, pipes))
-        experiment, own = stand.submit("speed", str(PAIRS), *map(str, reversed(pipes)))
-        first.write(b"t")
-        plain.wait(600)
-        stand.ended(experiment)
-    names = {"torchrun": rows(file)[0], "Shoal, each step reported": rows(own)[0]}
-    for name, row in names.items():
-        rates = [1 / seconds for seconds in row["wall"]]
+    """The same script under torchrun and under Shoal, two of each, for a fraction of a second each
+    in turns, so that a machine that is faster now and slower then is so for all. Two processes that
+    do the same differ a little for as long as they live: so there are several rings of four, and a
+    figure is one of rings, beside what the two of torchrun differ by among themselves."""
+    rings = [_ring(stand, folder, number) for number in range(RINGS)]
+    for kind, name in enumerate(("torchrun", "Shoal, each step reported")):
+        rates = [1 / seconds for ring in rings for row in ring[kind::2] for seconds in row["wall"]]
         yield f"steps/s, one rank: {name}", shown(rates, "steps/s")
     for what, label in (("wall", "wall clock"), ("cpu", "CPU time of the training process")):
-        plain_ones, ours = (row[what] for row in names.values())
-        theirs = [(before + after) / 2 for before, after in pairwise(plain_ones)]
-        each = sorted(100 * (b / a - 1) for a, b in zip(theirs, ours, strict=False))
-        off = round(0.98 * math.sqrt(len(each)))  # by order statistics
-        low, high = each[len(each) // 2 - off], each[len(each) // 2 + off]
-        yield (
-            f"overhead, {label}: median of {len(each)} turns, 95 % of it",
-            f"{statistics.median(each):+.2f} % ({low:+.2f} to {high:+.2f})",
-        )
+        found = [_shares([row[what] for row in ring]) for ring in rings]
+        ours = [statistics.fmean(ring[1::2]) - statistics.fmean(ring[::2]) for ring in found]
+        yield f"overhead, {label}: mean of {RINGS} rings, 95 % of it", _interval(ours)
+        alike = [ring[2] - ring[0] for ring in found]
+        yield "the same of torchrun's second against its first", _interval(alike)
+
+
+def _ring(stand: Stand, folder: Path, number: int) -> list[Row]:
+    """Four processes that take turns: what torchrun's and Shoal's found, one after the other."""
+    pipes = [folder / f"turn-{number}-{place}" for place in range(4)]
+    for pipe in pipes:
+        os.mkfifo(pipe)
+    files = [folder / f"speed-{number}-{place}.jsonl" for place in range(4)]
+    ways = [(str(TURNS), str(pipes[n]), str(pipes[(n + 1) % 4])) for n in range(4)]
+    with pipes[0].open("r+b", buffering=0) as first:
+        plain = [torchrun(files[n], 1, "speed", *ways[n]) for n in (0, 2)]
+        ours = [stand.submit("speed", *ways[n]) for n in (1, 3)]
+        first.write(b"t")
+        for process in plain:
+            process.wait(600)
+        for experiment, _ in ours:
+            stand.ended(experiment)
+    files[1], files[3] = (file for _, file in ours)
+    return [rows(file)[0] for file in files]
+
+
+def _shares(times: Sequence[Sequence[float]]) -> list[float]:
+    """By how many per cent each process took longer than all did, at the median of rounds."""
+    means = [statistics.fmean(together) for together in zip(*times, strict=True)]
+    return [
+        statistics.median(100 * (own / mean - 1) for own, mean in zip(one, means, strict=True))
+        for one in times
+    ]
+
+
+def _interval(values: Sequence[float]) -> str:
+    """A mean, and its 95 % by Student's distribution."""
+    half = T95 * statistics.stdev(values) / math.sqrt(len(values))
+    mean = statistics.fmean(values)
+    return f"{mean:+.2f} % ({mean - half:+.2f} to {mean + half:+.2f})"
 
 
 def turns(stand: Stand) -> Iterator[tuple[str, str]]:

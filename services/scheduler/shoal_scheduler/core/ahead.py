@@ -115,9 +115,9 @@ class Ahead:
         seconds = max(config.min_run, config.resize_after) if allocation.resized else config.min_run
         return may_yield(self.turn, allocation, seconds)
 
-    def reserve(self, allocation: Allocation) -> float | None:
+    def reserve(self, allocation: Allocation) -> None:
         """Keep the place that an allocation gets first, when running ones end as predicted (EASY:
-        Lifka, The ANL/IBM SP scheduling system, 1995). When: Unix seconds; None: nobody can tell.
+        Lifka, The ANL/IBM SP scheduling system, 1995).
 
         Those whose end nobody can tell end after the others, the oldest first; but who started
         since the allocation waits counts as never ending, so that it is not overtaken for ever. If
@@ -144,17 +144,15 @@ class Ahead:
                 free = self.now  # not changed any more: forks read it
                 self.now = free.fork()
                 self.promise(shares)
-                if at == _NEVER:
-                    return None
-                self._kept, self._until = free.fork(), at
-                return at
+                if at != _NEVER:
+                    self._kept, self._until = free.fork(), at
+                return
         for other in never:
             room.give(shares_of(state, other))
         if turn.find(allocation, room):
             for model in room.models(turn.pool):
                 if suits(allocation.resources, model):
                     self.now.close(turn.pool, model)
-        return None
 
 
 def _lower(room: Room, most: Room, shares: Sequence[Share], also: Room | None = None) -> None:

@@ -43,7 +43,7 @@ def schedule(draft: Draft, everywhere: bool) -> None:
         POLICIES[turn.config.policy].run(turn)
         if everywhere and draft.now % AFRESH < 1:
             _tell_first(draft, turn)
-        for name, (why, _) in turn.why.items():
+        for name, why in turn.why.items():
             _tell(draft, name, why)
     for event in list(draft.events):
         match event:
@@ -89,7 +89,7 @@ def _tell_first(draft: Draft, turn: Turn) -> None:
     starts = forecast(turn, most) if line else {}
     for entry in line:
         allocation = draft.state.allocations[entry.allocation_id]
-        found = turn.why.get(entry.allocation_id, (allocation.waiting, None))[0]
+        found = turn.why.get(entry.allocation_id, allocation.waiting)
         why = classify(draft.state, allocation, found)
         _say(draft, allocation, why, starts.get(entry.allocation_id), afresh=True)
 

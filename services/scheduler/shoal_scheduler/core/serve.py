@@ -53,7 +53,7 @@ def serve(turn: Turn, rules: Rules) -> None:
             continue
         shares = turn.best(head, ahead.now if ahead else turn.room)
         if shares and first is not None and ahead is not None:
-            turn.expect(first, ahead.reserve(first))
+            ahead.reserve(first)
             first = None
             shares = turn.best(head, ahead.now)
         if shares and ahead is None:

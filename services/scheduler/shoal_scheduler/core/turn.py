@@ -43,8 +43,8 @@ class Turn:
     config: PoolConfig
     thorough: bool = True
     """Whether to look at who has to yield even if nothing is free: at each Tick."""
-    why: dict[str, tuple[Waiting, float | None]] = field(default_factory=dict)
-    """Allocations that the pass looked at and left waiting, why, and until when."""
+    why: dict[str, Waiting] = field(default_factory=dict)
+    """Allocations that the pass looked at and left waiting, and why."""
     _promised: dict[Batch, Entry] = field(default_factory=dict)
     _slots: dict[str, int] = field(default_factory=dict)
     _followers: dict[Batch, Entry | None] = field(default_factory=dict)
@@ -202,11 +202,7 @@ class Turn:
 
     def passed(self, allocation: Allocation, why: Waiting) -> None:
         """It finds no place in this turn."""
-        self.why[allocation.allocation_id] = (why, None)
-
-    def expect(self, allocation: Allocation, at: float | None) -> None:
-        """One that was passed over is to start then."""
-        self.why[allocation.allocation_id] = (self.why[allocation.allocation_id][0], at)
+        self.why[allocation.allocation_id] = why
 
     def promise(self, allocation: Allocation) -> None:
         """It starts when others have left."""

@@ -79,8 +79,8 @@ class _Pass:
         starving = turn.now - first.queued_at >= STARVING * turn.config.round
         if starving and not turn.find(first, self.room):
             self.displace(turn.state.allocations[self.line.pop(0)[2]], self.level(first))
-            if turn.why[first.allocation_id][0] != "leaving":
-                turn.expect(first, self.ahead.reserve(first))
+            if turn.why[first.allocation_id] != "leaving":
+                self.ahead.reserve(first)
         far = False
         while self.line and not turn.over and len(turn.why) < 2 * PASSED:
             if not far and len(turn.why) >= PASSED:
