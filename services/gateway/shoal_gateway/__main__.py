@@ -3,9 +3,10 @@
 import argparse
 import asyncio
 import contextlib
+import logging
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 
 import fsspec
@@ -32,6 +33,8 @@ from shoal_gateway.shell.projector import Projector
 from shoal_gateway.shell.recent import Recent
 from shoal_gateway.shell.redis_store import RedisStore
 from shoal_gateway.shell.webhooks import Webhooks
+
+log = logging.getLogger(__name__)
 
 
 class Server(uvicorn.Server):
@@ -103,10 +106,10 @@ async def main(settings: Settings) -> None:
         tasks.append(asyncio.create_task(writer.run()))
         tasks.append(asyncio.create_task(feed.run(parts)))
         if settings.token_file is None:
-            await owner.open_setup(ledger)
+            await _patiently(lambda: owner.open_setup(ledger))
         else:
             whose = (ledger, settings.owner, settings.token_file, settings.host)
-            await owner.log_in(*whose)
+            await _patiently(lambda: owner.log_in(*whose))
             tasks.append(asyncio.create_task(owner.stay_logged_in(*whose)))
         serving.append(asyncio.create_task(server.serve()))
         done, _ = await asyncio.wait([*tasks, *serving], return_when=asyncio.FIRST_COMPLETED)
@@ -122,6 +125,15 @@ async def main(settings: Settings) -> None:
         files.close()
         await store.close()
         await bus.close()
+
+
+async def _patiently(start: Callable[[], Awaitable[None]]) -> None:
+    """Do what a start needs, however long NATS takes to answer."""
+    while True:
+        try:
+            return await start()
+        except TimeoutError:
+            log.warning("NATS does not answer in time: the gateway begins when it does")
 
 
 def command() -> None:

@@ -11,6 +11,7 @@ from shoal_gateway.shell.freshness import AFTER, AS_OF, READ_MODELS
 from shoal_gateway.shell.rules import MLFLOW, Rule, rule_of
 
 Node = dict[str, Any]
+JSON = "application/json"
 _METHODS = ("get", "put", "post", "delete", "patch")
 _ABOUT = """Experiments, trials, machines and what happens to them.
 
@@ -147,6 +148,8 @@ def _refusals(operation: Node, method: str, path: str) -> set[int]:
             (409, "idempotency-key" in parameters),
             (412, "if-match" in parameters),
             (413, "requestBody" in operation),
+            (415, JSON in operation.get("requestBody", {}).get("content", {})),
+            (422, not path.startswith(MLFLOW)),  # a parameter that it does not know
             (429, path not in PROBES),
             (500, True),
             (503, True),

@@ -29,7 +29,7 @@ async def files(its: Its, use: Use, path: Annotated[str, Query(max_length=1000)]
     return {"files": await use.artifacts.files(await _its(its, path, Role.VIEWER))}
 
 
-@router.put("/artifacts/{path:path}", responses=told(answers.MlflowNothing))
+@router.put("/artifacts/{path:path}", responses=told(answers.MlflowNothing, 200, 413))
 async def upload(path: str, request: Request, its: Its, use: Use) -> dict[str, Any]:
     """Keep a file; the body is the file. Another one at its place is replaced."""
     place = await _its(its, path, Role.EDITOR)

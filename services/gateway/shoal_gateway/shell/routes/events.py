@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Header, Query, WebSocket
 from shoal_contract.events import Event
 from shoal_gateway.core import positions
 from shoal_gateway.core.ledger.caller import Caller
+from shoal_gateway.shell.answers.base import refusals
 from shoal_gateway.shell.auth import Standing
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import unknown, wrong
@@ -68,7 +69,7 @@ class Reader:
         )
 
 
-@router.get("/events", response_class=EventStream, status_code=200)
+@router.get("/events", response_class=EventStream, status_code=200, responses=refusals(404))
 async def events(
     reader: Annotated[Reader, Depends(Reader)],
     since: Since = "now",

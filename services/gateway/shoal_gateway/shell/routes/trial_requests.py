@@ -103,7 +103,7 @@ async def stop(
     return await _end(use, experiment_id, trial_id, "stop")
 
 
-@router.post("/{trial_id}/kill", status_code=202, responses=told(TrialStopAsked, 202))
+@router.post("/{trial_id}/kill", status_code=202, responses=told(TrialStopAsked, 202, 409))
 async def kill(
     experiment_id: str, trial_id: str, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:
