@@ -1,6 +1,7 @@
 """What was deleted leaves nothing, and nothing of it comes back."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,8 @@ async def traces(settings: Settings, bus: Bus, e: str) -> list[str]:
                 found.append(key)
     storage = Path(settings.storage_url.removeprefix("file://"))
     for kind in ("metrics", "artifacts"):
-        found += [str(path) for path in (storage / kind).rglob("*") if e in path.name]
+        for folder, folders, files in os.walk(storage / kind):  # one may go meanwhile
+            found += [f"{folder}/{name}" for name in (*folders, *files) if e in name]
     if await bus.last_of(LOGS, all_of(LogWritten.type, e)):
         found.append("its log")
     return found
