@@ -94,6 +94,8 @@ class Ahead:
         if self._elastic is None:
             large = (a for a in turn.elastic() if a.slots > a.least and self._lasts(a))
             self._elastic = [a.allocation_id for a in large]
+        if not self._elastic:
+            return False
         elastic = (running[name] for name in self._elastic)
         able = (a for a in elastic if a.stop_reason is None and may(a))
         candidates = (Candidate((), *loss(turn, a), a.allocation_id) for a in islice(able, LARGE))

@@ -168,15 +168,18 @@ def _ahead(state: State, allocation: Allocation, pool: str) -> int:
     share takes turns with the others: of each that is further below its own, one counts."""
     index = state.index
     own, batch = index.entry(allocation, pool), batch_of(allocation, pool)
-    shared = index.pools.of(pool).policy == "fair_share"
+    heads = index.heads.get(pool)
+    if heads is None:
+        return 0
+    if index.pools.of(pool).policy == "fair_share":
+        mine = index.head(batch)
+        before = len(heads) if mine is None else heads.place(mine)
+        return min(before + index.queues[batch].place(own), COUNTED)
     count = 0
-    for head in index.heads.get(pool, ()):
-        line = index.queues[head.batch]
-        if shared and head.batch == batch:
-            return min(count + line.place(own), COUNTED)
-        if count >= COUNTED or (not shared and head[:3] >= own):
+    for head in heads:
+        if count >= COUNTED or head[:3] >= own:
             break
-        count += 1 if shared else min(line.place(own), head.ready)
+        count += min(index.queues[head.batch].place(own), head.ready)
     return min(count, COUNTED)
 
 
