@@ -166,7 +166,7 @@ class Following:
 
     def broken(self, error: Exception, seconds: float) -> None:
         """Take note of a connection that failed after so long. Raises ShoalError to give up."""
-        self._data = ""
+        self._data = self._type = ""
         self.silent += seconds
         if self.silent > self.patience:
             raise no_answer(self.url, error) from error

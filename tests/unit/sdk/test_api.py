@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from shoal.aio import AsyncClient
-from shoal.asking import Request, ShoalError, Steps, question, wait_after
+from shoal.asking import Request, ShoalError, Steps, following, question, wait_after
 from shoal.client import Client
 
 ROOT = Path(__file__).parents[3]
@@ -246,3 +246,12 @@ def test_both_clients_follow_a_log_to_its_end() -> None:
             return [piece["id"] async for piece in pieces]
 
     assert asyncio.run(other()) == found == [4, 5, 6]
+
+
+def test_what_a_broken_connection_had_begun_counts_no_more() -> None:
+    reader = following("http://u", "/v1/events", 60.0, follow=True)
+    for line in ("event: problem", 'data: {"detail": "the tok'):
+        assert reader.line(line) is None
+    reader.broken(httpx.ReadError("reset"), 1.0)
+    assert reader.line('data: {"id": "1"}') is None
+    assert reader.line("") == {"id": "1"}
