@@ -32,11 +32,16 @@ class Line:
         # write a line at each fork that it is not.
         os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
         import grpc
+        import grpc.experimental
 
         self.token = token
         self._channel: Any = grpc.insecure_channel(
             f"unix:{socket}",
-            [("grpc.max_send_message_length", line.LARGEST_MESSAGE)],
+            [
+                ("grpc.max_send_message_length", line.LARGEST_MESSAGE),
+                # Who watches waits in its own thread, not by looking every tenth of a second.
+                (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1),
+            ],
         )
         self._calls: dict[str, Any] = {}
 
