@@ -12,12 +12,13 @@ from benchmarks.cost.reconcile import measured
 from benchmarks.cost.table import Row, page
 from benchmarks.cost.traces import Trace
 from benchmarks.cost.world import Bill, Trial, World, scattered
+from benchmarks.recorded import RESULTS, record
 from shoal_provisioner.core.pools import Pool
 from shoal_provisioner.shell.drivers.simulated import Cloud
 from shoal_provisioner.shell.pools import read_prices
 
 TRIALS, HOURS = 64, 12.0
-RESULT = Path(__file__).resolve().parents[1] / "results" / "cost.md"
+RESULT = RESULTS / "cost.md"
 KIND = {"machine_type": "n1-standard-8", "gpu": "nvidia-tesla-v100", "gpu_count": 1}
 
 
@@ -105,8 +106,7 @@ def main() -> None:
         lambda begin: traces.aws(data, traces.AWS, trials, begin),
     ]
     tables = {make(0).name: compared(make, spread(make(0)), trials, given.hours) for make in makers}
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(page(tables, trials, given.hours, given.starts, measured()))
+    record(given.out, page(tables, trials, given.hours, given.starts, measured()))
     print(given.out)
 
 

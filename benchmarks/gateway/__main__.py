@@ -11,8 +11,9 @@ from pathlib import Path
 
 from benchmarks.gateway import ingest, listing, peer_mlflow, raw_mlflow, subscribers
 from benchmarks.gateway.stand import quantile, stand
+from benchmarks.recorded import RESULTS, record
 
-RESULTS = Path(__file__).parent.parent / "results" / "gateway.md"
+RESULT = RESULTS / "gateway.md"
 PEER = Path(".venv-bench/bin/python")
 Row = tuple[str, str, str]
 
@@ -50,10 +51,10 @@ def main() -> None:
         for row in _measure(options, folder):
             lines.append(f"| {' | '.join(row)} |")
             print(lines[-1], flush=True)
-            RESULTS.write_text("\n".join(lines) + "\n")
+            record(RESULT, "\n".join(lines))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print(f"\nload {os.getloadavg()[0]:.1f} at the end\n{RESULTS}")
+    print(f"\nload {os.getloadavg()[0]:.1f} at the end\n{RESULT}")
 
 
 def _measure(options: argparse.Namespace, folder: Path) -> Iterator[Row]:

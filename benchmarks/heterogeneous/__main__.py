@@ -10,9 +10,10 @@ from benchmarks.heterogeneous.bounds import alone, shared
 from benchmarks.heterogeneous.clock import LEAVE, PER_NODE, ROUND, SLOTS, START, View
 from benchmarks.heterogeneous.measure import measure
 from benchmarks.heterogeneous.traces import Job, read_jobs
+from benchmarks.recorded import RESULTS, record
 from shoal_scheduler.core.pools import PoolConfig
 
-RESULTS = Path(__file__).parent.parent / "results" / "heterogeneous.md"
+RESULT = RESULTS / "heterogeneous.md"
 CONTENDERS = (
     ("fifo", PoolConfig(policy="fifo"), View(blind=True)),
     ("fair_share, blind", PoolConfig(policy="fair_share"), View(blind=True)),
@@ -41,7 +42,6 @@ def main() -> None:
     contenders = [
         one for one in CONTENDERS if any(word in one[0] for word in options.policies or [""])
     ]
-    RESULTS.parent.mkdir(exist_ok=True)
     lines = [
         f"# Unlike GPUs: {SLOTS} V100, {SLOTS} P100, {SLOTS} K80",
         "",
@@ -74,8 +74,8 @@ def main() -> None:
                     base = base or (found["mean"] if name.startswith("fair_share") else 0.0)
                     lines.append(_row(name, found, base))
                     print(lines[-1], flush=True)
-                    RESULTS.write_text("\n".join(lines) + "\n")
-    print(f"\n{RESULTS}")
+                    record(RESULT, "\n".join(lines))
+    print(f"\n{RESULT}")
 
 
 def _row(name: str, found: dict[str, float], base: float) -> str:

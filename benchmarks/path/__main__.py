@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.path.nodes import BEAT
+from benchmarks.recorded import RESULTS, record
 from shoal.ports import FOR_SERVERS, free_ports
 from shoal_bus.bus import Bus, BusSettings
 from shoal_bus.consume import Consumer
@@ -29,7 +30,7 @@ from shoal_contract.resources import Resources
 from shoal_contract.subjects import RUNS, SCHEDULE, SEARCH, Stream
 from shoal_local import servers
 
-RESULTS = Path(__file__).parents[1] / "results" / "path.md"
+RESULT = RESULTS / "path.md"
 SLOTS, PROCESSES, PIPELINE = 8, 4, 64
 """Slots a node; processes that play nodes; requests in the air while a burst is published."""
 
@@ -202,7 +203,7 @@ def main() -> None:
         ]
     )
     print(text)
-    RESULTS.write_text(text + "\n")
+    record(RESULT, text)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,12 @@ import itertools
 import os
 import platform
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 
+from benchmarks.recorded import RESULTS, record
 from benchmarks.scheduler.load import SLOTS_PER_NODE, TRIALS_PER_EXPERIMENT
 from benchmarks.scheduler.measure import measure
 
-RESULTS = Path(__file__).parent.parent / "results" / "scheduler.md"
+RESULT = RESULTS / "scheduler.md"
 
 
 def main() -> None:
@@ -22,7 +22,6 @@ def main() -> None:
     parser.add_argument("--slots", nargs="+", type=int, default=[100, 1000, 10_000])
     parser.add_argument("--queued", nargs="+", type=int, default=[100, 10_000, 100_000])
     options = parser.parse_args()
-    RESULTS.parent.mkdir(exist_ok=True)
     lines = [
         "# The scheduler's core",
         "",
@@ -54,8 +53,8 @@ def main() -> None:
                 f" {found['decisions']:.0f} | {found['memory']:.0f} |"
             )
             print(lines[-1], flush=True)
-            RESULTS.write_text("\n".join(lines) + "\n")
-    print(f"\n{RESULTS}")
+            record(RESULT, "\n".join(lines))
+    print(f"\n{RESULT}")
 
 
 if __name__ == "__main__":

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.recorded import RESULTS, record
 from benchmarks.worker import kills, peer_ray, speed, starts, trials
 from benchmarks.worker.stand import CUDA, Stand, stand
 
-RESULT = Path(__file__).parents[1] / "results" / ("worker-cuda.md" if CUDA else "worker.md")
+RESULT = RESULTS / ("worker-cuda.md" if CUDA else "worker.md")
 NOT_ON_GPUS = frozenset({"trials", "kills"})
 Rows = Iterator[tuple[str, str]]
 
@@ -41,8 +42,7 @@ def main(wanted: Sequence[str]) -> None:
         f" the end, Python {platform.python_version()}, torch {torch.__version__}. Medians, with"
         " the range and the number of runs.\n\n| what | measured |\n|---|---|\n"
     )
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(head + "".join(f"| {what} | {value} |\n" for what, value in rows))
+    record(RESULT, head + "".join(f"| {what} | {value} |\n" for what, value in rows))
     print(f"written to {RESULT}")
 
 

@@ -15,10 +15,8 @@ from torch import nn
 FILE = sys.argv[2]
 BLOCK = 100
 """Steps."""
-STEPS, WARM = 16, 5
-"""Of a turn; turns that do not count."""
-ANEW = 5
-"""Turns after which all tensors are made anew, in other places."""
+STEPS, WARM = 80, 2
+"""Of a turn, about a second: as long as reports wait for one another; turns that do not count."""
 CUDA = torch.cuda.is_available()
 DEVICE = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if CUDA else "cpu"
 
@@ -101,7 +99,7 @@ def speed(blocks: int, mine: str, other: str) -> None:
     """Blocks of steps of some 10 ms, in turns with other processes that do the same: seconds and
     CPU seconds a step in each. `mine` and `other` are pipes: who reads a byte from its own trains a
     block, then writes one to the next one's. Under Shoal each step is reported and asks whether to
-    stop; CPU time that this takes after the turn counts for it, in both."""
+    stop, and what is said at the end of a turn costs it the CPU time of being sent."""
     run = None
     if "SHOAL_SOCKET" in os.environ:
         import shoal
@@ -112,28 +110,28 @@ def speed(blocks: int, mine: str, other: str) -> None:
     cpu: list[float] = []
     step = 0
     with open(mine, "r+b", buffering=0) as turn, open(other, "r+b", buffering=0) as next_turn:
-        for block in range(blocks + WARM):
-            if block % ANEW == 0:
-                gap = [torch.empty(random.randrange(1, 200_000)) for _ in range(20)]
-                training = Training(dense(), torch.rand(65_536 if CUDA else 512, 256))
-                training.step()
-                del gap
-            idle = time.process_time()
+        for _ in range(blocks + WARM):
+            # All tensors are made anew, in other places.
+            gap = [torch.empty(random.randrange(1, 200_000)) for _ in range(20)]
+            training = Training(dense(), torch.rand(65_536 if CUDA else 512, 256))
+            training.step()
+            del gap
             turn.read(1)
             began, busy = time.perf_counter(), time.process_time()
-            if wall:
-                wall[-1] += (busy - idle) / STEPS
-                cpu[-1] += (busy - idle) / STEPS
             for _ in range(STEPS):
                 step += 1
                 value = float(training.step())
                 if run is not None:
                     run.report(step=step, training_loss=value)
                     run.should_stop()
-            wall.append((time.perf_counter() - began) / STEPS)
-            cpu.append((time.process_time() - busy) / STEPS)
+            took, used = time.perf_counter() - began, time.process_time()
+            if run is not None:
+                run.finish()
+            ended = time.process_time()
+            wall.append((took + ended - used) / STEPS)
+            cpu.append((ended - busy) / STEPS)
             next_turn.write(b"t")
-    say(wall=wall[WARM:-1], cpu=cpu[WARM:-1])
+    say(wall=wall[WARM:], cpu=cpu[WARM:])
     if run is not None:
         run.report(step=step, loss=value)
 

@@ -12,7 +12,7 @@ from benchmarks.worker.rows import Row, rows, shown
 from benchmarks.worker.stand import CUDA, RANKS, Stand, torchrun
 from shoal.training.saver import Figures, Saver
 
-RINGS, TURNS = 6, 80
+RINGS, TURNS = 6, 20
 """Each of fresh processes; turns of each process."""
 T95 = 2.571
 """Student's t for 95 % and five degrees of freedom."""
@@ -23,9 +23,9 @@ STATE = 100_000_000
 
 
 def overhead(stand: Stand, folder: Path) -> Iterator[tuple[str, str]]:
-    """The same script under torchrun and under Shoal, two of each, for a fraction of a second each
-    in turns, so that a machine that is faster now and slower then is so for all. Two processes that
-    do the same differ a little for as long as they live: so there are several rings of four, and a
+    """The same script under torchrun and under Shoal, two of each, for a second or so each in
+    turns, so that a machine that is faster now and slower then is so for all. Two processes that do
+    the same differ a little for as long as they live: so there are several rings of four, and a
     figure is one of rings, beside what the two of torchrun differ by among themselves."""
     rings = [_ring(stand, folder, number) for number in range(RINGS)]
     for kind, name in enumerate(("torchrun", "Shoal, each step reported")):
