@@ -2,15 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
 import httpx
 
 from shoal import asking, credentials
 from shoal.access import Access
-from shoal.answers.base import Event
-from shoal.answers.trials import LogPiece
 from shoal.api import Api
 from shoal.asking import Request, ShoalError, Steps
 from shoal.catalog import Catalog
@@ -53,45 +51,7 @@ class AsyncClient(Api, Trials, Access, Catalog, Pools, asking.Awaiting):
         """Close the connections."""
         await self._http.aclose()
 
-    def events(
-        self,
-        *,
-        experiment: str | None = None,
-        workspace: str | None = None,
-        types: Sequence[str] = (),
-        since: str = "now",
-        follow: bool = True,
-        patience: float = 60.0,
-    ) -> AsyncIterator[Event]:
-        """Events, each once, as `Client.events` gives them."""
-        return self._stream(
-            asking.following(
-                self.url, "/v1/events", patience, follow=follow, experiment=experiment,
-                workspace=workspace, type=list(types) or None, since=since,
-            )
-        )  # fmt: skip
-
-    def follow_logs(
-        self,
-        experiment_id: str,
-        *,
-        trial: str | None = None,
-        tail: int | None = None,
-        rank: int | None = None,
-        level: str | None = None,
-        search: str | None = None,
-        patience: float = 60.0,
-    ) -> AsyncIterator[LogPiece]:
-        """What ranks write, as they do, until the experiment (or the trial) has ended; of what was
-        written before, all, or the last `tail` lines."""
-        return self._stream(
-            asking.following(
-                self.url, f"{asking.experiment_path(experiment_id)}/logs", patience,
-                follow=True, trial=trial, tail=tail, rank=rank, level=level, search=search,
-            )
-        )  # fmt: skip
-
-    async def _stream(self, reader: asking.Following) -> AsyncIterator[Any]:
+    async def _stream(self, reader: asking.Following[T]) -> AsyncIterator[T]:
         while not reader.ended:
             began = time.monotonic()
             try:
@@ -113,7 +73,7 @@ class AsyncClient(Api, Trials, Access, Catalog, Pools, asking.Awaiting):
                             yield event
                 reader.closed()
             except httpx.HTTPError as error:
-                reader.broken(error, time.monotonic() - began + 0.5)
+                reader.broken(self.url, error, time.monotonic() - began + 0.5)
             if not reader.ended:
                 await asyncio.sleep(0.5)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from shoal import bundle as bundles
 from shoal.answers.access import Me
-from shoal.answers.base import Row
+from shoal.answers.base import Event, Row
 from shoal.answers.experiments import (
     ChangeRequested,
     DeletionRequested,
@@ -17,12 +17,15 @@ from shoal.answers.experiments import (
 )
 from shoal.answers.feed import Feed
 from shoal.asking import (
+    Following,
     Request,
     ShoalError,
     Steps,
     Watch,
     created,
     experiment_path,
+    followed,
+    following,
     given,
     listed,
     meant,
@@ -53,6 +56,28 @@ class Api:
     def feed(self) -> Steps[Feed]:
         """Where programs that speak NATS subscribe to events; ShoalError (404) if nowhere."""
         return row("GET", "/v1/feed")
+
+    @followed
+    def events(
+        self,
+        *,
+        experiment: str | None = None,
+        workspace: str | None = None,
+        types: Sequence[str] = (),
+        since: str = "now",
+        follow: bool = True,
+        patience: float = 60.0,
+    ) -> Following[Event]:
+        """Events, each once, as `{"id", "type", "time", "source", "cause", "data"}`.
+
+        Goes on after the last one when the connection breaks, and gives up when the platform has
+        not answered for `patience` seconds. `since` is `start` or `now`. With `workspace`, only
+        events of its experiments.
+        """
+        return following(
+            "/v1/events", patience, follow=follow, experiment=experiment, workspace=workspace,
+            type=list(types) or None, since=since,
+        )  # fmt: skip
 
     @question
     def upload(self, data: bytes, watch: Watch | None = None) -> Steps[StoredBundle]:

@@ -7,7 +7,7 @@ the asker wants. `Client` sends the requests and waits for the answers; `AsyncCl
 import functools
 import json
 import secrets
-from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 from urllib.parse import quote
@@ -84,11 +84,17 @@ class Waiting:
     def _perform(self, steps: Steps[T]) -> T:
         raise NotImplementedError
 
+    def _stream(self, reader: "Following[T]") -> Iterator[T]:
+        raise NotImplementedError
+
 
 class Awaiting:
     """A client whose questions are awaited."""
 
     async def _perform(self, steps: Steps[T]) -> T:
+        raise NotImplementedError
+
+    def _stream(self, reader: "Following[T]") -> AsyncIterator[T]:
         raise NotImplementedError
 
 
@@ -117,13 +123,37 @@ class question(Generic[P, T]):  # noqa: N801
         return ask
 
 
+class followed(Generic[P, T]):  # noqa: N801
+    """Makes what begins a `Following` a method of each client, which reads it."""
+
+    def __init__(self, begin: Callable[Concatenate[Any, P], "Following[T]"]) -> None:
+        self.begin = begin
+        functools.update_wrapper(self, begin)  # type: ignore[arg-type]
+
+    @overload
+    def __get__(self, reader: None, owner: type) -> "followed[P, T]": ...
+    @overload
+    def __get__(self, reader: Waiting, owner: type) -> Callable[P, Iterator[T]]: ...
+    @overload
+    def __get__(self, reader: Awaiting, owner: type) -> Callable[P, AsyncIterator[T]]: ...
+    def __get__(self, reader: Any, owner: type) -> Any:
+        """What begins it itself, or the client's method that reads."""
+        if reader is None:
+            return self
+
+        @functools.wraps(self.begin)
+        def read(*args: P.args, **named: P.kwargs) -> Any:
+            return reader._stream(self.begin(reader, *args, **named))
+
+        return read
+
+
 @dataclass(slots=True)
-class Following:
+class Following(Generic[T]):
     """How far a reader of server-sent events has come. It goes on after a broken connection until
     it is told of the end, and gives up when the platform has not answered for `patience` seconds.
     """
 
-    url: str
     path: str
     params: Row
     patience: float
@@ -139,7 +169,7 @@ class Following:
         found = {"Accept": "text/event-stream"}
         return found | ({"Last-Event-ID": self.last} if self.last else {})
 
-    def line(self, line: str) -> Row | None:
+    def line(self, line: str) -> T | None:
         """The event that a line completes, if it does. Raises RemoteProtocolError if that is the
         problem with which a platform breaks the connection: the next one is refused, or goes on."""
         if line.startswith("event:"):
@@ -154,9 +184,10 @@ class Following:
         elif not line and self._data:
             data, self._data, self.silent = self._data, "", 0.0
             kind, self._type = self._type, ""
-            event: Row | None = None if self.ended else json.loads(data)
-            if event is not None and kind == "problem":
-                raise httpx.RemoteProtocolError(event["detail"])
+            found: Any = None if self.ended else json.loads(data)
+            if found is not None and kind == "problem":
+                raise httpx.RemoteProtocolError(found["detail"])
+            event: T | None = found
             return event
         return None
 
@@ -164,17 +195,17 @@ class Following:
         """Take note of a connection that the platform closed, all being told."""
         self.ended = self.ended or self.params["follow"] == "false"
 
-    def broken(self, error: Exception, seconds: float) -> None:
+    def broken(self, url: str, error: Exception, seconds: float) -> None:
         """Take note of a connection that failed after so long. Raises ShoalError to give up."""
         self._data = self._type = ""
         self.silent += seconds
         if self.silent > self.patience:
-            raise no_answer(self.url, error) from error
+            raise no_answer(url, error) from error
 
 
-def following(url: str, path: str, patience: float, *, follow: bool, **params: Any) -> Following:
+def following(path: str, patience: float, *, follow: bool, **params: Any) -> Following[Any]:
     """A reader of server-sent events, before its first connection."""
-    return Following(url, path, given(follow=str(follow).lower(), **params), patience)
+    return Following(path, given(follow=str(follow).lower(), **params), patience)
 
 
 def wait_after(

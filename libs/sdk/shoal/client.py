@@ -1,15 +1,14 @@
 """The platform over HTTP, for programs and for the `shoal` command. `shoal.api` has the methods."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import httpx
 
 from shoal import asking, credentials
 from shoal.access import Access
-from shoal.answers.base import Event, Row
-from shoal.answers.trials import LogPiece
+from shoal.answers.base import Row
 from shoal.api import Api
 from shoal.asking import TERMINAL, Request, ShoalError, Steps
 from shoal.catalog import Catalog
@@ -53,50 +52,7 @@ class Client(Api, Trials, Access, Catalog, Pools, asking.Waiting):
         """Close the connections."""
         self._http.close()
 
-    def events(
-        self,
-        *,
-        experiment: str | None = None,
-        workspace: str | None = None,
-        types: Sequence[str] = (),
-        since: str = "now",
-        follow: bool = True,
-        patience: float = 60.0,
-    ) -> Iterator[Event]:
-        """Events, each once, as `{"id", "type", "time", "source", "cause", "data"}`.
-
-        Goes on after the last one when the connection breaks, and gives up when the platform has
-        not answered for `patience` seconds. `since` is `start` or `now`. With `workspace`, only
-        events of its experiments.
-        """
-        return self._stream(
-            asking.following(
-                self.url, "/v1/events", patience, follow=follow, experiment=experiment,
-                workspace=workspace, type=list(types) or None, since=since,
-            )
-        )  # fmt: skip
-
-    def follow_logs(
-        self,
-        experiment_id: str,
-        *,
-        trial: str | None = None,
-        tail: int | None = None,
-        rank: int | None = None,
-        level: str | None = None,
-        search: str | None = None,
-        patience: float = 60.0,
-    ) -> Iterator[LogPiece]:
-        """What ranks write, as they do, until the experiment (or the trial) has ended; of what was
-        written before, all, or the last `tail` lines. Goes on as `events` does."""
-        return self._stream(
-            asking.following(
-                self.url, f"{asking.experiment_path(experiment_id)}/logs", patience,
-                follow=True, trial=trial, tail=tail, rank=rank, level=level, search=search,
-            )
-        )  # fmt: skip
-
-    def _stream(self, reader: asking.Following) -> Iterator[Any]:
+    def _stream(self, reader: asking.Following[T]) -> Iterator[T]:
         while not reader.ended:
             began = time.monotonic()
             try:
@@ -118,7 +74,7 @@ class Client(Api, Trials, Access, Catalog, Pools, asking.Waiting):
                             yield event
                 reader.closed()
             except httpx.HTTPError as error:
-                reader.broken(error, time.monotonic() - began + 0.5)
+                reader.broken(self.url, error, time.monotonic() - began + 0.5)
             if not reader.ended:
                 time.sleep(0.5)
 

@@ -17,7 +17,6 @@ from shoal.asking import (
     Steps,
     experiment_path,
     given,
-    items,
     meant,
     pages,
     part,
@@ -41,9 +40,9 @@ class Pools:
         return pages("/v1/instances")
 
     @question
-    def queue(self, *, pool: str | None = None, limit: int = 1000) -> Steps[list[Waiting]]:
-        """What waits for slots, pool by pool, the first in line first."""
-        return items("/v1/queue", pool=pool, limit=limit)
+    def queue(self, *, pool: str | None = None, limit: int | None = None) -> Steps[list[Waiting]]:
+        """What waits for slots, pool by pool, the first in line first; `limit` None: all."""
+        return pages("/v1/queue", limit, pool=pool)
 
     @question
     def pools(self) -> Steps[list[PoolRow]]:

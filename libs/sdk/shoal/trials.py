@@ -17,11 +17,14 @@ from shoal.answers.trials import (
     TrialStopAsked,
 )
 from shoal.asking import (
+    Following,
     Request,
     Steps,
     checkpoint_path,
     created,
     experiment_path,
+    followed,
+    following,
     given,
     items,
     listed,
@@ -172,6 +175,25 @@ class Trials:
             if page["complete"] or page["next"] == after:
                 return found
             after = page["next"]
+
+    @followed
+    def follow_logs(
+        self,
+        experiment_id: str,
+        *,
+        trial: str | None = None,
+        tail: int | None = None,
+        rank: int | None = None,
+        level: str | None = None,
+        search: str | None = None,
+        patience: float = 60.0,
+    ) -> Following[LogPiece]:
+        """What ranks write, as they do, until the experiment (or the trial) has ended; of what was
+        written before, all, or the last `tail` lines. Goes on as `events` does."""
+        return following(
+            f"{experiment_path(experiment_id)}/logs", patience, follow=True, trial=trial, tail=tail,
+            rank=rank, level=level, search=search,
+        )  # fmt: skip
 
     @question
     def checkpoints(

@@ -84,8 +84,9 @@ async def main(settings: Settings) -> None:
     ledger = Ledger(bus, settings.publish_timeout)
     history = HistoryReader(Recent(store), files)
     key = settings.secret_key.get_secret_value()
-    parts = Parts(settings, bus, store, projector, bundles, artifacts, ledger, Directory(store),
-                  history, provider_of(settings), Seal(key) if key else None)  # fmt: skip
+    parts = Parts(settings, bus, store, projector, bundles, artifacts, ledger,
+                  Directory(store, bus), history, provider_of(settings),
+                  Seal(key) if key else None)  # fmt: skip
     server = Server(
         uvicorn.Config(
             create_app(parts),

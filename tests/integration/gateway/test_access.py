@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,13 +18,13 @@ from shoal_contract.roles import Role
 from shoal_gateway.__main__ import main
 from shoal_gateway.core.ledger.commands import AddUser, IssueToken
 from shoal_gateway.settings import Settings
-from shoal_gateway.shell.auth import OPEN
+from shoal_gateway.shell.auth import OPEN, PAGES
 from shoal_gateway.shell.ledger import Ledger
 from shoal_gateway.shell.problems import ProblemError
 from shoal_gateway.shell.rules import RULES, rule_of
 from shoal_gateway.shell.tokens import digest
 
-from .conftest import CONFIG, Gateway, serving, up
+from .conftest import CONFIG, Gateway, Shoal, serving, up
 from .test_gateway import publish
 
 PASSWORD = "correct horse battery"
@@ -92,8 +93,33 @@ async def test_no_route_answers_without_a_token_that_counts(gateway: Gateway) ->
                     assert answer.headers.get("www-authenticate") is None, path
                 else:
                     assert answer.status_code == 401, (method, path)
-                    assert answer.headers["www-authenticate"] == "Bearer"
+                    scheme = "Basic" if path in PAGES else "Bearer"
+                    assert answer.headers["www-authenticate"].split()[0] == scheme
                     assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_person_reads_the_documentation_in_a_browser(
+    gateway: Gateway, shoal: Shoal
+) -> None:
+    code, said = await shoal("docs", "--json")
+    made = json.loads(said)
+    assert (code, made["url"]) == (0, f"{gateway.url}/docs")
+    async with httpx.AsyncClient(base_url=gateway.url) as browser:
+        for path, text in (("/docs", "swagger-ui"), ("/openapi.json", '"openapi":"3.1')):
+            page = await browser.get(path, auth=("me", made["token"]))
+            assert (page.status_code, text in page.text) == (200, True), path
+            wrong = await browser.get(path, auth=("me", "shoal_x"))
+            assert (wrong.status_code, "`shoal docs`" in wrong.json()["detail"]) == (401, True)
+        for answer in (
+            await browser.get(
+                "/v1/me", auth=("me", made["token"])
+            ),  # browsers send it by themselves
+            await browser.post("/docs", auth=("me", "")),
+        ):
+            assert answer.status_code == 401
+        reading = {"Authorization": f"Bearer {made['token']}"}
+        refused = await browser.post("/v1/tokens", json={"name": "x"}, headers=reading)
+        assert refused.status_code == 403
 
 
 async def test_rules_are_of_routes_that_there_are(gateway: Gateway) -> None:

@@ -91,7 +91,9 @@ async def people(gateway: Gateway) -> None:
     await good(gateway, "POST", f"{RED}/projects", {"name": "cells"})
     await good(gateway, "PATCH", f"{RED}/projects/cells", {"archived": True})
     await good(gateway, "PUT", f"{RED}/members/ada", {"role": "editor"})
+    await good(gateway, "GET", f"{RED}/members/ada")
     await good(gateway, "PUT", f"{RED}/secrets/KEY", {"value": "x"})
+    await good(gateway, "GET", f"{RED}/secrets/KEY")
     hook = {"url": "https://93.184.215.14/x", "events": ["search."]}
     its = f"{RED}/webhooks/{(await good(gateway, 'POST', f'{RED}/webhooks', hook))['webhook_id']}"
     await good(gateway, "GET", its)

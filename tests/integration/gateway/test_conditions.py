@@ -120,6 +120,34 @@ async def test_so_is_one_of_two_changes_of_what_the_ledger_has(keyed: Gateway) -
             assert answer.status_code == status, path
 
 
+async def test_and_of_who_may_do_what_and_of_secrets(keyed: Gateway) -> None:
+    gateway, http = keyed, keyed.http
+    ada, member, secret = "/v1/users/ada", f"{RED}/members/ada", f"{RED}/secrets/KEY"
+    await http.post("/v1/users", json={"user": "ada", "password": PASSWORD})
+    await http.post("/v1/workspaces", json={"workspace": "red"})
+    for path in (member, secret):
+        assert (await http.get(path)).status_code == 404
+    for path, shown, bodies in (
+        (member, member, [{"role": "editor"}, {"role": "admin"}]),
+        (secret, secret, [{"value": "x"}, {"value": "y"}]),
+        (f"{ada}/password", ada, [{"password": f"{PASSWORD}{n}"} for n in range(2)]),
+    ):
+        if path == shown:
+            assert await change(gateway, path, bodies[0], "*", "PUT") == 412  # there is none yet
+        assert await change(gateway, path, bodies[0], None, "PUT") == 204
+        meant = await tag(gateway, shown)
+        asked = (change(gateway, path, body, meant, "PUT") for body in reversed(bodies))
+        assert 412 in await asyncio.gather(*asked), path
+        answer = await http.put(path, json=bodies[1], headers={"If-Match": "*"})
+        assert answer.headers["ETag"] == await tag(gateway, shown) != meant
+        assert await change(gateway, path, bodies[0], meant, "PUT") == 412
+    for path in (member, secret):
+        for header, status in (('"x"', 412), (await tag(gateway, path), 204)):
+            answer = await http.delete(path, headers={"If-Match": header})
+            assert answer.status_code == status, path
+        assert (await http.get(path)).status_code == 404
+
+
 async def test_a_token_has_a_tag(gateway: Gateway) -> None:
     made = (await gateway.http.post("/v1/tokens", json={"name": "ci"})).json()
     path = f"/v1/tokens/{made['token_id']}"

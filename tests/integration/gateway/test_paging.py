@@ -6,6 +6,9 @@ from integration.gateway.test_gateway import publish, trial_events
 
 from shoal import AsyncClient
 from shoal_contract.events import (
+    AllocationEnded,
+    AllocationMoved,
+    AllocationWaiting,
     Checkpoint,
     CheckpointSaved,
     Event,
@@ -13,8 +16,9 @@ from shoal_contract.events import (
     TrialMeasured,
     TrialStopped,
 )
+from shoal_contract.states import Outcome
 
-from .conftest import Gateway
+from .conftest import Gateway, Shoal
 from .test_access import PASSWORD
 
 RED = "/v1/workspaces/red"
@@ -88,6 +92,40 @@ async def test_every_list_has_pages(keyed: Gateway) -> None:
         assert (await gateway.http.get(f"{path}?limit=0")).status_code == 422
     audit = await gateway.get("/v1/audit")
     assert await walk(gateway, "/v1/audit") == audit["items"]
+
+
+async def test_the_queue_has_pages_that_outlive_its_changes(gateway: Gateway, shoal: Shoal) -> None:
+    e = await gateway.submit()
+    for n in range(5):
+        name = {"trial_id": f"{e}-{n}", "allocation_id": f"{e}-{n}-a1"}
+        queued = trial_events(e)[3].model_copy(update=name)
+        waiting = AllocationWaiting(
+            **name, experiment_id=e, why="room", reason="No slot is free.", number=float(n),
+            since=1.0 + n,
+        )  # fmt: skip
+        await publish(gateway, queued, waiting)
+    whole = await gateway.until("/v1/queue", lambda q: len(q["items"]) == q["waiting"] == 5)
+    assert whole["next"] is None
+    for params in ({}, {"pool": "default"}):
+        assert await walk(gateway, "/v1/queue", **params) == whole["items"]
+    first = await page(gateway, "/v1/queue", None, limit=2)
+    assert first["waiting"] == 5
+    # the last one seen starts, and the last of all moves ahead
+    left = AllocationEnded(
+        experiment_id=e, allocation_id=f"{e}-1-a1", trial_id=f"{e}-1", attempt=1,
+        outcome=Outcome.STOPPED, reason="", slots=0, seconds=0,
+    )  # fmt: skip
+    moved = AllocationMoved(experiment_id=e, allocation_id=f"{e}-4-a1", number=2.5, since=3.5)
+    await publish(gateway, left, moved)
+    await gateway.until("/v1/queue", lambda q: [r["trial_id"][-1] for r in q["items"]] == [*"0243"])
+    rest = await page(gateway, "/v1/queue", first["next"], limit=9)
+    assert ([row["trial_id"][-1] for row in rest["items"]], rest["next"]) == ([*"243"], None)
+    assert (await gateway.http.get("/v1/queue?cursor=x")).status_code == 422
+    async with AsyncClient(gateway.url) as client:
+        assert len(await client.queue()) == 4
+        assert len(await client.queue(limit=3)) == 3
+    said = (await shoal("queue"))[1]
+    assert all(f"{e}-{n}" in said for n in (0, 2, 3, 4))
 
 
 def search(e: str, trials: int) -> list[Event]:

@@ -1,6 +1,7 @@
 """Who reads streams of events: of which workspace, and for how long that is allowed."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,9 +13,18 @@ from websockets.exceptions import ConnectionClosed
 
 import shoal
 from shoal import Client
-from shoal_contract.events import LogWritten, SearchPaused
+from shoal_contract.events import (
+    ExperimentDeleted,
+    ExperimentSubmitted,
+    LogWritten,
+    SearchPaused,
+    SearchResumed,
+)
+from shoal_contract.parse import parse_experiment
+from shoal_gateway.shell.directory import Directory
+from shoal_gateway.shell.redis_store import RedisStore
 
-from .conftest import Gateway, Shoal
+from .conftest import CONFIG, Gateway, Shoal
 from .test_access import Person, person, workspaces
 from .test_gateway import publish
 from .test_websocket import address
@@ -78,6 +88,64 @@ async def test_events_of_one_workspace(gateway: Gateway, shoal: Shoal) -> None:
         async for text in socket:
             over.append(json.loads(text))
     assert [e["id"] for e in over if "id" in e] == [e["id"] for e in found]
+
+
+def submitted(experiment_id: str) -> ExperimentSubmitted:
+    """An experiment of `red`."""
+    config = parse_experiment(CONFIG | {"resources": {"workspace": "red"}})
+    return ExperimentSubmitted(experiment_id=experiment_id, config=config, storage_url="file:///s")
+
+
+@contextlib.asynccontextmanager
+async def behind(gateway: Gateway) -> AsyncIterator[None]:
+    """While the read models learn of nothing: Redis takes nothing new."""
+    await gateway.redis.config_set("min-replicas-to-write", 1)
+    try:
+        yield
+    finally:
+        await gateway.redis.config_set("min-replicas-to-write", 0)
+
+
+async def test_no_event_is_missed_while_read_models_are_behind(gateway: Gateway) -> None:
+    await both(gateway)
+    reader, _ = await ada(gateway)
+    headers = {"Authorization": f"Bearer {reader.token}"}
+    async with asyncio.timeout(20), contextlib.AsyncExitStack() as open_until:
+        lost = await open_until.enter_async_context(contextlib.AsyncExitStack())
+        await lost.enter_async_context(behind(gateway))
+        await publish(gateway, submitted("new"), SearchPaused(experiment_id="new"))
+        flows = []
+        for params in ({}, {"workspace": "red"}, {"experiment": "new"}):
+            wanted = {"type": "search.", "since": "start", **params}
+            response = await open_until.enter_async_context(
+                gateway.http.stream("GET", "/v1/events", params=wanted, headers=headers)
+            )
+            flows.append(told(response))
+        for events in flows:
+            kind, event = await anext(events)
+            assert (kind, event["data"]["experiment_id"]) == ("search.paused", "new")
+        assert await reader.status("GET", "/v1/experiments/new") == 404
+        await lost.aclose()
+        await gateway.until("/v1/experiments/new", lambda row: row["state"] == "paused")
+        await publish(gateway, SearchResumed(experiment_id="new"))
+        for events in flows:
+            assert (await anext(events))[0] == "search.resumed"
+
+
+async def test_where_an_event_belongs_is_known_without_read_models(
+    gateway: Gateway, redis_url: str
+) -> None:
+    async with contextlib.AsyncExitStack() as closing:
+        await closing.enter_async_context(behind(gateway))
+        await publish(gateway, submitted("new"), submitted("old"))
+        await publish(gateway, ExperimentDeleted(experiment_id="old"))
+        store = RedisStore(redis_url)
+        closing.push_async_callback(store.close)
+        directory = Directory(store, gateway.bus)
+        for _ in range(2):
+            found = [await directory.home_of(name) for name in ("new", "old", "no name")]
+            assert found == ["red", None, None]
+        assert await directory.workspace_of("old") is None
 
 
 async def test_the_client_with_a_loop_reads_one_workspace(gateway: Gateway) -> None:

@@ -123,7 +123,7 @@ class Model:
 
     def queue(self) -> list[dict[str, Any]]:
         tables = (keys.QUEUE, keys.WAITING, keys.MOVED, keys.SHARES)
-        return rows.queue(*(self.rows.get(table, {}) for table in tables))
+        return [row for _, row in rows.queue(*(self.rows.get(table, {}) for table in tables))]
 
     def trial(self, smaller: bool = True) -> dict[str, Any]:
         return rows.trial(self.rows[keys.trial("e-0")], smaller)

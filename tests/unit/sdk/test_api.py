@@ -249,9 +249,9 @@ def test_both_clients_follow_a_log_to_its_end() -> None:
 
 
 def test_what_a_broken_connection_had_begun_counts_no_more() -> None:
-    reader = following("http://u", "/v1/events", 60.0, follow=True)
+    reader = following("/v1/events", 60.0, follow=True)
     for line in ("event: problem", 'data: {"detail": "the tok'):
         assert reader.line(line) is None
-    reader.broken(httpx.ReadError("reset"), 1.0)
+    reader.broken("http://u", httpx.ReadError("reset"), 1.0)
     assert reader.line('data: {"id": "1"}') is None
     assert reader.line("") == {"id": "1"}

@@ -13,6 +13,7 @@ from shoal.cli import (
     checkpoint,
     control,
     cost,
+    docs,
     doctor,
     events,
     explain,
@@ -51,7 +52,8 @@ app = typer.Typer(
     name="shoal", epilog=EXIT_CODES, rich_markup_mode=None, pretty_exceptions_enable=False
 )
 for _part in (
-    local, login, run, read, logs, runs, metrics, control, change, cost, plan, migrate, doctor, top,
+    local, login, run, read, logs, runs, metrics, control, change, cost, plan, migrate, docs,
+    doctor, top,
 ):  # fmt: skip
     _part.add(app)
 for _name, _group in (

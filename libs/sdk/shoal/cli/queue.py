@@ -18,7 +18,7 @@ Trial = Annotated[str, typer.Argument(metavar="TRIAL", help="The id of a trial t
 def queue(
     context: typer.Context,
     pool: Annotated[str | None, typer.Option(help="Of this pool alone.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many.")] = 100,
+    limit: Annotated[int | None, typer.Option(min=1, help="How many; else all.")] = None,
 ) -> None:
     """Show what waits for slots, the first in line first, and why; or change who goes first."""
     if context.invoked_subcommand is not None:

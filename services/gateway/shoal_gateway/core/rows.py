@@ -3,10 +3,12 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from shoal_contract.states import ExperimentState, TrialState
 from shoal_gateway.core import keys
+from shoal_gateway.core.paging import Place
 
 Row = dict[str, Any]
 
@@ -132,36 +134,33 @@ def queue(
     waiting: Mapping[str, Row],
     moved: Mapping[str, Row],
     shares: Mapping[str, Row],
-) -> list[Row]:
+) -> list[tuple[Place, Row]]:
     """What waits, pool by pool: by priority where the pool goes by it, then by age, as people
-    changed them. What else a policy goes by, shares and slots that are free, is in each one's
-    `reason`."""
-    found = []
+    changed them; each with its place. What else a policy goes by, shares and slots that are free,
+    is in each one's `reason`."""
+    found: list[tuple[Place, Row]] = []
     for name, row in rows.items():
         share = shares.get(row["experiment_id"], {})
         said = waiting.get(name, {}) | moved.get(name, {})
-        found.append(
-            row
-            | {
-                "priority": share.get("priority") or row["priority"],
-                "hold": share.get("hold", False),
-                "since": said.get("since") or row["queued_at"],
-                "pools": said.get("pools") or [row["pool"]],
-                "number": said.get("number", math.inf),  # told in a moment
-                "ageing": said.get("ageing", 0.0),
-                "why": said.get("why"),
-                "reason": said.get("reason"),
-                "expected_at": said.get("expected_at"),
-            }
-        )
-    found.sort(key=lambda r: (r["pool"], _rank(r), r["number"], r["since"]))
-    return [{k: v for k, v in row.items() if k not in ("number", "ageing")} for row in found]
+        shown = row | {
+            "priority": share.get("priority") or row["priority"],
+            "hold": share.get("hold", False),
+            "since": said.get("since") or row["queued_at"],
+            "pools": said.get("pools") or [row["pool"]],
+            "why": said.get("why"),
+            "reason": said.get("reason"),
+            "expected_at": said.get("expected_at"),
+        }
+        rank = _rank(shown, said.get("ageing", 0.0))
+        number = said.get("number", math.inf)  # told in a moment
+        found.append(((row["pool"], rank, number, shown["since"], name), shown))
+    return sorted(found, key=itemgetter(0))
 
 
-def _rank(row: Row) -> float:
+def _rank(row: Row, ageing: float | None) -> float:
     """What decides before age, as the scheduler reckons it."""
-    if row["ageing"] is None:
+    if ageing is None:
         return 0.0
-    if not row["ageing"]:
+    if not ageing:
         return float(row["priority"])
-    return float(row["priority"] * row["ageing"] + row["since"])
+    return float(row["priority"] * ageing + row["since"])

@@ -75,6 +75,8 @@ def routes() -> FastAPI:
         dependencies=[Depends(authorise), Depends(known)],
     )
     for room in (
+        mlflow,  # first, since runs log often, and routes are tried one after another
+        mlflow_artifacts,
         bundles,
         submissions,
         experiments,
@@ -85,8 +87,6 @@ def routes() -> FastAPI:
         requests,
         logs,
         metrics,
-        mlflow_artifacts,
-        mlflow,
         pool,
         pools,
         cost,

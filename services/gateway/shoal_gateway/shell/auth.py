@@ -4,6 +4,7 @@ It stands before all routes, those of other rooms and of the documentation too: 
 in `OPEN` needs a token that counts.
 """
 
+import base64
 import contextlib
 import logging
 import re
@@ -39,6 +40,9 @@ OPEN = frozenset(
     }
 )
 """All that is answered without a token."""
+PAGES = ("/docs", "/openapi.json")
+"""What people read in browsers, which ask for a name and a password and show nothing else: there a
+token is the password, by whatever name."""
 PROBES = ("/livez", "/readyz")
 OPEN_BODY = 16 * 1024
 """Bytes that the body of a request without a token may have."""
@@ -101,6 +105,9 @@ class Gate:
         caller = None if text is None else await _holder(self._parts, text)
         await self._count(scope, caller)
         if caller is None and (scope.get("method"), scope["path"]) not in OPEN:
+            if scope["path"] in PAGES:
+                detail = "Log in with any name and a token as the password: `shoal docs` makes one."
+                raise _unknown(detail, 'Basic realm="Shoal", charset="UTF-8"')
             if text is None:
                 raise _unknown("Log in first: `shoal login`, or set SHOAL_TOKEN.")
             raise _unknown(VOID)
@@ -131,7 +138,18 @@ def bearer(connection: HTTPConnection) -> str | None:
         if name.startswith("bearer."):
             return str(name.removeprefix("bearer."))
     scheme, _, text = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "basic" and connection.scope["path"] in PAGES:
+        return _password(text)
     return text.strip() if scheme.lower() == "bearer" and text else None
+
+
+def _password(text: str) -> str | None:
+    """The password of a basic authentication (RFC 7617), if it has one."""
+    try:
+        _, _, password = base64.b64decode(text, validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return password.strip() or None
 
 
 def caller(connection: HTTPConnection) -> Caller:
@@ -163,8 +181,8 @@ class Standing:
         return self._who
 
 
-def _unknown(detail: str) -> ProblemError:
-    headers = {"WWW-Authenticate": "Bearer"}
+def _unknown(detail: str, challenge: str = "Bearer") -> ProblemError:
+    headers = {"WWW-Authenticate": challenge}
     return ProblemError(401, detail, kind="urn:shoal:problem:login", headers=headers)
 
 

@@ -38,6 +38,10 @@ class IfMatch:
         return lambda: self.check(None if (row := current()) is None else tag_of(row))
 
 
+ANY = IfMatch(None)
+"""The condition of who means any state, or none."""
+
+
 def changed() -> ProblemError:
     """The problem of who was slower than someone else."""
     detail = "Someone else has changed it since. Read it again, and decide anew."

@@ -5,10 +5,13 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from shoal_bus.bus import Bus
 from shoal_contract.base import ID_PATTERN
-from shoal_contract.events import Event, ExperimentSubmitted
+from shoal_contract.envelope import BadMessageError
+from shoal_contract.events import Event, ExperimentDeleted, ExperimentSubmitted
 from shoal_contract.ids import experiment_of_trial
 from shoal_contract.roles import Role
+from shoal_contract.subjects import EXPERIMENTS, all_of
 from shoal_gateway.core import keys
 from shoal_gateway.core.ledger.caller import Caller
 from shoal_gateway.core.rows import Row
@@ -47,9 +50,10 @@ class Place:
 class Directory:
     """Experiments by id, and runs."""
 
-    def __init__(self, store: RedisStore) -> None:
-        self._store = store
+    def __init__(self, store: RedisStore, bus: Bus) -> None:
+        self._store, self._bus = store, bus
         self._known: dict[str, str] = {}
+        self._gone: set[str] = set()
         self._places: dict[str, tuple[float, Place]] = {}
 
     async def place_of(self, run_id: str) -> Place | None:
@@ -81,6 +85,32 @@ class Directory:
             return None
         return self._remember(experiment_id, config["resources"]["workspace"])
 
+    async def home_of(self, experiment_id: str) -> str | None:
+        """The workspace of an experiment that an event is of. If the read models do not have it,
+        since they are behind, its stream tells; None: it was deleted. Raises RedisError, and one of
+        AWAY."""
+        if experiment_id in self._gone:
+            return None
+        if (found := await self.workspace_of(experiment_id)) is not None:
+            return found
+        said = await self._newest(ExperimentSubmitted, experiment_id)
+        gone = await self._newest(ExperimentDeleted, experiment_id)
+        if isinstance(said, ExperimentSubmitted) and gone is None:
+            return self._remember(experiment_id, said.config.resources.workspace)
+        if len(self._gone) >= _MOST:
+            self._gone.clear()
+        self._gone.add(experiment_id)
+        return None
+
+    async def _newest(self, kind: type[Event], experiment_id: str) -> Event | None:
+        if not _ID.fullmatch(experiment_id):
+            return None
+        try:
+            found = await self._bus.newest(EXPERIMENTS, all_of(kind.type, experiment_id))
+        except BadMessageError:
+            return None
+        return None if found is None else found.event
+
     async def sees(self, caller: Caller, experiment_id: str) -> bool:
         """Whether a caller may know of an experiment."""
         return await self.may(caller, Role.VIEWER, experiment_id)
@@ -109,12 +139,10 @@ class Directory:
         those that are of no experiment, all users are told what becomes of machines."""
         if workspace is None and caller.sees_all:
             return True
-        if isinstance(event, ExperimentSubmitted):
-            self._remember(event.experiment_id, event.config.resources.workspace)
         if (experiment_id := experiment_in(event)) is None:
             of_machines = caller.experiment is None and event.type in OF_MACHINES
             return workspace is None and of_machines
-        place = await self.workspace_of(experiment_id)
+        place = await self.home_of(experiment_id)
         if place is None or workspace not in (None, place):
             return False
         return caller.may(Role.VIEWER, place, experiment_id)

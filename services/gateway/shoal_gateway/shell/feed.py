@@ -21,7 +21,6 @@ from shoal_bus.consume import Consumer
 from shoal_bus.feed import WEEK, Feed
 from shoal_bus.lease import Lease
 from shoal_contract.envelope import Envelope
-from shoal_contract.events import ExperimentSubmitted
 from shoal_contract.subjects import (
     EXPERIMENTS,
     REFUSED,
@@ -49,15 +48,7 @@ KEEPING = 1.0
 """Seconds after which a bookmark is moved on: what came after it may be told again."""
 MAKING = 1.0
 """Seconds to make streams for somebody who connects, whom the server refuses after two."""
-CATCH_UP = 5.0
-"""Seconds that the read models get to learn of an experiment."""
-
-
-class UnknownYetError(LookupError):
-    """Nobody knows yet to which workspace an experiment belongs."""
-
-
-UNTOLD = (RedisError, UnknownYetError, *AWAY)
+UNTOLD = (RedisError, *AWAY)
 """Why something may not be told now."""
 
 
@@ -159,24 +150,10 @@ class Filler:
 
     async def _place(self, envelope: Envelope) -> str | None:
         """The workspace that an event is told to; None: to none. Raises one of UNTOLD."""
-        event = envelope.event
-        if isinstance(event, ExperimentSubmitted):
-            return None if _old(envelope) else event.config.resources.workspace
-        experiment_id = experiment_in(event)
+        experiment_id = experiment_in(envelope.event)
         if experiment_id is None or _old(envelope):
             return None
-        found = await self._use.directory.workspace_of(experiment_id)
-        return found or await self._later(experiment_id)
-
-    async def _later(self, experiment_id: str) -> str | None:
-        """The workspace of an experiment that the read models did not know a moment ago; None:
-        there is no such experiment any more."""
-        _, last = await self._use.bus.extent(EXPERIMENTS)
-        known = await self._use.projector.wait_for(EXPERIMENTS, last, CATCH_UP)
-        found = await self._use.directory.workspace_of(experiment_id)
-        if found is None and not known:
-            raise UnknownYetError(f"{experiment_id} is not known yet")
-        return found
+        return await self._use.directory.home_of(experiment_id)
 
 
 def _old(envelope: Envelope) -> bool:

@@ -51,8 +51,8 @@ class Paging:
 
     def of(
         self,
-        items: Iterable[Row],
-        place: Callable[[Row], Place],
+        items: Iterable[T],
+        place: Callable[[T], Place],
         order: str = "",
         *,
         descending: bool = False,

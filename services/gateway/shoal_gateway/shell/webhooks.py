@@ -47,7 +47,7 @@ PATIENCE = 60.0
 """Seconds for a message to be sent, or to wait for those before it, until another replica may."""
 
 
-UNTOLD = (httpx.HTTPError, OSError, RedisError, AddressError, SealError, LookupError)
+UNTOLD = (httpx.HTTPError, RedisError, AddressError, SealError, *AWAY)
 """Why a receiver may not be told now."""
 
 
@@ -118,17 +118,13 @@ class Webhooks:
         await delivery.ack()
 
     async def _wants(self, hook: Webhook, delivery: Delivery) -> bool:
-        """Whether a receiver is to be told. Raises LookupError while nobody knows whose the event
-        is: the read models may learn of a new experiment a moment later."""
+        """Whether a receiver is to be told."""
         event = delivery.envelope.event
         experiment_id = experiment_in(event)
         told = event.type.startswith(tuple(hook.events)) and delivery.envelope.time >= hook.at
         if not told or experiment_id is None:
             return False
-        workspace = await self._use.directory.workspace_of(experiment_id)
-        if workspace is None:
-            raise LookupError(f"{experiment_id} is not known yet")
-        return hook.workspace == workspace
+        return hook.workspace == await self._use.directory.home_of(experiment_id)
 
     async def _post(self, hook: Webhook, delivery: Delivery) -> int:
         envelope = delivery.envelope

@@ -101,6 +101,13 @@ class WorkspaceMembers(WorkspaceRow):
     """Null: none was ever used up."""
 
 
+class Member(Answer):
+    """A user's membership of a workspace."""
+
+    user: str
+    role: Role
+
+
 class Workspaces(Paged):
     """The workspaces that the caller may see."""
 

@@ -36,6 +36,11 @@ def told(
     return {status: {"model": answer, "headers": headers or {}}} | refusals(*others)
 
 
+def silent(headers: Row, *others: int) -> Responses:
+    """The same of a route whose good answer (204) is its headers alone."""
+    return {204: {"headers": headers}} | refusals(*others)
+
+
 def refusals(*statuses: int) -> Responses:
     """The same of problems that one cannot tell from the route's path and parameters: those are in
     the document anyhow (`shell/openapi`)."""

@@ -197,7 +197,7 @@ class Waiting(Answer):
     """When it may start, where that can be told."""
 
 
-class Queue(Answer):
+class Queue(Paged):
     """What waits, pool by pool, the first in line first."""
 
     items: list[Waiting]

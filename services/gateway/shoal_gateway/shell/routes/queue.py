@@ -1,5 +1,6 @@
 """`/v1/queue`, and what people ask of it: another share, one trial ahead of another."""
 
+from operator import itemgetter
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -17,6 +18,7 @@ from shoal_gateway.shell.answers.machines import Queue
 from shoal_gateway.shell.answers.trials import TrialMoved
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.conditions import IfMatch, if_match
+from shoal_gateway.shell.paging import Cursor, Paging
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError, unknown
 from shoal_gateway.shell.routes.requests import ask, ask_if, under_way
@@ -55,15 +57,17 @@ async def queue(
     use: Annotated[Parts, Depends(parts)],
     pool: str | None = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+    cursor: Cursor = None,
 ) -> dict[str, Any]:
     """Attempts that wait for slots, pool by pool, the first in line first: since when and why,
     and when each may start, where that can be told. `waiting`: how many there are in all."""
     tables = (keys.QUEUE, keys.WAITING, keys.MOVED, keys.SHARES)
     found = rows.queue(*await use.store.rows(tables))
-    chosen = [row for row in found if pool is None or pool in row["pools"]]
-    seen = set(await use.directory.seen(who, (row["trial_id"] for row in chosen)))
-    items = [row for row in chosen if row["trial_id"] in seen]
-    return {"items": items[:limit], "waiting": len(chosen)}
+    chosen = [pair for pair in found if pool is None or pool in pair[1]["pools"]]
+    seen = set(await use.directory.seen(who, (row["trial_id"] for _, row in chosen)))
+    items = (pair for pair in chosen if pair[1]["trial_id"] in seen)
+    page = Paging(limit, cursor).of(items, itemgetter(0))
+    return page | {"items": [row for _, row in page["items"]], "waiting": len(chosen)}
 
 
 @router.patch(

@@ -25,7 +25,7 @@ from shoal_contract.subjects import EXPERIMENTS, asked_of
 from shoal_gateway.core.rows import Row
 from shoal_gateway.shell.answers.base import told
 from shoal_gateway.shell.answers.experiments import ChangeRequested, ExperimentRequested
-from shoal_gateway.shell.conditions import IfMatch, if_match
+from shoal_gateway.shell.conditions import ANY, IfMatch, if_match
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import ProblemError
 from shoal_gateway.shell.routes.experiments import experiment
@@ -93,7 +93,7 @@ async def change(
         await ask_if(condition, use, ExperimentEdited(experiment_id=experiment_id, **words), "edit")
     if numbers:
         event = ExperimentChangeRequested(experiment_id=experiment_id, **numbers)
-        await ask_if(IfMatch(None) if words else condition, use, event, "change")
+        await ask_if(ANY if words else condition, use, event, "change")
     return {"experiment_id": experiment_id, "requested": "change", **asked}
 
 

@@ -21,9 +21,9 @@ from shoal_gateway.core.ledger.state import User
 from shoal_gateway.core.rows import Row
 from shoal_gateway.shell import passwords
 from shoal_gateway.shell.answers.access import UserRow, Users
-from shoal_gateway.shell.answers.base import TAGGED, refusals, told
+from shoal_gateway.shell.answers.base import TAGGED, refusals, silent, told
 from shoal_gateway.shell.auth import caller
-from shoal_gateway.shell.conditions import IfMatch, if_match, tagged
+from shoal_gateway.shell.conditions import IfMatch, if_match, tag_of, tagged
 from shoal_gateway.shell.creations import Creation, creation
 from shoal_gateway.shell.draws import Draws
 from shoal_gateway.shell.paging import Paging, by, paging
@@ -94,7 +94,7 @@ async def user(
     user: str, response: Response, use: Annotated[Parts, Depends(parts)]
 ) -> dict[str, Any]:
     """One user."""
-    return tagged(response, _row(_user(use, user)))
+    return _tagged(response, _user(use, user))
 
 
 @router.patch("/{user}", responses=told(UserRow, 200, 409, headers=TAGGED))
@@ -112,28 +112,35 @@ async def change(
         commands.append(SetRole(user, body.role))
     if body.enabled is not None:
         commands.append(SetEnabled(user, body.enabled))
-    met = condition.on(lambda: _row(_user(use, user)))
+    met = condition.on(lambda: _state(_user(use, user)))
     met()
     for command in commands:
         await use.ledger.do(command, when=met if command is commands[0] else None)
-    return tagged(response, _row(_user(use, user)))
+    return _tagged(response, _user(use, user))
 
 
-@router.put("/{user}/password", status_code=204)
+@router.put("/{user}/password", status_code=204, responses=silent(TAGGED))
 async def set_password(
     user: str,
     body: NewPassword,
+    response: Response,
     who: Annotated[Caller, Depends(caller)],
     use: Annotated[Parts, Depends(parts)],
+    condition: Annotated[IfMatch, Depends(if_match)],
 ) -> None:
-    """Set a password. Whoever had logged in as this user must do so again."""
+    """Set a password. Whoever had logged in as this user must do so again. `If-Match` takes the
+    user's `ETag`, which changes with the password."""
     if user != who.user and not who.rules(Role.ADMIN):
         raise denied("an administrator of the cluster")
     found = _user(use, user)
     may_without = who.rules(Role.ADMIN) and (user != who.user or found.password_hash is None)
     if not may_without and not await passwords.matches(found.password_hash, body.old or ""):
         raise ProblemError(403, "The old password is wrong.", kind="urn:shoal:problem:denied")
-    await use.ledger.do(SetPassword(user, await passwords.hashed(body.password)))
+    met = condition.on(lambda: _state(_user(use, user)))
+    met()
+    command = SetPassword(user, await passwords.hashed(body.password))
+    await use.ledger.do(command, when=met)
+    _tagged(response, _user(use, user))
 
 
 @router.delete("/{user}", status_code=204, responses=refusals(409))
@@ -143,7 +150,7 @@ async def remove(
     condition: Annotated[IfMatch, Depends(if_match)],
 ) -> None:
     """Forget a user, with all tokens and memberships. Experiments stay."""
-    await use.ledger.do(RemoveUser(user), when=condition.on(lambda: _row(_user(use, user))))
+    await use.ledger.do(RemoveUser(user), when=condition.on(lambda: _state(_user(use, user))))
 
 
 def _user(use: Parts, name: str) -> User:
@@ -151,6 +158,15 @@ def _user(use: Parts, name: str) -> User:
     if found is None:
         raise unknown("user", name)
     return found
+
+
+def _state(user: User) -> Row:
+    """What a user's tag is made of."""
+    return _row(user) | {"password_hash": user.password_hash}
+
+
+def _tagged(response: Response, user: User) -> Row:
+    return tagged(response, _row(user), tag_of(_state(user)))
 
 
 def _row(user: User) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from shoal_gateway.core.ledger.commands import (
 )
 from shoal_gateway.core.ledger.state import DEFAULT, Workspace
 from shoal_gateway.core.rows import Row
-from shoal_gateway.shell.answers.access import WorkspaceMembers, WorkspaceRow, Workspaces
-from shoal_gateway.shell.answers.base import TAGGED, refusals, told
+from shoal_gateway.shell.answers.access import Member, WorkspaceMembers, WorkspaceRow, Workspaces
+from shoal_gateway.shell.answers.base import TAGGED, refusals, silent, told
 from shoal_gateway.shell.auth import caller
 from shoal_gateway.shell.conditions import IfMatch, if_match, tag_of, tagged
 from shoal_gateway.shell.creations import Creation, creation
@@ -140,18 +140,42 @@ async def remove(
     await use.ledger.do(RemoveWorkspace(workspace), when=met)
 
 
-@router.put("/{workspace}/members/{user}", status_code=204)
+@router.get("/{workspace}/members/{user}", responses=told(Member, headers=TAGGED))
+async def member(
+    workspace: str, user: str, response: Response, use: Annotated[Parts, Depends(parts)]
+) -> dict[str, Any]:
+    """One member of a workspace."""
+    found = _member(use, workspace, user)
+    if found is None:
+        raise unknown("member", user)
+    return tagged(response, found)
+
+
+@router.put("/{workspace}/members/{user}", status_code=204, responses=silent(TAGGED))
 async def add_member(
-    workspace: str, user: str, body: Membership, use: Annotated[Parts, Depends(parts)]
+    workspace: str,
+    user: str,
+    body: Membership,
+    response: Response,
+    use: Annotated[Parts, Depends(parts)],
+    condition: Annotated[IfMatch, Depends(if_match)],
 ) -> None:
     """Give a user a role in a workspace."""
-    await use.ledger.do(SetMember(workspace, user, body.role))
+    met = condition.on(lambda: _member(use, workspace, user))
+    await use.ledger.do(SetMember(workspace, user, body.role), when=met)
+    tagged(response, {"user": user, "role": body.role})
 
 
 @router.delete("/{workspace}/members/{user}", status_code=204)
-async def remove_member(workspace: str, user: str, use: Annotated[Parts, Depends(parts)]) -> None:
+async def remove_member(
+    workspace: str,
+    user: str,
+    use: Annotated[Parts, Depends(parts)],
+    condition: Annotated[IfMatch, Depends(if_match)],
+) -> None:
     """Take a user's role in a workspace away. A role in the whole cluster stays."""
-    await use.ledger.do(SetMember(workspace, user, None))
+    met = condition.on(lambda: _member(use, workspace, user))
+    await use.ledger.do(SetMember(workspace, user, None), when=met)
 
 
 async def _experiments_in(use: Parts, workspace: str) -> list[str]:
@@ -176,6 +200,12 @@ def _state(use: Parts, workspace: str) -> Row:
     if found is None:
         raise unknown("workspace", workspace)
     return {"description": found.description, "members": dict(found.members)}
+
+
+def _member(use: Parts, workspace: str, user: str) -> Row | None:
+    found = use.ledger.state.workspaces.get(workspace)
+    role = None if found is None else found.members.get(user)
+    return None if role is None else {"user": user, "role": role}
 
 
 def _row(workspace: Workspace, who: Caller) -> dict[str, Any]:
