@@ -154,3 +154,13 @@ def test_of_very_many_that_yield_the_rest_is_told_in_the_next_pass():
     events = desk.tell(exited(trial, 0, node, Outcome.PREEMPTED, experiment="low"))
     assert len(of(events, AllocationReleasing)) == 8
     assert not of(events, AllocationGranted), "what is free is kept for the gang"
+
+
+def test_a_free_slot_that_has_no_port_left_hides_nobody_who_can_yield():
+    pools = Pools(pools={"default": PoolConfig(policy="priority")})
+    desk = Desk(join("one", 1, model="V100"), join("two", 2, model="P100", ports=[1]), pools=pools)
+    for number in range(2):
+        desk.tell(want(f"r{number}", experiment="low", priority=90))
+    desk.now += LONG
+    events = desk.tell(want("w", experiment="high", priority=10))
+    assert [e.allocation_id for e in of(events, AllocationReleasing)] == ["r0-a1"]

@@ -9,7 +9,7 @@ from shoal_scheduler.core.models import Allocation
 from shoal_scheduler.core.placement import suits
 from shoal_scheduler.core.room import Room, Share
 from shoal_scheduler.core.turn import STEP, Turn
-from shoal_scheduler.core.yielding import Candidate, Yielders, loss, may_yield, shares_of
+from shoal_scheduler.core.yielding import Yielders, may_yield, shares_of
 
 
 class Ahead:
@@ -98,7 +98,7 @@ class Ahead:
             return False
         elastic = (running[name] for name in self._elastic)
         able = (a for a in elastic if a.stop_reason is None and may(a))
-        candidates = (Candidate((), *loss(turn, a), a.allocation_id) for a in islice(able, LARGE))
+        candidates = (((), allocation) for allocation in islice(able, LARGE))
         victims = Yielders(turn, candidates).choose(self.later, allocation)
         room = self.later.fork()
         for victim in victims:

@@ -1,5 +1,6 @@
 """How each pool is shared: the part of the settings that decides."""
 
+from functools import cached_property
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -35,7 +36,7 @@ class PoolConfig(_Section):
     prices: dict[str, float] = Field(default_factory=dict)
     """The same for slots of one model (`Tesla V100-SXM2-16GB`, or a word of it)."""
 
-    @property
+    @cached_property
     def fitting(self) -> Fit:
         """How gangs are placed."""
         return Fit(worst=self.fit == "worst", mixed=self.mixed_types)

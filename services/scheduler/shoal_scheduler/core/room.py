@@ -129,6 +129,13 @@ class Room:
         """Free slots of a model in a pool."""
         return self._free.get((pool, model), 0)
 
+    def idle(self, pool: str) -> int:
+        """Free slots of all models in a pool."""
+        free, found = self._free, 0
+        for model in self._models.get(pool, ()):
+            found += free.get((pool, model), 0)
+        return found
+
     def size(self, pool: str, model: str) -> int:
         """Slots of a model in a pool, free or not."""
         return self._sizes.get((pool, model), 0)

@@ -78,7 +78,8 @@ def serve(turn: Turn, rules: Rules) -> None:
 def _make_room(ahead: Ahead, rules: Rules, head: Allocation) -> bool:
     """Promise a head the slots that are being left, or ask others for theirs."""
     turn = ahead.turn
-    if not turn.find(head, ahead.later):
+    shares = turn.find(head, ahead.later)
+    if not shares:
         if not turn.config.preemption:
             return False
         if not ahead.shrink(head, lambda other: rules.smaller(head, other)):
@@ -86,5 +87,6 @@ def _make_room(ahead: Ahead, rules: Rules, head: Allocation) -> bool:
             if not victims:
                 return False
             ahead.release(victims)
-    ahead.promise(turn.find(head, ahead.later))
+        shares = turn.find(head, ahead.later)
+    ahead.promise(shares)
     return True

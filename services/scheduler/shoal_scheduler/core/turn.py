@@ -35,6 +35,17 @@ STEP = 400
 
 
 @dataclass(slots=True)
+class _Promise:
+    """The last of a batch that a place was promised to."""
+
+    entry: Entry
+    follower: Entry | None = None
+    """Who is next in the batch; None: nobody may start."""
+    stale: bool = True
+    """Whether the follower has to be looked for."""
+
+
+@dataclass(slots=True)
 class Turn:
     """One pass over one pool."""
 
@@ -43,13 +54,12 @@ class Turn:
     config: PoolConfig
     thorough: bool = True
     """Whether to look at who has to yield even if nothing is free: at each Tick."""
+    asked: dict[str, None] = field(default_factory=dict)
+    """Allocations that the pass asked for their slots."""
     why: dict[str, Waiting] = field(default_factory=dict)
     """Allocations that the pass looked at and left waiting, and why."""
-    _promised: dict[Batch, Entry] = field(default_factory=dict)
+    _promised: dict[Batch, _Promise] = field(default_factory=dict)
     _slots: dict[str, int] = field(default_factory=dict)
-    _followers: dict[Batch, Entry | None] = field(default_factory=dict)
-    """Batch to who is next in it after one that a place was promised to; None: nobody may start.
-    What is not in it has to be looked for."""
     _rest: list[Head] | None = None
     """Those that were not yet looked at for who asks for few slots, the last first."""
 
@@ -77,6 +87,8 @@ class Turn:
     def _returns(self) -> list[Return]:
         """Those that are about to come back to the pool."""
         found = self.state.returns
+        if not found:
+            return []
         mine = ((trial, back) for trial, back in found.items() if back.pool == self.pool)
         return [back for _, back in sorted(mine) if back.until is None or back.until > self.now]
 
@@ -93,10 +105,7 @@ class Turn:
         free, and who has to yield is looked at with the next Tick."""
         if len(self.draft.events) >= MOST:
             return True
-        room = self.room
-        return not self.thorough and not any(
-            room.free(self.pool, model) for model in room.models(self.pool)
-        )
+        return not self.thorough and not self.room.idle(self.pool)
 
     def leaving(self) -> Iterator[Allocation]:
         """Those in the pool that were told to leave."""
@@ -132,12 +141,11 @@ class Turn:
         first: int = 0,
         most: int | None = None,
     ) -> Iterator[Allocation]:
-        allocations = self.state.allocations
         line = lines.get(self.pool)
-        entries: Iterable[Entry | Head] = ()
-        if line is not None:
-            entries = line if most is None else line.some(first, most)
-        return (allocations[entry.allocation_id] for entry in entries)
+        if line is None:
+            return iter(())
+        entries: Iterable[Entry | Head] = line if most is None else line.some(first, most)
+        return map(self.state.allocations.__getitem__, (e.allocation_id for e in entries))
 
     def heads(self, first: int = 0, most: int | None = None) -> Iterator[Allocation]:
         """Those that may start, in line; of requests that are alike only the first. From the
@@ -155,12 +163,12 @@ class Turn:
             best = next((entry for entry in line if entry.allocation_id not in self.why), None)
         else:
             best = self._small(most)
-        for batch, entry in self._promised.items():
+        for batch, promise in self._promised.items():
             if most is not None and batch.slots > most:
                 continue
-            if batch not in self._followers:
-                self._followers[batch] = self._follower(batch, entry)
-            ranked = self._followers[batch]
+            if promise.stale:
+                promise.follower, promise.stale = self._follower(batch, promise.entry), False
+            ranked = promise.follower
             if ranked is None or ranked.allocation_id in self.why:
                 continue
             if best is None or ranked < best[:3]:
@@ -195,10 +203,10 @@ class Turn:
         workspace = allocation.resources.workspace
         limited = self.state.index.pools.quota(workspace) is not None
         together = limited or self.config.share_by == "workspace"
-        for batch in list(self._followers):
+        for batch, promise in self._promised.items():
             mine = batch.experiment_id == allocation.experiment_id
             if mine or (together and batch.workspace == workspace):
-                del self._followers[batch]
+                promise.stale = True
 
     def passed(self, allocation: Allocation, why: Waiting) -> None:
         """It finds no place in this turn."""
@@ -209,7 +217,8 @@ class Turn:
         self.passed(allocation, "leaving")
         batch = batch_of(allocation, self.pool)
         line = self.state.index.queues[batch]
-        self._promised[batch] = next(e for e in line if e.allocation_id == allocation.allocation_id)
+        name = allocation.allocation_id
+        self._promised[batch] = _Promise(next(e for e in line if e.allocation_id == name))
         owner = self.owner(allocation)
         self._slots[owner] = self._slots.get(owner, 0) + allocation.least
         self._forget_followers(allocation)
@@ -324,6 +333,7 @@ class Turn:
         """Ask for an allocation's slots back. They are free when its runs have ended. Who `returns`
         in another size or place has its least kept for it."""
         pool = self.pool if returns else ""
+        self.asked[allocation.allocation_id] = None
         self.draft.release(allocation.allocation_id, StopReason.PREEMPTED, returns_to=pool)
         self._forget_followers(allocation)
 

@@ -11,6 +11,7 @@ from shoal_scheduler.core.models import Allocation
 from shoal_scheduler.core.placement import suits
 from shoal_scheduler.core.room import Room, Share
 from shoal_scheduler.core.state import State
+from shoal_scheduler.core.tables import reader
 from shoal_scheduler.core.turn import Turn
 
 LOOK = 128
@@ -49,25 +50,36 @@ class Yielders:
     def __init__(
         self,
         turn: Turn,
-        candidates: Iterable[Candidate],
+        candidates: Iterable[tuple[Tier, Allocation]],
         spare: Callable[[str], int] | None = None,
     ) -> None:
         self.turn, self._spare = turn, spare
-        line = sorted(candidates)
-        self._tiers = sorted({candidate.tier for candidate in line})
+        self._of: dict[Tier, list[Allocation]] = {}
+        for tier, allocation in candidates:
+            self._of.setdefault(tier, []).append(allocation)
+        self._tiers = sorted(self._of)
         self._on: dict[str, dict[str, list[tuple[Candidate, int]]]] = {}
-        """Model to node to who holds how many of its slots, in order."""
-        state = turn.state
-        for candidate in line:
-            for node_id, model, count in shares_of(state, state.allocations[candidate.name]):
-                self._on.setdefault(model, {}).setdefault(node_id, []).append((candidate, count))
-        self._counts = {
-            model: {node: sum([count for _, count in held]) for node, held in nodes.items()}
-            for model, nodes in self._on.items()
-        }
-        self._slots = {model: sum(counts.values()) for model, counts in self._counts.items()}
+        """Model to node to who holds how many of its slots, in order; of the tiers looked at."""
+        self._counts: dict[str, dict[str, int]] = {}
+        """The sums of these."""
+        self._slots: dict[str, int] = {}
         self._heaps: dict[tuple[str, int, Tier], list[tuple[Cost, str]]] = {}
         self._vain: set[tuple[object, ...]] = set()
+
+    def _look(self, tier: Tier) -> None:
+        """Work out what those of a tier hold and lose, once: the last ones are seldom needed."""
+        turn, state = self.turn, self.turn.state
+        found = [
+            (Candidate(tier, *loss(turn, a), a.allocation_id), shares_of(state, a))
+            for a in self._of.pop(tier, ())
+        ]
+        found.sort()
+        for candidate, shares in found:
+            for node_id, model, count in shares:
+                counts = self._counts.setdefault(model, {})
+                counts[node_id] = counts.get(node_id, 0) + count
+                self._slots[model] = self._slots.get(model, 0) + count
+                self._on.setdefault(model, {}).setdefault(node_id, []).append((candidate, count))
 
     def choose(
         self, room: Room, allocation: Allocation, below: Tier | None = None
@@ -83,6 +95,7 @@ class Yielders:
         for tier in self._tiers:
             if below is not None and tier >= below:
                 break
+            self._look(tier)
             best: tuple[int, Cost, list[str]] | None = None
             for model, nodes in self._on.items():
                 enough = room.free(turn.pool, model) + self._slots[model] >= size
@@ -91,7 +104,8 @@ class Yielders:
                 found = self._one(room, model, size, tier, may)
                 if found is None and not resources.single_node:
                     found = self._several(room, model, nodes, size, tier, may)
-                if found is not None and (best is None or found < best):
+                # free slots alone are no help: they were looked at before
+                if found is not None and found[2] and (best is None or found < best):
                     best = found
             if best is not None:
                 victims = [turn.state.allocations[name] for name in best[2]]
@@ -112,7 +126,11 @@ class Yielders:
         """On the node where it costs least. What that is was worked out once, and is looked at
         anew before it counts: others may have been chosen meanwhile."""
         key, nodes = (model, size, tier), self._on[model]
-        if key not in self._heaps:
+        if key not in self._heaps and size == 1:  # no one on a node costs less than its first
+            firsts = ((held[0][0], node) for node, held in nodes.items())
+            self._heaps[key] = [((f.tier, f.loss), node) for f, node in firsts if f.tier <= tier]
+            heapify(self._heaps[key])
+        elif key not in self._heaps:
             counts = self._counts[model]
             able = (node for node in nodes if room.at(node, model) + counts[node] >= size)
             picks = ((self._pick(room, model, node, size, tier), node) for node in able)
@@ -182,38 +200,49 @@ class Yielders:
     ) -> Pick | None:
         """Who yields on a node for so many slots, or for as many as there are, if `names` yield
         anyway. None: nothing would be free."""
-        allocations, entries = self.turn.state.allocations, self._on[model].get(node, ())
+        entries, asked = self._on[model].get(node, ()), self.turn.asked
         have = room.at(node, model)
         if names:
             have += sum(count for candidate, count in entries if candidate.name in names)
         over: dict[str, int] = {}
         picks: list[tuple[Candidate, int]] = []
-        for candidate, count in entries:
+        for entry in entries:
+            candidate, count = entry
             if have >= size or candidate.tier > tier:
                 break
-            victim = allocations[candidate.name]
-            if victim.stop_reason is not None or (names and candidate.name in names):
+            if candidate.name in asked or (names and candidate.name in names):
                 continue
-            if self._spare is not None:
-                owner = self.turn.owner(victim)
-                if owner not in over:
-                    taken = (allocations[name] for name in names or ())
-                    mine = sum(a.slots for a in taken if self.turn.owner(a) == owner)
-                    over[owner] = self._spare(owner) - mine
-                if over[owner] <= 0:
-                    continue
-                over[owner] -= victim.slots
-            picks.append((candidate, count))
+            if self._spare is not None and not self._spares(candidate.name, over, names or ()):
+                continue
+            picks.append(entry)
             have += count
+        if not have:
+            return None
+        if len(picks) == 1:  # as for most
+            candidate = picks[0][0]
+            return Pick((candidate.tier, candidate.loss), [candidate.name], have)
         for pick in reversed(picks[:-1]):
             if have - pick[1] >= size:
                 have -= pick[1]
                 picks.remove(pick)
-        if not have:
-            return None
         worst = max((candidate.tier for candidate, _ in picks), default=())
         lost = sum(candidate.loss for candidate, _ in picks)
         return Pick((worst, lost), [candidate.name for candidate, _ in picks], have)
+
+    def _spares(self, name: str, over: dict[str, int], names: Iterable[str]) -> bool:
+        """Whether the owner of one can spare its slots, besides those of `names`; counted in
+        `over`."""
+        turn = self.turn
+        victim = turn.state.allocations[name]
+        owner = turn.owner(victim)
+        if owner not in over and self._spare is not None:
+            taken = (turn.state.allocations[other] for other in names)
+            mine = sum(a.slots for a in taken if turn.owner(a) == owner)
+            over[owner] = self._spare(owner) - mine
+        if over[owner] <= 0:
+            return False
+        over[owner] -= victim.slots
+        return True
 
 
 def scale(allocation: Allocation) -> int:
@@ -226,10 +255,10 @@ def compared(
     first: Iterable[Allocation],
     tier: Callable[[Allocation], Tier | None],
     times: int,
-) -> list[Candidate]:
-    """Candidates: the `first` that run, and all others on the nodes of some of them. `tier` tells
-    who may yield, and how soon."""
-    state, found = turn.state, list[Candidate]()
+) -> list[tuple[Tier, Allocation]]:
+    """The `first` that run, and all others on the nodes of some of them. `tier` tells who may
+    yield, and how soon."""
+    state = turn.state
     names: dict[str, None] = {}
     nodes: dict[str, None] = {}
     for allocation in islice(first, times * LOOK):
@@ -239,27 +268,24 @@ def compared(
     if len(names) == times * LOOK:
         for node in map(state.nodes.get, nodes):
             names.update(dict.fromkeys(node.held.values() if node else ()))
-    for allocation in map(state.allocations.__getitem__, names):
-        if (at := tier(allocation)) is not None:
-            found.append(Candidate(at, *loss(turn, allocation), allocation.allocation_id))
-    return found
+    known = filter(None, map(reader(state.allocations), names))
+    tiers = ((tier(allocation), allocation) for allocation in known)
+    return [(at, allocation) for at, allocation in tiers if at is not None]
 
 
 def shares_of(state: State, allocation: Allocation) -> list[Share]:
     """The slots that become free when an allocation ends."""
-    shares: dict[tuple[str, str], int] = {}
+    shares: list[Share] = []
     for run in allocation.runs.values():
         node = state.nodes.get(run.placement.node_id)
         if run.outcome is not None or node is None or node.state is not NodeState.READY:
             continue
         if not node.aside and not allocation.resources.mixed_types:  # all are of one model
-            shares[node.node_id, allocation.model] = len(run.placement.slots)
+            shares.append((node.node_id, allocation.model, len(run.placement.slots)))
             continue
-        for number in run.placement.slots:
-            if number not in node.aside:
-                key = (node.node_id, node.model_of(number))
-                shares[key] = shares.get(key, 0) + 1
-    return [(node_id, model, count) for (node_id, model), count in shares.items()]
+        models = [node.model_of(n) for n in run.placement.slots if n not in node.aside]
+        shares += [(node.node_id, m, models.count(m)) for m in dict.fromkeys(models)]
+    return shares
 
 
 def may_yield(turn: Turn, allocation: Allocation, after: float | None = None) -> bool:

@@ -7,8 +7,8 @@ groups above their share: who loses the least work first. A gang that is larger 
 share starts when slots lie idle, and keeps its place reserved, but nobody yields for it.
 """
 
-from collections.abc import Iterable, Mapping
-from functools import partial
+from collections.abc import Iterable
+from itertools import islice
 
 from shoal_scheduler.core.asks import Ask
 from shoal_scheduler.core.models import Allocation
@@ -16,7 +16,7 @@ from shoal_scheduler.core.room import Room
 from shoal_scheduler.core.serve import serve
 from shoal_scheduler.core.tables import reader
 from shoal_scheduler.core.turn import Turn
-from shoal_scheduler.core.yielding import Candidate, Tier, Yielders, compared, may_yield, scale
+from shoal_scheduler.core.yielding import Tier, Yielders, compared, may_yield, scale
 
 _LAST = float("inf")
 
@@ -32,16 +32,51 @@ class FairShare:
         serve(turn, _Rules(turn))
 
 
+class Shares:
+    """The slots of the pool that each owner is owed: by weight, never more than it asks for.
+
+    Whole slots: what rounding leaves goes to the first in line. Who asks for as much with as much
+    weight is owed as much, so that each kind of ask is worked out once.
+    """
+
+    def __init__(self, turn: Turn) -> None:
+        room, line = turn.room, _asks(turn)
+        self._asks, self._pool = turn.state.index.asks, turn.pool
+        kinds = self._asks.kinds(turn.pool)
+        capacity = float(sum(room.size(turn.pool, model) for model in room.models(turn.pool)))
+        fair = {kind: 0.0 for kind, _ in kinds}
+        hungry = kinds
+        while hungry and capacity > 0:
+            level = capacity / sum(weight * count for (_, weight), count in hungry)
+            more = [one for one in hungry if one[0][0] > level * one[0][1] + 1e-9]
+            if len(more) == len(hungry):
+                fair.update({kind: level * kind[1] for kind, _ in hungry})
+                break
+            sated = [one for one in hungry if one[0][0] <= level * one[0][1] + 1e-9]
+            fair.update({kind: float(kind[0]) for kind, _ in sated})
+            capacity -= sum(slots * count for (slots, _), count in sated)
+            hungry = more
+        self._whole = {kind: int(value + 1e-9) for kind, value in fair.items()}
+        spare = sum((fair[kind] - self._whole[kind]) * count for kind, count in kinds)
+        short = (ask.owner for ask in line if self._whole[ask.kind] < ask.slots)
+        self._first = dict.fromkeys(islice(short, max(0, round(spare))))
+
+    def of(self, owner: str) -> int:
+        """What an owner is owed."""
+        ask = self._asks.of(self._pool, owner)
+        return self._whole[ask.kind] + (owner in self._first) if ask is not None else 0
+
+
 class _Rules:
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
-        self._shares: dict[str, int] | None = None
+        self._shares: Shares | None = None
         self._yielders: dict[int, Yielders] = {}
 
     @property
-    def shares(self) -> dict[str, int]:
+    def shares(self) -> Shares:
         if self._shares is None:
-            self._shares = shares(self.turn)
+            self._shares = Shares(self.turn)
         return self._shares
 
     def owed(self, allocation: Allocation) -> bool:
@@ -50,26 +85,24 @@ class _Rules:
 
     def smaller(self, allocation: Allocation, other: Allocation) -> bool:
         owner = self.turn.owner(other)
-        return owner == self.turn.owner(allocation) or _over(self.turn, self.shares, owner) > 0
+        return owner == self.turn.owner(allocation) or self._over(owner) > 0
 
     def victims(self, allocation: Allocation, room: Room) -> list[Allocation]:
         if not self._fits(self._held(allocation), allocation):
             return []
         times = scale(allocation)
         if times not in self._yielders:
-            self._yielders[times] = Yielders(
-                self.turn, self._able(times), partial(_over, self.turn, self.shares)
-            )
+            self._yielders[times] = Yielders(self.turn, self._able(times), self._over)
         return self._yielders[times].choose(room, allocation)
 
-    def _able(self, times: int) -> list[Candidate]:
+    def _able(self, times: int) -> list[tuple[Tier, Allocation]]:
         """Those of owners above their share that may yield, and got their slots last."""
         turn, index = self.turn, self.turn.state.index
         pool, shares, staying = turn.pool, self.shares, reader(index.staying)
         above = {
             name: None
             for (name,) in index.holders.get(pool, ())
-            if (staying((pool, name)) or 0) > shares.get(name, 0)
+            if (staying((pool, name)) or 0) > shares.of(name)
         }
 
         def tier(allocation: Allocation) -> Tier | None:
@@ -86,46 +119,11 @@ class _Rules:
         return staying + self.turn.promised(owner)
 
     def _fits(self, held: int, allocation: Allocation) -> bool:
-        return held + allocation.least <= self.shares.get(self.turn.owner(allocation), 0)
+        return held + allocation.least <= self.shares.of(self.turn.owner(allocation))
 
-
-def _over(turn: Turn, shares: Mapping[str, int], owner: str) -> int:
-    """Slots that an owner holds above its share."""
-    return turn.state.index.staying.get((turn.pool, owner), 0) - shares.get(owner, 0)
-
-
-def shares(turn: Turn) -> dict[str, int]:
-    """Owner to the slots of the pool that it is owed: by weight, never more than it asks for.
-
-    Whole slots: what rounding leaves goes to the first in line.
-    """
-    room = turn.room
-    asks = list(_asks(turn))
-    capacity = float(sum(room.size(turn.pool, model) for model in room.models(turn.pool)))
-    fair = {ask.owner: 0.0 for ask in asks}
-    hungry = asks
-    while hungry and capacity > 0:
-        total = sum([ask.weight for ask in hungry])
-        sated: list[Ask] = []
-        more: list[Ask] = []
-        for ask in hungry:
-            enough = ask.slots <= capacity * ask.weight / total + 1e-9
-            (sated if enough else more).append(ask)
-        if not sated:
-            fair.update([(ask.owner, capacity * ask.weight / total) for ask in hungry])
-            break
-        fair.update([(ask.owner, ask.slots) for ask in sated])
-        capacity -= sum([ask.slots for ask in sated])
-        hungry = more
-    whole = {name: int(value + 1e-9) for name, value in fair.items()}
-    spare = round(sum(fair.values())) - sum(whole.values())
-    for ask in asks:
-        if spare <= 0:
-            break
-        if whole[ask.owner] < ask.slots:
-            whole[ask.owner] += 1
-            spare -= 1
-    return whole
+    def _over(self, owner: str) -> int:
+        """Slots that an owner holds above its share."""
+        return self.turn.state.index.staying.get((self.turn.pool, owner), 0) - self.shares.of(owner)
 
 
 def _asks(turn: Turn) -> Iterable[Ask]:

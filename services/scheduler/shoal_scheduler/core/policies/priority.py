@@ -23,6 +23,8 @@ class Priority:
 class _Rules:
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
+        self._as_filed = not turn.state.index.shares
+        """Whether priorities are those of the files."""
         self._yielders: dict[int, Yielders] = {}
 
     def owed(self, allocation: Allocation) -> bool:
@@ -42,4 +44,6 @@ class _Rules:
         return self._rank(allocation) if may_yield(self.turn, allocation) else None
 
     def _rank(self, allocation: Allocation) -> Tier:
+        if self._as_filed:
+            return (-float(allocation.resources.priority),)
         return (-float(self.turn.state.index.priority(allocation)),)
