@@ -6,11 +6,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+from benchmarks.recorded import record
 from benchmarks.search import measure, report, tables
 from benchmarks.search.contenders import CONTENDERS, SLOW
 from benchmarks.search.settings import Settings
 
 ROOT = Path(__file__).parents[1]
+LOCAL = ROOT / "results" / "local" / "search.json"
+"""Where results go unless said: never over those that are recorded, which may be richer."""
 
 
 def main() -> None:
@@ -52,13 +55,13 @@ def main() -> None:
         finals = measure.play_all(tables.play, asked, options.processes, options.resume)
         seeds_of = f"{options.tables} seeds, {options.tables_slow} of those that think for a minute"
         text += [f"## Tables of final results, {seeds_of} a run", report.tables_table(finals)]
-    options.json.with_suffix(".md").write_text("\n\n".join(text) + "\n")
+    record(options.json.with_suffix(".md"), "\n\n".join(text))
     raw = {"machine": report.machine(), "runs": runs, "tables": finals}
     options.json.write_text(json.dumps(raw, separators=(",", ":")) + "\n")
     print("\n\n".join(text))
 
 
-def parse() -> argparse.Namespace:
+def parse(words: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser("python -m benchmarks.search", description=__doc__)
     add = parser.add_argument
@@ -72,8 +75,8 @@ def parse() -> argparse.Namespace:
     add("--tables-slow", type=int, default=5, metavar="SEEDS", help="on them, of what thinks long")
     add("--resume", type=Path, metavar="FILE", help="keep each run here; go on where it ended")
     add("--table", type=Path, default=ROOT / "curves" / "digits-cnn.json.gz")
-    add("--json", type=Path, default=ROOT / "results" / "search.json", help=".md, .png beside it")
-    return parser.parse_args()
+    add("--json", type=Path, default=LOCAL, help=".md, .png beside it; by default not the record")
+    return parser.parse_args(words)
 
 
 if __name__ == "__main__":

@@ -126,6 +126,7 @@ CONTENDERS: dict[str, Callable[[Table, Settings], Contender]] = {
     "Shoal ASHA + GP": _method(**_ASHA, sampler="gp"),
     "Shoal adaptive ASHA": _method(**{**_ASHA, "name": "adaptive_asha"}),
     "Shoal adaptive ASHA + TPE": _method(**{**_ASHA, "name": "adaptive_asha"}, sampler="tpe"),
+    "Shoal adaptive ASHA, stop_once": _method(**{**_ASHA, "name": "adaptive_asha"}, stop_once=True),
     "Shoal Hyperband": _method(name="hyperband", divisor=lambda s: s.divisor, passes=6),
     "Shoal random + TPE, full length": _method(
         name="random", max_trials=lambda s: s.trials, sampler="tpe"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.search import measure, peer_optuna, peer_ray, peer_syne
+from benchmarks.search.__main__ import ROOT, parse
 from benchmarks.search.clock import Answer, Clock, Job, Outcome
 from benchmarks.search.contenders import CONTENDERS
 from benchmarks.search.settings import Settings
@@ -20,6 +21,12 @@ CHEAP = [
     for name in CONTENDERS
     if not name.endswith(("GP", "MOBSTER, stopping", "MOBSTER, promotion"))
 ]
+
+
+def test_what_is_recorded_is_written_over_only_when_that_is_said() -> None:
+    recorded = ROOT / "results" / "search.json"
+    assert recorded.exists()
+    assert parse([]).json.parent != recorded.parent
 
 
 def table(count: int = 4, epochs: int = 16) -> Table:

@@ -27,8 +27,8 @@ class Sampler(Strict):
 
     name: Literal["random", "tpe", "gp", "cmaes", "nsgaii", "qmc"] = "random"
     startup_trials: int | None = Field(default=None, ge=0)
-    """Results of trials that are drawn at random before `tpe` and `gp` learn; None: 10 for `tpe`,
-    which compares the good with the others, 3 for `gp`."""
+    """Results of trials that are drawn at random before `tpe`, `gp` and `cmaes` learn; None: 10 for
+    `tpe`, which compares the good with the others, 3 for `gp`, 8 for `cmaes`."""
 
 
 class MedianRule(Strict):

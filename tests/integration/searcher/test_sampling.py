@@ -15,6 +15,9 @@ import pytest
 from integration.searcher.helpers import becomes, report, submit
 from unit.searcher.pool import config
 
+from shoal_bus.history import read_all
+from shoal_contract.subjects import SEARCH, all_of
+
 TPE = {
     "max_trials": 40, "max_concurrent_trials": 2, "sampler": {"name": "tpe", "startup_trials": 2},
 }  # fmt: skip
@@ -111,6 +114,17 @@ async def test_proposals_come_from_the_child_and_a_dead_one_is_replaced(
     assert searcher.poll() is None
 
 
+async def test_the_first_trials_are_requested_before_a_sampler_has_been_loaded(
+    searcher: "subprocess.Popen[bytes]", bus: Any
+) -> None:
+    one = await bus("gateway")
+    await submit(one, "e", config("random", **TPE | {"sampler": "nsgaii"}))
+    await becomes(one, "search.proposed", answered(1), "e")
+    wanted = [all_of("trial.requested", "e"), all_of("search.proposed", "e")]
+    heard = [envelope.event.type for envelope in await read_all(one, SEARCH, wanted)]
+    assert heard == ["trial.requested", "trial.requested", "search.proposed"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 async def test_no_child_is_left_behind(
     searcher: "subprocess.Popen[bytes]", bus: Any, number: signal.Signals
@@ -134,6 +148,7 @@ async def test_a_searcher_that_comes_back_goes_on_with_what_was_proposed(
 ) -> None:
     one = await bus("gateway")
     await submit(one, "e", config("random", **TPE | {"sampler": "nsgaii"}))
+    await becomes(one, "search.proposed", answered(1), "e")
     search = Search(one)
     for _ in range(3):
         await search.step()

@@ -212,6 +212,19 @@ def test_what_breeds_breeds_from_draws_too() -> None:
     assert sum(v["x"] in inherited or v["y"] in inherited for v in found) >= 6
 
 
+def test_cmaes_begins_where_draws_were_good() -> None:
+    draws = [flatten(space.sample(SQUARE, 5, number)) for number in range(16)]
+    told = tuple((-1, (bowl(v) if v["x"] > -0.5 else math.inf,)) for v in draws)
+    asked = question("cmaes", count=8, known=16, told=told, others=tuple(draws))
+    found = answer(asked)
+    assert statistics.median(map(bowl, found)) * 1.5 < statistics.median(map(bowl, draws))
+    samplers._studies.clear()
+    later = replace(asked, number=1, asks=((16, 8),), count=2)
+    assert answer(later) != found[:2], "it goes on after its first answer"
+    samplers._studies.clear()
+    assert answer(asked) == found
+
+
 def bowl(values: dict[str, Any]) -> float:
     return (values["x"] - 0.3) ** 2 + (values["y"] + 0.4) ** 2
 

@@ -96,8 +96,43 @@ def test_only_the_answer_to_the_last_question_counts() -> None:
     assert [e.proposals[0]["x"] for e in pool.said(SearchProposed)] == [0.1]
 
 
-@pytest.mark.parametrize("sampler", ["cmaes", "nsgaii", "qmc"])
-def test_who_counts_on_each_is_asked_first_and_all_are_tried_in_order(sampler: str) -> None:
+def test_what_breeds_is_asked_first_but_its_first_trials_are_drawn_at_once() -> None:
+    pool = Asked(max_trials=8, max_concurrent_trials=2, sampler="nsgaii")
+    assert [origin for origin, _ in pool.tried()] == ["random", "random"]
+    assert len(pool.said(TrialRequested)) == 2, "no slot waits for a proposal"
+    pool.answers(0.1, 0.2)
+    for n in (1, 2, 0):
+        pool.done(n, float(n))
+    assert pool.tried()[2:4] == [("nsgaii", 0.1), ("nsgaii", 0.2)]
+    question = pool.question()
+    assert question is not None
+    assert (question.told, question.asks) == (((-1, (1.0,)), (0, (2.0,)), (-1, (0.0,))), ((0, 2),))
+    drawn = [x for origin, x in pool.tried() if origin == "random"]
+    assert [other["x"] for other in question.others] == [drawn[1], drawn[0]]
+    pool.check_replay()
+
+
+def test_cmaes_is_asked_when_it_knows_where_to_begin_and_draws_begin_at_once() -> None:
+    pool = Asked(max_trials=20, max_concurrent_trials=2, sampler="cmaes")
+    for n in range(8):
+        assert pool.question() is None
+        assert len(pool.said(TrialRequested)) == n + 2, "no slot waits for a proposal"
+        pool.done(n, float(n))
+    question = pool.question()
+    assert question is not None
+    assert question.told == tuple((-1, (float(n),)) for n in range(8))
+    made = pool.said(TrialCreated)
+    assert [other["x"] for other in question.others] == [e.hyperparameters["x"] for e in made[:8]]
+    assert {e.reason for e in made[:9]} == {"cmaes proposes from result 8 on"}
+    pool.answers(0.1, 0.2)
+    pool.done(8, 1.0)
+    pool.done(9, 1.0)
+    assert pool.tried()[10:] == [("cmaes", 0.1), ("cmaes", 0.2)]
+    pool.check_replay()
+
+
+def test_points_that_are_spread_as_a_whole_are_waited_for_and_all_tried_in_order() -> None:
+    sampler = "qmc"
     pool = Asked(max_trials=6, max_concurrent_trials=2, sampler=sampler)
     assert pool.tried() == []
     question = pool.question()
@@ -118,20 +153,29 @@ def test_who_counts_on_each_is_asked_first_and_all_are_tried_in_order(sampler: s
 
 def test_results_of_listed_trials_are_none_of_the_samplers() -> None:
     """Else a study that is rebuilt from the record would be told too much too early."""
-    pool = Asked(max_trials=8, max_concurrent_trials=2, sampler="cmaes",
+    pool = Asked(max_trials=8, max_concurrent_trials=2, sampler="nsgaii",
                  starting_points=[{"x": 0.9}])  # fmt: skip
-    assert pool.tried() == [("listed", 0.9)], "what is listed waits for nobody"
+    (_, listed), (origin, drawn) = pool.tried()
+    assert (listed, origin) == (0.9, "random")
     pool.answers(0.1, 0.2)
-    assert pool.tried() == [("listed", 0.9), ("cmaes", 0.1)]
     pool.done(0, 9.0)
     pool.done(1, 1.0)
+    assert pool.tried()[2:] == [("nsgaii", 0.1), ("nsgaii", 0.2)]
     pool.answers(0.3, 0.4)
     pool.done(2, 2.0)
     question = pool.question()
     assert question is not None
-    assert question.told == ((-1, (9.0,)), (0, (1.0,)), (1, (2.0,)))
-    assert question.asks[1] == (2, 2)  # of which one was its own
-    assert [other["x"] for other in question.others] == [0.9]
+    assert question.told == ((-1, (9.0,)), (-1, (1.0,)), (0, (2.0,)))
+    assert question.asks[1] == (2, 2)  # of which none was its own
+    assert [other["x"] for other in question.others] == [0.9, drawn]
+
+
+def test_what_is_listed_waits_for_nobody() -> None:
+    pool = Asked(max_trials=8, max_concurrent_trials=2, sampler="qmc",
+                 starting_points=[{"x": 0.9}])  # fmt: skip
+    assert pool.tried() == [("listed", 0.9)]
+    pool.answers(0.1, 0.2)
+    assert pool.tried() == [("listed", 0.9), ("qmc", 0.1)]
 
 
 @pytest.mark.parametrize("sampler", [{"name": "tpe", "startup_trials": 1}, {"name": "qmc"}])
@@ -150,8 +194,8 @@ def test_draws_take_the_place_of_a_sampler_that_fails_until_there_is_news(sample
     assert pool.tried()[-1] == (sampler["name"], 0.5)
 
 
-@pytest.mark.parametrize("sampler", ["cmaes", "nsgaii", "qmc"])
-def test_draws_take_the_place_of_first_proposals_that_take_too_long(sampler: str) -> None:
+def test_draws_take_the_place_of_first_proposals_that_take_too_long() -> None:
+    sampler = "qmc"
     pool = Asked(max_trials=6, max_concurrent_trials=2, sampler=sampler)
     pool.now = PATIENCE - 0.1
     assert pool.tick() == []

@@ -18,7 +18,7 @@ from shoal_searcher.core.methods.base import concurrent
 from shoal_searcher.core.state import Experiment, Place, Rung
 
 FROM_ALL = ("tpe", "gp")
-STARTUP = {"tpe": 10, "gp": 3}
+STARTUP = {"tpe": 10, "gp": 3, "cmaes": 8}
 """Results that a sampler begins to learn from, unless the experiment says."""
 HISTORY = 300
 """Results that a sampler learns from at most: its cost grows with them, its wisdom hardly."""
@@ -29,7 +29,7 @@ FEWER = {"gp": (100, 40)}
 AHEAD = {"gp": 2}
 """Proposals that are asked for at a time at most, of those that think long for each."""
 PATIENCE = 5.0
-"""Seconds that trials are held back for the proposals that they are to begin with."""
+"""Seconds that trials are held back, where they are, for the proposals that they begin with."""
 
 
 class SamplerError(Exception):
@@ -93,20 +93,25 @@ def grounded(experiment: Experiment) -> bool:
 
 
 def ready(experiment: Experiment) -> bool:
-    """Whether another trial may begin. The first ones are held back for a sampler that can propose
-    them, until it has failed, there is a result, or it takes too long; listed ones never are."""
+    """Whether another trial may begin. The first ones of some are held back for their sampler,
+    until it has failed, there is a result, or it takes too long; listed ones never are."""
     if not grounded(experiment):
         return False
     searcher = experiment.config.searcher
-    if not isinstance(searcher, Sampled) or searcher.sampler.name == "random":
+    if not isinstance(searcher, Sampled) or not _held(experiment):
         return True
     begun = experiment.begun or experiment.counted > len(experiment.past)
     failed = bool(experiment.asks) and not experiment.asks[-1][1]
-    if begun or failed or experiment.proposals:
-        return True
-    warm = bool(experiment.past) and experiment.counted >= _enough(experiment)
     listed = len(experiment.trials) < len(searcher.starting_points)
-    return listed or not (warm or counts_on_each(experiment))
+    return begun or failed or bool(experiment.proposals) or listed
+
+
+def _held(experiment: Experiment) -> bool:
+    """Whether the first trials are held back for proposals that draws are no match for: those of
+    a warm start with enough results, and the points of `qmc`, which are spread as a whole."""
+    warm = bool(experiment.past) and experiment.counted >= _enough(experiment)
+    name = sampler_of(experiment).name
+    return name == "qmc" or (warm and name != "random")
 
 
 def overdue(experiment: Experiment, now: float) -> bool:
@@ -122,9 +127,8 @@ def why_drawn(experiment: Experiment) -> str:
         return ""
     if experiment.failure:
         return f"the sampler failed: {experiment.failure}"
-    enough = _enough(experiment)
-    if not counts_on_each(experiment) and experiment.counted < enough:
-        return f"{name} proposes from result {enough} on"
+    if _too_early(experiment):
+        return f"{name} proposes from result {_enough(experiment)} on"
     return f"no proposal of {name} was ready"
 
 
@@ -133,6 +137,17 @@ def _enough(experiment: Experiment) -> int:
     sampler = sampler_of(experiment)
     enough = sampler.startup_trials
     return max(1, STARTUP.get(sampler.name, 0) if enough is None else enough)
+
+
+def _too_early(experiment: Experiment) -> bool:
+    """Whether there are too few results to ask the sampler for the first time. One that counts on
+    each counts trials: its first distribution is of their first results."""
+    known = experiment.counted
+    if counts_on_each(experiment):
+        if experiment.asks or sampler_of(experiment).name not in STARTUP:
+            return False
+        known = len(experiment.told) + len(experiment.past)
+    return known < _enough(experiment)
 
 
 def sources(experiment: Experiment) -> tuple[str, ...]:
@@ -148,12 +163,13 @@ def ask(experiment: Experiment, total: int) -> Ask | None:
     left = total - len(experiment.trials)
     if name == "random" or experiment.closing or left <= 0:
         return None
-    if sources(experiment) and not experiment.warmed:
+    if not grounded(experiment) or _too_early(experiment):
         return None
     width = min(concurrent(experiment), left)
     ahead = min(left, max(2, min(AHEAD.get(name, 16), width // 4)))
     if counts_on_each(experiment):
-        count = ahead if experiment.asks else max(ahead, min(width, 256))
+        at_first = not experiment.asks and _held(experiment)
+        count = max(ahead, min(width, 256)) if at_first else ahead
         count -= len(experiment.proposals)
         known = len(experiment.told)
         if count <= 0 or (
@@ -164,9 +180,7 @@ def ask(experiment: Experiment, total: int) -> Ask | None:
         at_first = not experiment.trials and name not in AHEAD
         count = max(ahead, min(width, 64)) if at_first else ahead
         known = experiment.counted
-        if known < _enough(experiment) or (
-            known == experiment.known and len(experiment.proposals) >= min(count, left)
-        ):
+        if known == experiment.known and len(experiment.proposals) >= min(count, left):
             return None
         if known == experiment.known and experiment.asks and not experiment.asks[-1][1]:
             return None  # it failed, and there is nothing new to say

@@ -59,7 +59,7 @@ def answer(ask: Ask) -> list[dict[str, Any]]:
     if not dims:
         return [{} for _ in range(ask.count)]
     if ask.sampler in ("tpe", "gp"):
-        study, worst = _learned(ask, dims), _worst(ask)
+        study, worst = _learned(ask, dims), _worst(ask.history, ask.objectives)
         found = [_allowed(study, ask, dims, worst) for _ in range(ask.count)]
         return [_values(ask.space, trial.params) for trial in found]
     return _rebuilt(ask, dims).ask(ask.count)
@@ -141,19 +141,19 @@ def _learned(ask: Ask, dims: Mapping[str, BaseDistribution]) -> Study:
             n_startup_trials=0, deterministic_objective=False, seed=seed
         )  # fmt: skip
     study = _study(ask, sampler)
-    worst = _worst(ask)
+    worst = _worst(ask.history, ask.objectives)
     known = [t for o in ask.history if (t := _told(ask, dims, o, worst)) is not None]
     busy = [_trial(dims, _params(ask.space, dims, p), None) for p in ask.pending]
     study.add_trials([*known, *busy])
     return study
 
 
-def _worst(ask: Ask) -> list[float]:
+def _worst(seen: Sequence[Observation], objectives: int) -> list[float]:
     """For each objective what an infinite cost is told as: worse than all that were seen, by as
     much as they differ. Something huge would make all the others look the same to `gp`."""
     found = []
-    for number in range(ask.objectives):
-        costs = [o.costs[number] for o in ask.history if len(o.costs) == ask.objectives]
+    for number in range(objectives):
+        costs = [o.costs[number] for o in seen if len(o.costs) == objectives]
         good = [cost for cost in costs if math.isfinite(cost)] or [0.0]
         found.append(min(WORST, max(good) + max(max(good) - min(good), 1e-9)))
     return found
@@ -201,19 +201,25 @@ def _allowed(
     return study.ask(dict(dims))
 
 
-def _earlier(ask: Ask, dims: Mapping[str, BaseDistribution]) -> list[FrozenTrial]:
-    """Results of earlier experiments that have a value for each of the hyperparameters: crossing
-    and covariance take whole configurations."""
-    worst = _worst(ask)
-    known = [t for o in ask.history if (t := _told(ask, dims, o, worst)) is not None]
+def _whole(
+    ask: Ask, dims: Mapping[str, BaseDistribution], seen: Sequence[Observation]
+) -> list[FrozenTrial]:
+    """Those results that have a value for each of the hyperparameters: crossing and covariance
+    take whole configurations."""
+    worst = _worst(seen, ask.objectives)
+    known = [t for o in seen if (t := _told(ask, dims, o, worst)) is not None]
     return [trial for trial in known if len(trial.params) == len(dims)]
 
 
 def _cmaes(ask: Ask, dims: Mapping[str, BaseDistribution]) -> Study:
-    """A study whose first distribution is of the best tenth of the earlier results; of a few, the
-    best stands for ten (Nomura et al., AAAI 2021, https://arxiv.org/abs/2012.06932)."""
+    """A study whose first distribution is of the best tenth of what was known when it was asked
+    first: earlier experiments' results, and draws; of a few, the best stands for ten (Nomura et
+    al., AAAI 2021, https://arxiv.org/abs/2012.06932)."""
     numbers = {n: d for n, d in dims.items() if not isinstance(d, CategoricalDistribution)}
-    earlier = _earlier(ask, numbers) if numbers else []
+    known = ask.asks[0][0] if ask.asks else len(ask.told)
+    drawn = zip(ask.others, ask.told[:known], strict=False)
+    seen = [*ask.history, *(Observation(values, costs) for values, (_, costs) in drawn)]
+    earlier = _whole(ask, numbers, seen) if numbers else []
     few = sorted(earlier, key=lambda trial: float(trial.values[0]))[:1] * TENTH
     sources = earlier if len(earlier) >= TENTH else few
     sampler = optuna.samplers.CmaEsSampler(
@@ -228,7 +234,7 @@ def _nsgaii(ask: Ask, dims: Mapping[str, BaseDistribution]) -> Study:
     """A study whose first generations are the earlier results."""
     sampler = optuna.samplers.NSGAIISampler(population_size=20, seed=_seed(ask))
     study = _study(ask, sampler)
-    for past in _earlier(ask, dims):
+    for past in _whole(ask, dims, ask.history):
         study.enqueue_trial(past.params)
         trial = study.ask(dict(dims))
         sampler.get_trial_generation(study, study.get_trials(deepcopy=False)[trial.number])
