@@ -139,6 +139,9 @@ class Halving(Sampled):
     """Of the trials that reach a rung, the best 1/divisor go on to the next."""
     stop_once: bool = False
     """True: a trial below the cut is stopped for good. False: it is paused, and may be promoted."""
+    round_up: bool = False
+    """How many of the n results in a rung go on: n/divisor, rounded down as Determined does, or up
+    as soon as there are two, as Syne Tune does: then the first good trial is trained on sooner."""
 
 
 class AsyncHalvingSearcher(Halving):

@@ -52,6 +52,16 @@ def test_nobody_yields_for_one_that_would_still_not_fit(policy):
     assert yields(desk, LONG) == []
 
 
+def test_who_had_to_start_anew_stays_longer():
+    pools = Pools(pools={"default": PoolConfig(policy="fair_share", min_run=100)})
+    desk = Desk(join("n", 2), pools=pools)
+    desk.tell(want("r0", attempt=3, experiment="low"))
+    desk.tell(want("r1", attempt=9, experiment="low"))
+    desk.tell(want("w", experiment="high"))
+    assert yields(desk, 290) == []
+    assert yields(desk, 20) == ["r0-a3"]
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_what_is_not_preemptible_stays(policy):
     desk = full(policy, preemptible=False)

@@ -46,7 +46,7 @@ def units_in(config: ExperimentConfig, plan: Bracket) -> int:
     for rung, target in enumerate(plan.targets, 1):
         units += trials * (target - before)
         if isinstance(searcher, Halving):
-            trials = cut(trials, searcher.divisor)
+            trials = cut(trials, searcher.divisor, searcher.round_up)
         else:
             trials = int(plan.max_trials / exact(searcher.divisor) ** rung)
         trials, before = max(least, trials), target

@@ -19,6 +19,8 @@ from shoal_scheduler.core.turn import Turn
 from shoal_scheduler.core.yielding import Tier, Yielders, compared, may_yield, scale
 
 _LAST = float("inf")
+STARTS = 4
+"""Who had to start so often stays `STARTS` times `min_run`, and no longer with further ones."""
 
 
 class FairShare:
@@ -106,7 +108,8 @@ class _Rules:
         }
 
         def tier(allocation: Allocation) -> Tier | None:
-            return () if turn.owner(allocation) in above and may_yield(turn, allocation) else None
+            able = may_yield(turn, allocation, _stay(turn, allocation))
+            return () if able and turn.owner(allocation) in above else None
 
         line = index.running.get(pool)
         last = line.back((turn.now - turn.config.min_run, _LAST)) if above and line else ()
@@ -124,6 +127,12 @@ class _Rules:
     def _over(self, owner: str) -> int:
         """Slots that an owner holds above its share."""
         return self.turn.state.index.staying.get((self.turn.pool, owner), 0) - self.shares.of(owner)
+
+
+def _stay(turn: Turn, allocation: Allocation) -> float:
+    """Seconds for which slots are kept at least: longer each time that it had to start anew, so
+    that who starts on idle slots above its share, and has lost least then, is not moved forever."""
+    return turn.config.min_run * min(allocation.task.attempt, STARTS)
 
 
 def _asks(turn: Turn) -> Iterable[Ask]:

@@ -9,6 +9,7 @@ floor(log(max_trials)/log(divisor)) + 1 of them.
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
+from math import ceil, floor
 
 from shoal_contract.searchers import AsyncHalvingSearcher, Halving
 from shoal_searcher.core.fronts import finite
@@ -57,9 +58,17 @@ def log_floor(value: int, base: Fraction, most: int) -> int:
 
 
 @lru_cache(maxsize=1024)
-def cut(count: int, divisor: float) -> int:
-    """How many of `count` results in a rung go on: floor(count / divisor)."""
-    return int(count / exact(divisor))
+def cut(count: int, divisor: float, round_up: bool = False) -> int:
+    """How many of `count` results in a rung go on: floor(count / divisor), or the ceiling of it
+    from the second result on.
+
+    >>> [cut(count, 4) for count in (1, 2, 4, 5)]
+    [0, 0, 1, 1]
+    >>> [cut(count, 4, round_up=True) for count in (1, 2, 4, 5)]
+    [0, 1, 1, 2]
+    """
+    share = count / exact(divisor)
+    return ceil(share) if round_up and count > 1 else floor(share)
 
 
 class AsyncHalving(Rungs):
@@ -91,10 +100,10 @@ class AsyncHalving(Rungs):
         return Stop(place) if _config(experiment).stop_once else Pause(place)
 
     def keep(self, experiment: Experiment, trial: Trial) -> int:
-        """floor(results / divisor); with `stop_once` at least 1, or nothing would ever go on."""
+        """`cut` of the results; with `stop_once` at least 1, or nothing would ever go on."""
         c = _config(experiment)
         results = experiment.rung(trial.bracket, trial.rung)
-        keep = cut(len(results.costs), c.divisor)
+        keep = cut(len(results.costs), c.divisor, c.round_up)
         return max(1, keep) if c.stop_once else keep
 
     def promotable(self, experiment: Experiment, bracket: int) -> list[tuple[str, int]]:
@@ -106,7 +115,8 @@ class AsyncHalving(Rungs):
         rungs = experiment.brackets[bracket].rungs if bracket < len(experiment.brackets) else []
         for rung in range(min(len(targets) - 1, len(rungs)) - 1, -1, -1):
             results = rungs[rung]
-            for number in waiting_among_best(results, cut(len(results.costs), c.divisor)):
+            keep = cut(len(results.costs), c.divisor, c.round_up)
+            for number in waiting_among_best(results, keep):
                 if finite(results.costs[number]):
                     found.append((experiment.trial(number).trial_id, targets[rung + 1]))
         return found
