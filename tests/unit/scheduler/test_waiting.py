@@ -5,11 +5,9 @@ from unit.scheduler.desk import Desk, exited, extend, join, report, want
 
 from shoal_contract.events import AllocationWaiting, TrialMoveRequested
 from shoal_decider import Tick
-from shoal_scheduler.core.draft import Draft
 from shoal_scheduler.core.explain import explain
-from shoal_scheduler.core.forecast import forecast, line_up
+from shoal_scheduler.core.forecast import line_up
 from shoal_scheduler.core.pools import PoolConfig, Pools
-from shoal_scheduler.core.turn import Turn
 
 
 def pools(policy: str, **more: object) -> Pools:
@@ -38,7 +36,7 @@ def news(desk: Desk, trial: str, seconds: float) -> list[AllocationWaiting]:
     return [event for event in desk.said if event.trial_id == trial]
 
 
-@pytest.mark.parametrize("policy", ["fifo", "fair_share", "priority"])
+@pytest.mark.parametrize("policy", ["fifo", "fair_share", "priority", "throughput"])
 def test_the_first_in_line_are_told_when_and_after_whose_end(policy: str) -> None:
     desk = busy(policy)
     desk.tell(want("a"), after=0)
@@ -127,13 +125,6 @@ def test_the_line_alternates_between_owners_in_fair_share() -> None:
         desk.tell(want(trial, experiment=trial[0]))
     order = [e.allocation_id[:2] for e in line_up(desk.state.index, "default", 3)]
     assert order == ["a0", "b0", "a1"]
-
-
-def test_nobody_foretells_throughput() -> None:
-    desk = busy("throughput")
-    desk.tell(want("a"), after=0)
-    turn = Turn(Draft.of(desk.state, desk.now), "default", PoolConfig(policy="throughput"))
-    assert forecast(turn, 10) == {}
 
 
 def test_moves_find_a_place_however_many_there_were() -> None:

@@ -8,6 +8,7 @@ from shoal_contract.states import AllocationState
 from shoal_scheduler.core.batches import Entry
 from shoal_scheduler.core.ends import Ends
 from shoal_scheduler.core.index import Index
+from shoal_scheduler.core.policies.throughput import in_order
 from shoal_scheduler.core.room import Share
 from shoal_scheduler.core.turn import Turn
 from shoal_scheduler.core.yielding import shares_of
@@ -38,9 +39,7 @@ def line_up(index: Index, pool: str, most: int) -> list[Entry]:
 def forecast(turn: Turn, most: int) -> dict[str, Start]:
     """When the first of a pool start, if each takes its place in turn as soon as those that run
     have ended as predicted. It ends at the first of which nobody can tell. In pools of
-    `throughput`, where each pass has another order, nobody can tell of anyone."""
-    if turn.config.policy == "throughput":
-        return {}
+    `throughput` the order is that of the moment."""
     state, predicted = turn.state, Ends(turn)
     room = state.index.later.fork()
     ends: list[tuple[float, str, list[Share]]] = []
@@ -51,7 +50,8 @@ def forecast(turn: Turn, most: int) -> dict[str, Start]:
     heapify(ends)
     found: dict[str, Start] = {}
     at = turn.now
-    for entry in line_up(state.index, turn.pool, most):
+    line = line_up(state.index, turn.pool, most)
+    for entry in in_order(turn, line) if turn.config.policy == "throughput" else line:
         allocation = state.allocations[entry.allocation_id]
         after: list[str] = []
         while not (shares := turn.find(allocation, room)):

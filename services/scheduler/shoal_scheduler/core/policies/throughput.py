@@ -9,11 +9,11 @@ slots go to who gains most by them. Gains are learned, see `speeds.py`.
 """
 
 from bisect import insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import log
 
 from shoal_scheduler.core.ahead import Ahead
-from shoal_scheduler.core.batches import batch_of
+from shoal_scheduler.core.batches import Entry, batch_of
 from shoal_scheduler.core.models import Allocation
 from shoal_scheduler.core.room import Room, Share
 from shoal_scheduler.core.speeds import LEAST, Speeds
@@ -50,6 +50,12 @@ class Throughput:
             _Pass(turn).run()
 
 
+def in_order(turn: Turn, entries: Iterable[Entry]) -> list[Entry]:
+    """Those who wait, as a pass would look at them now."""
+    allocations, one = turn.state.allocations, _Pass(turn)
+    return sorted(entries, key=lambda entry: one.place(allocations[entry.allocation_id]))
+
+
 class _Pass:
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
@@ -60,7 +66,7 @@ class _Pass:
         self._as_filed = turn.config.share_by == "experiment" and not turn.state.index.shares
         """Whether weights are those of the files."""
         self._ahead: Ahead | None = None
-        self.line = sorted(self._place(a) for a in turn.heads(*self.some(turn.waiters)))
+        self.line = sorted(self.place(a) for a in turn.heads(*self.some(turn.waiters)))
         self._running: list[str] | None = None
         self._levels: dict[str, int] = {}
         self._ways: dict[str, list[tuple[float, float, str, str]]] = {}
@@ -90,7 +96,7 @@ class _Pass:
             level = self.line[0][0]
             found = self.match(level)
             if found is not None:
-                self.line.remove(self._place(found[0]))
+                self.line.remove(self.place(found[0]))
                 self.start(*found)
                 self._follow(found[0])
                 continue
@@ -108,7 +114,7 @@ class _Pass:
         turn = self.turn
         follower = turn.state.index.head(batch_of(allocation, turn.pool))
         if follower is not None:
-            insort(self.line, self._place(turn.state.allocations[follower.allocation_id]))
+            insort(self.line, self.place(turn.state.allocations[follower.allocation_id]))
 
     @property
     def ahead(self) -> Ahead:
@@ -207,7 +213,7 @@ class _Pass:
         `LOOK` of them each second."""
         return int(self.turn.now) % (-(-count // LOOK) or 1) * LOOK, LOOK
 
-    def _place(self, allocation: Allocation) -> tuple[int, float, str]:
+    def place(self, allocation: Allocation) -> tuple[int, float, str]:
         """Its place in line; of who never ran, and of what nobody can tell what it needs, soon."""
         known = self._past(allocation.trial_id) or self._strides(allocation.program)
         level = self.level(allocation) if known else 0
