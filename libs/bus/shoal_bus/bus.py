@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time as clock
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import nats
 from nats.aio.client import Client
@@ -74,6 +74,7 @@ class Bus:
     settings: BusSettings
     nc: Client
     js: JetStreamContext
+    _buckets: dict[str, KeyValue] = field(default_factory=dict)
 
     @classmethod
     async def connect(cls, settings: BusSettings) -> "Bus":
@@ -194,8 +195,10 @@ class Bus:
         await self.js.purge_stream(stream.name, subject=subject)
 
     async def bucket(self, name: str) -> KeyValue:
-        """A key-value bucket of ours."""
-        return await self.js.key_value(name)
+        """A key-value bucket of ours; the server is asked for it once."""
+        if name not in self._buckets:
+            self._buckets[name] = await self.js.key_value(name)
+        return self._buckets[name]
 
     async def publish(
         self,

@@ -15,7 +15,7 @@ class Settings(BaseSettings):
     replica: str = "searcher-0"
     """This replica's name; a process that comes back under it takes over at once."""
     samplers: int = Field(default_factory=lambda: min(8, max(2, os.cpu_count() or 1)), ge=1, le=64)
-    """Processes in which samplers compute, at most; each is started when it is needed first."""
+    """Processes in which samplers compute, at most; the first is started at once."""
     shards: int = Field(default=1, ge=1, le=256)
     """Into how many parts the experiments are divided, for replicas to share. All replicas must
     have the same; at 1 one of them decides and the others stand by."""

@@ -60,3 +60,10 @@ async def test_why_a_sampler_failed_is_told(two: Samplers) -> None:
     broken = await two.answer(question("a", "tpe", objectives=0))
     assert broken.proposals == []
     assert broken.failure.startswith("ValueError: ")
+
+
+async def test_a_process_is_ready_before_the_first_question(two: Samplers) -> None:
+    two.start()
+    assert [process.started for process in two._all] == [True, False]
+    assert len((await two.answer(question("a", "qmc"))).proposals) == 1
+    assert two._last["a"] is two._all[0]

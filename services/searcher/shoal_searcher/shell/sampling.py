@@ -28,7 +28,7 @@ REMEMBERED = 1000
 
 
 class Process:
-    """A process in which samplers compute, started when it is needed first."""
+    """A process in which samplers compute."""
 
     def __init__(self) -> None:
         self._pool: Executor | None = None
@@ -38,12 +38,17 @@ class Process:
         """Whether it runs."""
         return self._pool is not None
 
+    def start(self) -> Executor:
+        """Let it run, and load Optuna, unless it does."""
+        if self._pool is None:
+            self._pool = _pool()
+            self._pool.submit(_load)
+        return self._pool
+
     async def answer(self, question: Ask) -> Proposals:
         """The sampler's proposals; none if it fails, so that draws take their place."""
         try:
-            if self._pool is None:
-                self._pool = _pool()
-            return await asyncio.get_running_loop().run_in_executor(self._pool, _answer, question)
+            return await asyncio.get_running_loop().run_in_executor(self.start(), _answer, question)
         except BrokenProcessPool:
             log.warning("the sampler's process ended; draws take the place of its proposals")
             self.close()
@@ -59,7 +64,8 @@ class Process:
 class Samplers:
     """So many processes, for the questions of all experiments. A question goes to the one that
     answered its experiment last, if that is free, since its study is there; else to any. Samplers
-    that think long leave one to the others."""
+    that think long leave one to the others. The first is started at once, so that no search waits
+    for it, the others when they are needed."""
 
     def __init__(self, processes: int) -> None:
         self._all = [Process() for _ in range(processes)]
@@ -67,6 +73,10 @@ class Samplers:
         self._places = asyncio.Semaphore(processes)
         self._long = asyncio.Semaphore(max(1, processes - 1))
         self._last: dict[str, Process] = {}
+
+    def start(self) -> None:
+        """Have a process that is ready for the first question."""
+        self._all[0].start()
 
     async def answer(self, question: Ask) -> Proposals:
         """The sampler's answer."""
@@ -109,6 +119,7 @@ class Sampling:
 
     async def led(self, _: State) -> None:
         """This replica decides from now on."""
+        self._samplers.start()
         self._news.set()
 
     async def run(self, host: Host[State]) -> None:
@@ -156,10 +167,15 @@ def asks(experiment: Experiment) -> Ask | None:
     return ask(experiment, sum(plan.max_trials for plan in plans))
 
 
+def _load() -> None:
+    """In the child: load Optuna, which is loaded nowhere else."""
+    import shoal_searcher.shell.samplers  # noqa: F401
+
+
 def _answer(question: Ask) -> Proposals:
     """In the child: ask."""
     try:
-        from shoal_searcher.shell.samplers import answer  # Optuna is loaded here alone
+        from shoal_searcher.shell.samplers import answer
 
         return question.reply(answer(question))
     except SamplerError as error:
