@@ -172,6 +172,21 @@ def test_stop_once_stops_and_lets_the_first_pass() -> None:
     assert pool.report(2, 4, 4.0) == ["trial.measured", "trial.extended"]
 
 
+def test_rounded_up_the_better_of_two_goes_on() -> None:
+    assert [cut(n, 4) for n in (1, 2, 4, 5, 8, 9)] == [0, 0, 1, 1, 2, 2]
+    assert [cut(n, 4, round_up=True) for n in (1, 2, 4, 5, 8, 9)] == [0, 1, 1, 2, 2, 3]
+    pool = asha(round_up=True)
+    assert "trial.paused" in pool.report(0, 4, 5.0)
+    assert pool.report(1, 4, 4.0) == ["trial.measured", "trial.extended"]
+    assert pool.trial(1).target == 16
+    pool.end(0, "stopped")
+    pool.report(2, 4, 6.0)
+    pool.report(3, 4, 7.0)
+    pool.report(4, 4, 8.0)  # two of five go on
+    assert promotions(pool, 16) == [1, 0]
+    pool.check_replay()
+
+
 def test_larger_is_better() -> None:
     pool = asha(smaller_is_better=False)
     pool.train(lambda n, t: n == 7)

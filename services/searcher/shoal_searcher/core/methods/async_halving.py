@@ -60,13 +60,7 @@ def log_floor(value: int, base: Fraction, most: int) -> int:
 @lru_cache(maxsize=1024)
 def cut(count: int, divisor: float, round_up: bool = False) -> int:
     """How many of `count` results in a rung go on: floor(count / divisor), or the ceiling of it
-    from the second result on.
-
-    >>> [cut(count, 4) for count in (1, 2, 4, 5)]
-    [0, 0, 1, 1]
-    >>> [cut(count, 4, round_up=True) for count in (1, 2, 4, 5)]
-    [0, 1, 1, 2]
-    """
+    from the second result on."""
     share = count / exact(divisor)
     return ceil(share) if round_up and count > 1 else floor(share)
 
