@@ -85,6 +85,7 @@ class Bus:
         pause = 0.1
         nc: Client | None = None
         while True:
+            stop_if_cancelled()
             try:
                 nc = await nats.connect(
                     settings.nats_url,

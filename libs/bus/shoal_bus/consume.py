@@ -190,6 +190,7 @@ class Consumer:
         end = loop.time() + wait
         found: list[Msg] = []
         while not found and (left := end - loop.time()) > 0:
+            stop_if_cancelled()
             try:
                 async with asyncio.timeout(left):
                     await self.ready()
@@ -198,7 +199,6 @@ class Consumer:
             pull = self._pull
             if pull is None:
                 continue
-            stop_if_cancelled()
             await pull.wait(min(left, LOOK))
             while pull.messages and len(found) < self.batch:
                 found.append(pull.messages.popleft())

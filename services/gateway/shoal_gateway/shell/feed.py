@@ -109,6 +109,7 @@ class Filler:
         """Work until cancelled, whenever the lease is ours."""
         lease = Lease(self._use.bus, NAME, self._use.bus.settings.replica)
         while True:
+            stop_if_cancelled()
             await lease.acquire()
             tasks = [asyncio.create_task(self._follow(stream)) for stream in STREAMS]
             lost = asyncio.create_task(_until(lease.lost))

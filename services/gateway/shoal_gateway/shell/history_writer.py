@@ -16,6 +16,7 @@ from typing import TypeVar, TypeVarTuple
 from redis.exceptions import RedisError
 
 from shoal_bus.bus import AWAY, Bus
+from shoal_bus.cancelling import stop_if_cancelled
 from shoal_bus.lease import Lease
 from shoal_contract.subjects import Stream
 from shoal_gateway.core.belongings import POINT_STREAMS
@@ -60,6 +61,7 @@ class HistoryWriter:
         dropping = asyncio.create_task(self._drop())
         try:
             while True:
+                stop_if_cancelled()
                 await lease.acquire()
                 try:
                     await self.work(lease.lost)
@@ -88,6 +90,7 @@ class HistoryWriter:
     async def _drop(self) -> None:
         """Forget what another gateway, which may have a Redis of its own, has put into files."""
         while True:
+            stop_if_cancelled()
             await asyncio.sleep(self._seconds)
             with contextlib.suppress(RedisError, OSError):
                 await self.drop()
@@ -106,6 +109,7 @@ class HistoryWriter:
     async def work(self, until: asyncio.Event) -> None:
         """Write whenever there is something to write, without a lease."""
         while not until.is_set():
+            stop_if_cancelled()
             await self._wait()
             try:
                 await self.write()
@@ -121,6 +125,7 @@ class HistoryWriter:
         loop = asyncio.get_running_loop()
         until = loop.time() + self._seconds
         while (left := until - loop.time()) > 0:
+            stop_if_cancelled()
             await asyncio.sleep(min(LOOK, left))
             try:
                 held = [(await self.recent.held(stream))[0] for stream in POINT_STREAMS]

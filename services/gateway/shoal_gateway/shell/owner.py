@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+from shoal_bus.cancelling import stop_if_cancelled
 from shoal_contract.roles import Role
 from shoal_gateway.core.ledger.caller import caller_of
 from shoal_gateway.core.ledger.commands import EnsureOwner, OpenSetup
@@ -47,6 +48,7 @@ async def log_in(ledger: Ledger, user: str, file: Path, host: str) -> None:
 async def stay_logged_in(ledger: Ledger, user: str, file: Path, host: str) -> None:
     """Renew the token before it expires, until cancelled."""
     while True:
+        stop_if_cancelled()
         await asyncio.sleep(LOOK)
         await log_in(ledger, user, file, host)
 

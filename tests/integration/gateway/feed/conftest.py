@@ -144,14 +144,22 @@ async def reading(gateway: Gateway, place: Place, token: str) -> AsyncIterator[R
     async def gone() -> None:
         found.closed.set()
 
-    await found.nc.connect(
-        f"nats://127.0.0.1:{place.feed.port}",
-        token=token,
-        inbox_prefix=inbox(me.json()["token_id"]).encode(),
-        error_cb=note,
-        closed_cb=gone,
-        allow_reconnect=False,
-    )
+    for last in (False, False, True):
+        try:
+            await found.nc.connect(
+                f"nats://127.0.0.1:{place.feed.port}",
+                token=token,
+                inbox_prefix=inbox(me.json()["token_id"]).encode(),
+                error_cb=note,
+                closed_cb=gone,
+                allow_reconnect=False,
+            )
+            break
+        except nats.errors.Error:  # the server gives the gateway two seconds, and this may be busy
+            if last:
+                raise
+            found.nc = Client()
+            found.refused.clear()
     try:
         yield found
     finally:
