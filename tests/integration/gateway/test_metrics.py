@@ -11,7 +11,7 @@ import pytest
 
 from shoal import AsyncClient
 from shoal_bus.bus import Bus
-from shoal_contract.events import Event, TrainingReported, TrialCreated, ValidationReported
+from shoal_contract.events import Earlier, Event, TrainingReported, TrialCreated, ValidationReported
 from shoal_contract.subjects import DEAD_LETTERS, TRACKED, TRAINING, Stream
 from shoal_gateway.settings import Settings
 from shoal_gateway.shell import history_reader
@@ -50,6 +50,10 @@ def training(e: str, step: int, **changes: Any) -> TrainingReported:
     return TrainingReported(**body | changes)
 
 
+def before(step: int) -> Earlier:
+    return Earlier(step=step, metrics={"loss": float(step)}, at=float(step))
+
+
 async def publish(bus: Bus, *events: Event) -> None:
     for event in events:
         await bus.publish(event, id=f"{event.type}-{hash(event.model_dump_json())}")
@@ -83,8 +87,10 @@ async def test_points_are_the_same_in_redis_in_files_and_after_the_loss_of_redis
     e = await experiment(hasty, 2)
     await publish(
         hasty.bus,
-        *(training(e, step) for step in range(1, 6)),
-        training(e, 5, attempt=2, metrics={"loss": float("nan"), "acc": 0.5}),
+        training(e, 1),
+        training(e, 4, earlier=[before(2), before(3)]),
+        training(e, 5),
+        training(e, 5, attempt=2, metrics={"loss": float("nan"), "acc": 0.5}, earlier=[before(4)]),
         training(e, 2, trial_id=f"{e}-1"),
         training(e, 3, group="system", source="n1", metrics={"cpu": 0.25}),
         training(e, 3, group="system", source="n1", metrics={"cpu": 0.75}, at=4.0),
@@ -116,7 +122,7 @@ async def test_points_are_the_same_in_redis_in_files_and_after_the_loss_of_redis
             await hasty.until(path, lambda found, wanted=wanted: told(found) == wanted)  # type: ignore[misc]
 
     await same()
-    await in_files(hasty, 10)
+    await in_files(hasty, 8)
     await same()
     await hasty.redis.flushall()
     await hasty.until(f"/v1/experiments/{e}/trials", lambda t: len(t["items"]) == 2)

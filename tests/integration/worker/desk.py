@@ -97,6 +97,12 @@ class Desk:
             await asyncio.sleep(0.02)
         raise TimeoutError(f"no {kind.type} among {[e.type for e in self.seen]}")
 
+    def reported(self) -> list[ev.Earlier | ev.TrainingReported]:
+        """What scripts reported that is no result, report by report."""
+        events = [e for e in self.seen if isinstance(e, ev.TrainingReported)]
+        by_scripts = [e for e in events if e.group != "system"]
+        return [one for event in by_scripts for one in (*event.earlier, event)]
+
     async def say(self, event: ev.Event) -> None:
         self._count += 1
         await self.bus.publish(event, id=f"said-{self._count}")

@@ -18,9 +18,9 @@ def report(**changes: Any) -> blocks.Report:
         "experiment_id": "e", "trial_id": "e-0", "attempt": 1, "step": 0,
         "metrics": {"loss": 1.0}, "at": 1.0,
     }  # fmt: skip
-    found = blocks.decode_report(json.dumps(body | changes).encode())
+    found = blocks.decode_reports(json.dumps(body | changes).encode())
     assert found is not None
-    return found
+    return found[-1]
 
 
 def points(*reports: blocks.Report, group: str = "training") -> pl.DataFrame:
@@ -91,11 +91,36 @@ def test_of_blocks_are_read_what_is_asked_for() -> None:
     assert (7, "system", "e-0", "trial", 2.0) in every
 
 
+def test_reports_that_are_told_together_become_points_of_their_own() -> None:
+    body = {
+        "experiment_id": "e", "trial_id": "e-0", "attempt": 2, "step": 3, "metrics": {"loss": 3.0},
+        "at": 3.0, "group": "validation", "sequence": 3,
+        "earlier": [
+            {"step": 1, "metrics": {"loss": 1.0}, "at": 1.0, "sequence": 1},
+            {"step": 2, "metrics": {"loss": 2.0, "lr": 0.5}, "at": 2.0, "sequence": 2},
+        ],
+    }  # fmt: skip
+    reports = blocks.decode_reports(json.dumps(body).encode())
+    assert reports == blocks.reports_of(body)
+    assert reports is not None
+    builder = blocks.Builder("training")
+    for one in reports:
+        builder.add(7, one)
+    found = table.ordered(table.of_blocks([block for _, block in builder.blocks()], 0))
+    rows = found.select("group", "attempt", "name", "step", "at", "sequence", "value").rows()
+    assert rows == [
+        ("validation", 2, "loss", 1, 1.0, 7, 1.0),
+        ("validation", 2, "loss", 2, 2.0, 7, 2.0),
+        ("validation", 2, "loss", 3, 3.0, 7, 3.0),
+        ("validation", 2, "lr", 2, 2.0, 7, 0.5),
+    ]
+
+
 def test_what_is_not_plain_is_left_to_others() -> None:
-    assert blocks.decode_report(b'{"metrics": {"loss": NaN}}') is None
-    assert blocks.decode_report(b"{") is None
+    assert blocks.decode_reports(b'{"metrics": {"loss": NaN}}') is None
+    assert blocks.decode_reports(b"{") is None
     body = {"experiment_id": "../e", "trial_id": "t", "attempt": 1, "step": 0, "metrics": {}}
-    assert blocks.decode_report(json.dumps(body | {"at": 1.0}).encode()) is None
+    assert blocks.decode_reports(json.dumps(body | {"at": 1.0}).encode()) is None
 
 
 def test_of_a_step_that_was_trained_again_the_newest_counts() -> None:

@@ -54,6 +54,20 @@ def test_everything_waits_for_a_worker_that_is_away_and_keeps_its_order(monkeypa
     assert worker.heard == [*range(1, 601), "saved 600", 601]
 
 
+def test_what_may_have_arrived_is_sent_again_as_it_was(monkeypatch: Any) -> None:
+    """So that whoever has it knows it again."""
+    monkeypatch.setattr(outbox, "PAUSE", 0.01)
+    worker = Worker()
+    box = Outbox(worker.report, worker.saved)
+    box.put(numbers(1), now=True)
+    assert not box.flush(0.05)
+    box.put(numbers(2), now=True)
+    worker.there.set()
+    assert box.flush(10)
+    assert len(set(worker.sizes[:-1])) == 1
+    assert worker.heard == [1, 2]
+
+
 def test_a_full_box_makes_training_wait(monkeypatch: Any) -> None:
     monkeypatch.setattr(outbox, "PAUSE", 0.01)
     monkeypatch.setattr(outbox, "HELD", 2)

@@ -91,6 +91,7 @@ from shoal_contract.events.refused import Refused
 from shoal_contract.events.run import (
     CheckpointRemoved,
     CheckpointSaved,
+    Earlier,
     Heartbeat,
     LogWritten,
     NodeJoined,
@@ -168,6 +169,7 @@ __all__ = [
     "CheckpointSaved",
     "DemandChanged",
     "DemandNoted",
+    "Earlier",
     "Event",
     "ExperimentArchived",
     "ExperimentCancelRequested",

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from shoal_contract.base import Id, Int64
+from shoal_contract.base import Frozen, Id, Int64
 from shoal_contract.events.base import Event
 from shoal_contract.events.shapes import RunOrder, Slot
 from shoal_contract.events.trial import Checkpoint
@@ -177,8 +177,17 @@ class ValidationReported(Event, type="metric.validation", key=_TRIAL):
     attempt was trained again, and the earlier report is superseded."""
 
 
+class Earlier(Frozen):
+    """A report that is told together with a later one."""
+
+    step: Int64
+    metrics: dict[str, float]
+    at: float
+    sequence: int = 0
+
+
 class TrainingReported(Event, type="metric.training", key=_TRIAL):
-    """Any other report."""
+    """Any other report, and those of the last second before it."""
 
     experiment_id: Id
     trial_id: Id
@@ -193,6 +202,8 @@ class TrainingReported(Event, type="metric.training", key=_TRIAL):
     """Of `system`: the node that measured it; its step is then the last that was reported."""
     sequence: int = 0
     """As in `metric.validation`; 0 where a node measured it."""
+    earlier: list[Earlier] = Field(default_factory=list)
+    """Reports of the same group that came before and are told with this one, the oldest first."""
 
 
 class LogWritten(Event, type="log.written", key=_TRIAL):

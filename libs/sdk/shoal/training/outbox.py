@@ -112,12 +112,14 @@ class Outbox:
         self._close()
 
     def _send(self) -> None:
+        part: list[Numbers] | Checkpoint | None = None
         while True:
-            with self._changed:
-                self._changed.wait_for(self._worth_sending, LINGER)
-            if not self._items:
-                continue
-            part = self._next()
+            if part is None:  # else it is sent again as it was, so that it counts once
+                with self._changed:
+                    self._changed.wait_for(self._worth_sending, LINGER)
+                if not self._items:
+                    continue
+                part = self._next()
             try:
                 if isinstance(part, Checkpoint):
                     self._saved(part)
@@ -131,6 +133,7 @@ class Outbox:
                     self._items.popleft()
                 self._urgent = self._urgent and bool(self._items)
                 self._changed.notify_all()
+            part = None
 
     def _worth_sending(self) -> bool:
         return bool(self._items) and (self._urgent or len(self._items) >= MOST)

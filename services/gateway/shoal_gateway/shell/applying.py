@@ -12,8 +12,9 @@ from shoal_gateway.core.history.blocks import (
     Builder,
     Report,
     decode_logged,
-    decode_report,
+    decode_reports,
     logged,
+    reports_of,
 )
 from shoal_gateway.core.projections import project
 from shoal_gateway.shell.recent import Recent
@@ -90,8 +91,7 @@ class Points:
     @staticmethod
     def _decode(body: bytes) -> list[Report] | None:
         """The reports in a message; None if it has to be looked at more closely."""
-        report = decode_report(body)
-        return None if report is None else [report]
+        return decode_reports(body)
 
     @staticmethod
     def _of(envelope: Envelope) -> list[Report]:
@@ -99,7 +99,7 @@ class Points:
         event = envelope.event
         if not isinstance(event, ValidationReported | TrainingReported):
             return []
-        return [Report(**event.model_dump(include=set(Report.__struct_fields__)))]
+        return reports_of(event.model_dump())
 
     async def apply(self, expected: int, new: int, batch: Sequence[tuple[int, Report]]) -> int:
         """Append a block for each experiment."""

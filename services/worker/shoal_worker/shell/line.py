@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +15,15 @@ from pydantic import BaseModel, ValidationError
 from shoal_bus.bus import Bus, TooLargeError
 from shoal_bus.host import Host
 from shoal_contract import line
-from shoal_contract.events import CheckpointSaved, RunOrder, TrainingReported, ValidationReported
+from shoal_contract.events import (
+    CheckpointSaved,
+    Earlier,
+    RunOrder,
+    TrainingReported,
+    ValidationReported,
+)
 from shoal_contract.ids import event_id
+from shoal_worker.core.parcels import parcels
 from shoal_worker.core.state import Run, State
 from shoal_worker.shell.keeper import Keeper
 from shoal_worker.shell.records import Records
@@ -151,7 +158,7 @@ class Line:
                 else:
                     training.append(item)
                 self.records.add(order, item)
-            await asyncio.gather(*(self._training(order, item) for item in training))
+            await asyncio.gather(*(self._training(order, some) for some in parcels(training)))
         return line.Done()
 
     async def _validation(self, order: RunOrder, item: line.Numbers) -> None:
@@ -163,10 +170,12 @@ class Line:
         await self.bus.publish(event, id=id)
         self.last[order.run_id] = (item.step, place)
 
-    async def _training(self, order: RunOrder, item: line.Numbers) -> None:
-        event = TrainingReported(**_common(order, item), group=item.group)
+    async def _training(self, order: RunOrder, items: Sequence[line.Numbers]) -> None:
+        *before, item = items
+        earlier = [Earlier(**_measured(one)) for one in before]
+        event = TrainingReported(**_common(order, item), group=item.group, earlier=earlier)
         # What a script says that was started again in one attempt has the same numbers anew.
-        said = f"{order.allocation_id}/{item.model_dump_json()}"
+        said = "/".join([order.allocation_id, *(one.model_dump_json() for one in items)])
         id = event_id("training", said, item.sequence)
         await self.bus.publish(event, id=id)
 
@@ -220,6 +229,12 @@ def _common(order: RunOrder, item: line.Numbers) -> dict[str, Any]:
         "trial_id": order.task.trial_id,
         "allocation_id": order.allocation_id,
         "attempt": order.task.attempt,
+        **_measured(item),
+    }
+
+
+def _measured(item: line.Numbers) -> dict[str, Any]:
+    return {
         "step": item.step,
         "metrics": item.metrics,
         "at": item.at or time.time(),

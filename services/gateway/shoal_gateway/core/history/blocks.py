@@ -4,9 +4,9 @@ A block begins with the sequence of its last event (8 bytes, big-endian), by whi
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -33,6 +33,30 @@ class Report(msgspec.Struct, gc=False):
     source: str = ""
 
 
+class _Earlier(msgspec.Struct, gc=False):
+    """A report that came before one, and is told with it."""
+
+    step: _Int
+    metrics: dict[str, float]
+    at: float
+
+
+class _Told(Report, gc=False):
+    """A report with those that are told with it."""
+
+    earlier: list[_Earlier] = []
+
+    def reports(self) -> list[Report]:
+        """All of them, the oldest first."""
+        return [*map(self._one, self.earlier), self]
+
+    def _one(self, its: _Earlier) -> Report:
+        return Report(
+            self.experiment_id, self.trial_id, self.attempt, its.step, its.metrics, its.at,
+            group=self.group, source=self.source,
+        )  # fmt: skip
+
+
 class Block(msgspec.Struct, array_like=True, gc=False):
     """Columns of equal length; `trial` and `kind` are places in `trials` and `kinds`."""
 
@@ -56,7 +80,7 @@ class _Logged(msgspec.Struct, gc=False):
     points: list[tuple[str, float, _Int, _Int]]
 
 
-_REPORT = msgspec.json.Decoder(Report)
+_TOLD = msgspec.json.Decoder(_Told)
 _LOGGED = msgspec.json.Decoder(_Logged)
 _BLOCK = msgspec.msgpack.Decoder(Block)
 _ENCODER = msgspec.msgpack.Encoder()
@@ -66,17 +90,22 @@ HEAD = 8
 """Bytes before a block's columns."""
 
 
-def decode_report(body: bytes) -> Report | None:
-    """The report in an event's JSON; None if it has to be looked at more closely (as when it
+def decode_reports(body: bytes) -> list[Report] | None:
+    """The reports in an event's JSON; None if it has to be looked at more closely (as when it
     holds NaN, for which JSON has no number)."""
     try:
-        return _REPORT.decode(body)
+        return _TOLD.decode(body).reports()
     except msgspec.MsgspecError:
         return None
 
 
+def reports_of(fields: Mapping[str, Any]) -> list[Report]:
+    """The reports in an event's fields."""
+    return msgspec.convert(fields, _Told).reports()
+
+
 def decode_logged(body: bytes) -> list[Report] | None:
-    """As `decode_report`, for an event with points of a run."""
+    """As `decode_reports`, for an event with points of a run."""
     try:
         found = _LOGGED.decode(body)
     except msgspec.MsgspecError:
