@@ -5,6 +5,7 @@ import contextlib
 import logging
 import time as clock
 from dataclasses import dataclass, field
+from weakref import WeakSet
 
 import nats
 from nats.aio.client import Client
@@ -15,6 +16,7 @@ from nats.js.kv import KeyValue
 from pydantic import BaseModel, Field
 
 from shoal_bus.cancelling import stop_if_cancelled
+from shoal_bus.pull import Pull
 from shoal_bus.tracing import traceparent
 from shoal_contract.envelope import Envelope, decode
 from shoal_contract.events import Event
@@ -74,6 +76,8 @@ class Bus:
     settings: BusSettings
     nc: Client
     js: JetStreamContext
+    pulls: "WeakSet[Pull]" = field(default_factory=WeakSet)
+    """What reads here: the server forgets what these asked for when the connection breaks."""
     _buckets: dict[str, KeyValue] = field(default_factory=dict)
 
     @classmethod
@@ -84,6 +88,12 @@ class Bus:
         """
         pause = 0.1
         nc: Client | None = None
+        pulls: WeakSet[Pull] = WeakSet()
+
+        async def wake() -> None:
+            for pull in pulls:
+                pull.wake()
+
         while True:
             stop_if_cancelled()
             try:
@@ -97,8 +107,9 @@ class Bus:
                     connect_timeout=2,
                     pending_size=64 * 1024 * 1024,
                     error_cb=note_error,
+                    reconnected_cb=wake,
                 )
-                bus = cls(settings, nc, nc.jetstream(timeout=2))
+                bus = cls(settings, nc, nc.jetstream(timeout=2), pulls)
                 await bus.ensure()
                 return bus
             except StreamMismatchError:
@@ -287,5 +298,7 @@ def _config(stream: Stream) -> api.StreamConfig:
 
 
 async def note_error(error: Exception) -> None:
-    """Log what went wrong on a connection that goes on."""
+    """Log what went wrong on a connection that goes on, or is tried again: nats-py does that for
+    ever, be it told to end or not."""
+    stop_if_cancelled()
     log.info("NATS: %r", error)

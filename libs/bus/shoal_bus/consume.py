@@ -26,8 +26,10 @@ ACK_WAIT = 5.0
 """Seconds after which a message that was not acknowledged is delivered again."""
 MAX_DELIVERIES = 5
 """A message that was delivered this often without success is a dead letter."""
-LOOK = 0.25
+LOOK = 1.0
 """Seconds between two looks at whether the consumer is still there."""
+PAUSE = 0.25
+"""Seconds until what could not be read is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ class Consumer:
         else:
             info = await self._ephemeral()
         pull = Pull(self.bus.nc, self.stream.name, info.name, self.batch)
+        self.bus.pulls.add(pull)
         await pull.open()
         self._pull = pull
 
@@ -116,7 +119,7 @@ class Consumer:
                 log.info("%s cannot be read (%r); trying again", self.stream.name, error)
                 if isinstance(error, NotFoundError):
                     await self.bus.mend()
-                await asyncio.sleep(LOOK)
+                await asyncio.sleep(PAUSE)
 
     async def _durable(self, name: str) -> api.ConsumerInfo:
         config = self._config(self.start)

@@ -65,6 +65,10 @@ class Pull:
         except TimeoutError:
             return
 
+    def wake(self) -> None:
+        """Let `wait` return: the pull may be lost."""
+        self._arrived.set()
+
     async def refill(self) -> None:
         """Ask for more, unless half of it is still to come, or enough lies here unread."""
         enough = self._asked > self._batch // 2 or len(self.messages) >= HELD * self._batch
@@ -100,4 +104,5 @@ class Pull:
             description = (msg.headers or {}).get("Description", "")
             self._refused = f"{status} {description}"
         await self.refill()
-        self._arrived.set()
+        if status != "100":  # a heartbeat is no news
+            self._arrived.set()

@@ -63,3 +63,17 @@ async def test_more_than_a_thousand_can_read_one_stream(bus):
     for number in range(1001):
         await bus.js.add_consumer(SCHEDULE.name, replace(reader, durable_name=f"reader-{number}"))
     assert (await bus.js.stream_info(SCHEDULE.name)).state.consumer_count == 1001
+
+
+async def test_connecting_ends_when_it_is_told_to_even_if_that_was_swallowed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def refuse(*_: object, **__: object) -> None:
+        if not connecting.cancelling():
+            connecting.cancel()  # in the moment in which the answer comes
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(asyncio, "open_connection", refuse)
+    connecting = asyncio.create_task(Bus.connect(BusSettings(service="s", replica="r")))
+    await asyncio.wait([connecting], timeout=5)
+    assert connecting.cancelled()

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 A = TypeVarTuple("A")
 T = TypeVar("T")
 
-LOOK = 0.5
+LOOK = 1.0
 """Seconds between two looks at how much Redis holds."""
 
 

@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 ROWS = (EXPERIMENTS, SEARCH, SCHEDULE, INSTANCES, RUNS, TRACKING)
 PROJECTED = ROWS + POINT_STREAMS
-LOOK = 0.5
+LOOK = 1.0
 """Seconds of silence after which Redis is asked whether it still has everything."""
 
 

@@ -25,7 +25,7 @@ from shoal_gateway.shell.redis_store import RedisStore
 
 log = logging.getLogger(__name__)
 
-GRACE = 6 * LOOK
+GRACE = 3 * LOOK
 """Seconds within which every gateway has gone over to the new read models."""
 ANSWER = 10.0
 """Seconds within which NATS answers at first."""
@@ -115,7 +115,7 @@ async def _caught_up(projector: Projector) -> None:
             raise RebuildError(
                 f"Nothing was read for {STALLED:g} s, and not all is: see the warnings above."
             )
-        await asyncio.sleep(LOOK / 5)
+        await asyncio.sleep(LOOK / 10)
 
 
 async def _fail_when(lost: asyncio.Event) -> None:
