@@ -153,7 +153,7 @@ class Supervisor:
             time.sleep(0.02)
 
     def _watch(self) -> None:
-        while not self._stopping.wait(0.1):
+        while not self._stopping.wait(0.25):
             with self._lock:
                 for running in list(self._running.values()):
                     if running.process.poll() is None or self._stopping.is_set():

@@ -26,7 +26,7 @@ ACK_WAIT = 5.0
 """Seconds after which a message that was not acknowledged is delivered again."""
 MAX_DELIVERIES = 5
 """A message that was delivered this often without success is a dead letter."""
-LOOK = 1.0
+LOOK = 3.0
 """Seconds between two looks at whether the consumer is still there."""
 PAUSE = 0.25
 """Seconds until what could not be read is tried again."""

@@ -13,8 +13,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-HEARTBEAT = 1.0
-"""Seconds between the server's signs of life."""
+HEARTBEAT = 3.0
+"""Seconds between the server's signs of life: one that is away shows sooner, by the connection."""
 EXPIRES = 30.0
 """Seconds that a request for messages stays open."""
 HELD = 4
@@ -50,7 +50,7 @@ class Pull:
             return self._refused
         if self._nc.stats["reconnects"] != self._reconnects:
             return "reconnected"
-        if self._nc.is_connected and time.monotonic() - self._heard > 3 * HEARTBEAT:
+        if self._nc.is_connected and time.monotonic() - self._heard > 2.5 * HEARTBEAT:
             return "no heartbeat"
         return ""
 
