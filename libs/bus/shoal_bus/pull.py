@@ -56,7 +56,7 @@ class Pull:
 
     async def wait(self, seconds: float) -> None:
         """Return when a message is there, the pull is lost, or the time is over."""
-        if self.messages or self._refused:
+        if self.messages or self.lost:
             return
         self._arrived.clear()
         try:
