@@ -160,6 +160,7 @@ async def reading(gateway: Gateway, place: Place, token: str) -> AsyncIterator[R
                 raise
             found.nc = Client()
             found.refused.clear()
+            found.closed.clear()
     try:
         yield found
     finally:
