@@ -56,22 +56,31 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Nodes(_Section):
+class _Slots(_Section):
+    model: str = "cpu"
+    memory: int = Field(default=0, ge=0)
+    """GB of each slot; 0: not known."""
+
+    def slot(self, number: int) -> Slot:
+        """One of them."""
+        kind = "cpu" if self.model == "cpu" else "cuda"
+        return Slot(number=number, kind=kind, model=self.model, memory=self.memory * 10**9)
+
+
+class Nodes(_Slots):
     """Machines that are there from the beginning."""
 
     pool: str = "default"
     count: int = Field(ge=1)
     slots: int = Field(ge=1)
-    model: str = "cpu"
 
 
-class Cloud(_Section):
+class Cloud(_Slots):
     """How a pool's machines come and go."""
 
     start_seconds: float = Field(default=60, ge=0)
     notice: float = Field(default=30, ge=0)
     """Seconds between the word of a preemption and the end."""
-    model: str = "cpu"
     price: float = Field(default=1.0, ge=0)
     """Of a machine, an hour."""
     capacity: list[tuple[float, int]] = Field(default_factory=list)
@@ -182,9 +191,7 @@ class Simulation:
         scenario, clock = self.scenario, self.clock
         for number, group in enumerate(scenario.nodes):
             for n in range(group.count):
-                node = self._node(
-                    f"{group.pool}-n{number}-{n}", group.pool, group.slots, group.model
-                )
+                node = self._node(f"{group.pool}-n{number}-{n}", group.pool, group.slots, group)
                 clock.at(0.0, node.join)
                 self._may_die(node)
         for number, job in enumerate(scenario.experiments):
@@ -237,9 +244,8 @@ class Simulation:
 
         self.clock.after(rng.expovariate(1 / faults.crash_every), crash)
 
-    def _node(self, node_id: str, pool: str, slots: int, model: str, **more: Any) -> Node:
-        kind = "cpu" if model == "cpu" else "cuda"
-        found = [Slot(number=n, kind=kind, model=model) for n in range(slots)]
+    def _node(self, node_id: str, pool: str, slots: int, kind: _Slots, **more: Any) -> Node:
+        found = [kind.slot(number) for number in range(slots)]
         node = Node(node_id, pool, found, self.training, on_death=self._died, **more)
         self._nodes[node_id] = node
         return node
@@ -300,7 +306,7 @@ class Simulation:
         id = event.instance_id
         self._born[id] = self.clock.now
         self._sure |= {id} if sure else set()
-        node = self._node(id, event.pool, event.slots, cloud.model, instance_id=id)
+        node = self._node(id, event.pool, event.slots, cloud, instance_id=id)
 
         def started() -> None:
             if id not in self._ends:

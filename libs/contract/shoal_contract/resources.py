@@ -22,6 +22,25 @@ class SlotRange(Strict):
         return self
 
 
+def wish(slot_type: str | None, slot_memory: int | None) -> str:
+    """Which slots will do, in a word: their type, and GB of memory that they have at least.
+
+    >>> [wish("A100", 80), wish("A100", None), wish(None, 24), wish(None, None)]
+    ['A100>=80', 'A100', '>=24', '']
+    """
+    return f"{slot_type or ''}>={slot_memory}" if slot_memory else slot_type or ""
+
+
+def wished(words: str) -> tuple[str, int]:
+    """The type (empty: any) and the memory (0: any) in a `wish`.
+
+    >>> [wished("A100>=80"), wished("A100"), wished("")]
+    [('A100', 80), ('A100', 0), ('', 0)]
+    """
+    slot_type, _, memory = words.partition(">=")
+    return slot_type, int(memory or 0)
+
+
 class Resources(Strict):
     """What each trial needs, and the experiment's place among others."""
 
@@ -40,6 +59,8 @@ class Resources(Strict):
     """Slots that the experiment may hold at once."""
     slot_type: str | None = None
     """Only slots of this model (`Tesla V100-SXM2-16GB`), or whose model has this word or words."""
+    slot_memory: int | None = Field(default=None, ge=1)
+    """Only slots with so many GB of memory or more (10^9 bytes, rounded, as makers count)."""
     mixed_types: bool = False
     """Whether a gang may have slots of several models."""
     single_node: bool = False
@@ -63,6 +84,16 @@ class Resources(Strict):
     def most(self) -> int:
         """The most slots that a trial can use."""
         return self.slots.max if self.slots is not None else self.slots_per_trial
+
+    @property
+    def wish(self) -> str:
+        """Which slots will do; see `wish`."""
+        return wish(self.slot_type, self.slot_memory)
+
+    @property
+    def choosy(self) -> bool:
+        """Whether some nodes may not do, whatever the type of their slots."""
+        return bool(self.avoid_nodes or self.node_labels or self.slot_memory)
 
     @property
     def pools(self) -> list[str]:

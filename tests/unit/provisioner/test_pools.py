@@ -64,6 +64,11 @@ def test_what_is_wrong_is_said_with_its_place(changed, words):
         ("nvidia-l4", "NVIDIA L4", True),
         ("nvidia-a100-80gb", "NVIDIA A100-SXM4-80GB", True),
         ("nvidia-tesla-t4", "cpu", False),
+        ("nvidia-tesla-v100", ">=16", True),
+        ("nvidia-tesla-v100", "V100>=32", False),
+        ("nvidia-a100-80gb", "A100>=80", True),
+        ("nvidia-a100-80gb", "V100>=80", False),
+        ("nvidia-unheard-of-9000", ">=1", False),
     ],
 )
 def test_a_kind_has_the_slots_that_its_gpu_is(gpu, slot_type, suits):
@@ -75,8 +80,18 @@ def test_a_kind_has_the_slots_that_its_gpu_is(gpu, slot_type, suits):
 def test_what_is_not_known_of_a_machine_outside_a_cloud_is_no_reason_against_it():
     (local,) = read_pools('[{"name": "a"}]')
     assert local.suits(local.its_kinds[0], "Tesla V100")
+    assert local.suits(local.its_kinds[0], "V100>=32")
     (cpus,) = read(kinds=[{"machine_type": "n1-standard-8"}])
-    assert [cpus.suits(cpus.kinds[0], name) for name in ("cpu", "V100")] == [True, False]
+    wishes = ("cpu", "V100", ">=4")
+    assert [cpus.suits(cpus.kinds[0], wish) for wish in wishes] == [True, False, False]
+
+
+@pytest.mark.parametrize("driver", ["local", "gcp"])
+def test_memory_is_as_a_kind_says(driver):
+    kind = {"machine_type": "n1-standard-8", "slot_memory": 4}
+    (pool,) = read(kinds=[kind], driver=driver)
+    wishes = (">=4", ">=5")
+    assert [pool.suits(pool.kinds[0], wish) for wish in wishes] == [True, False]
 
 
 def test_a_machine_without_a_price_is_refused():

@@ -59,14 +59,17 @@ def want(
 
 
 def join(
-    node, slots=2, *, incarnation="i1", pool="default", model="cpu", ports=None, host=None, **labels
-):
+    node, slots=2, *, incarnation="i1", pool="default", model="cpu", memory=0, ports=None,
+    host=None, **labels,
+):  # fmt: skip
     return NodeJoined(
         node_id=node,
         incarnation=incarnation,
         pool=pool,
         host=host or f"host-{node}",
-        slots=[Slot(number=n, kind="cpu", model=model) for n in range(slots)],
+        slots=[
+            Slot(number=n, kind="cpu", model=model, memory=int(memory * 1e9)) for n in range(slots)
+        ],
         ports=list(range(29500, 29508)) if ports is None else ports,
         instance_id=f"vm-{node}",
         labels=labels,

@@ -1,5 +1,5 @@
 import pytest
-from unit.scheduler.desk import Desk, exited, join, leave, notice, of, stops, want
+from unit.scheduler.desk import Desk, close, exited, join, leave, notice, of, stops, want
 
 from shoal_contract.events import (
     AllocationEnded,
@@ -11,6 +11,9 @@ from shoal_contract.events import (
     NodeIdle,
     NodeRemoved,
     RunSettled,
+    Slot,
+    TrialCompleted,
+    Want,
 )
 from shoal_contract.states import Outcome, StopReason
 from shoal_scheduler.core.messages import NodeSilent
@@ -149,3 +152,37 @@ def test_labels_are_kept_to_and_start_no_machine():
     assert desk.said[-1].why == "machines"
     events = desk.tell(exited("t", 0, "n2", Outcome.COMPLETED))
     assert [e.trial_id for e in of(events, AllocationGranted)] == ["u"]
+
+
+def test_slots_have_the_memory_that_is_asked_for():
+    small, large = {"model": "A100-40GB", "memory": 42.3}, {"model": "A100-80GB", "memory": 84.9}
+    desk = Desk(join("n1", 2, **small), join("n2", 1, **large))
+    desk.tell(want("t", slot_memory=80))
+    desk.tell(want("w", slot_memory=42))
+    assert (desk.where("t"), desk.where("w")) == ({"n2": [0]}, {"n1": [0]})
+    events = desk.tell(want("u", slot_type="A100", slot_memory=80))
+    assert not of(events, AllocationGranted), "the free slots are smaller"
+    (demand,) = of(events, DemandChanged)
+    assert demand.wants == [Want(slots=1, slot_type="A100", slot_memory=80, count=1)]
+    words = "1 A100 slot of 80 GB or more of pool default: 0 of 1 are free"
+    assert words in desk.said[-1].reason
+    desk.tell(want("v", slot_memory=141))
+    assert desk.said[-1].why == "machines"
+
+
+def test_a_slot_of_too_little_memory_matters_only_if_it_is_of_the_type():
+    slots = [
+        Slot(number=0, kind="cuda", model="GT 710", memory=2 * 10**9),
+        Slot(number=1, kind="cuda", model="V100", memory=16 * 10**9),
+    ]
+    desk = Desk(join("n").model_copy(update={"slots": slots}))
+    desk.tell(want("t", slot_type="V100", slot_memory=16))
+    assert desk.where("t") == {"n": [1]}
+
+
+@pytest.mark.parametrize(("memory", "demand"), [(16, []), (32, [Want(slots=1, count=1)])])
+def test_slots_that_are_being_left_help_only_who_needs_no_more_memory(memory, demand):
+    closed = close(TrialCompleted, "a")
+    desk = Desk(join("n", 1, memory=16), want("a"), closed, want("b", slot_memory=memory))
+    wants = [lacking.model_copy(update={"slot_memory": memory}) for lacking in demand]
+    assert desk.state.demand.get("default", []) == wants

@@ -61,6 +61,18 @@ def test_a_gang_waits_for_several_ends() -> None:
     assert told.reason.endswith("it should start when s and r have ended.")
 
 
+def test_who_waits_in_two_pools_is_told_of_the_earlier_start_and_once() -> None:
+    desk = busy()
+    desk.tell(join("m", 1, pool="far"), after=0)
+    desk.tell(want("x", pool="far"), after=0)
+    desk.tell(extend("x", 1000), after=0)
+    desk.tell(want("a", resource_pools=["far", "default"], burst_after=1), after=0)
+    *_, told = news(desk, "a", 10)
+    assert told.pools == ["far", "default"]
+    assert told.expected_at == pytest.approx(1110, abs=2)
+    assert news(desk, "a", 20) == []
+
+
 def test_what_is_no_news_is_not_said_and_what_is_is() -> None:
     desk = busy()
     desk.tell(want("a", 2), after=0)

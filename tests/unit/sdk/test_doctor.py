@@ -17,8 +17,8 @@ from shoal.cli.app import app
 
 
 def node(pool: str = "default", slots: int = 2, model: str = "Tesla V100", **more: Any) -> Any:
-    row = {"pool": pool, "state": "ready", "used": 0, "slots": [{"model": model}] * slots}
-    return row | more
+    slot = {"model": model, "memory": 16 * 10**9}
+    return {"pool": pool, "state": "ready", "used": 0, "slots": [slot] * slots} | more
 
 
 def states(*findings: Finding) -> list[str]:
@@ -60,6 +60,8 @@ def test_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"slots_per_trial": 1, "resource_pool": "gone"}, [], "fail"),
         ({"slots_per_trial": 1, "resource_pool": "default", "slot_type": "P100"}, [], "fail"),
         ({"slots_per_trial": 1, "resource_pool": "default", "slot_type": "V100"}, [], "ok"),
+        ({"slots_per_trial": 1, "resource_pool": "default", "slot_memory": 16}, [], "ok"),
+        ({"slots_per_trial": 1, "resource_pool": "default", "slot_memory": 17}, [], "fail"),
         ({"slots": {"min": 3}, "slots_per_trial": 1, "resource_pool": "default"}, [], "fail"),
     ],
 )  # fmt: skip

@@ -9,7 +9,7 @@ from shoal_contract.base import Frozen, Id
 from shoal_contract.events.base import Event
 from shoal_contract.events.shapes import Placement, Rendezvous, RunOrder, Slot
 from shoal_contract.events.trial import Task
-from shoal_contract.resources import Resources
+from shoal_contract.resources import Resources, wish
 from shoal_contract.states import Outcome, StopReason
 
 _ALLOCATION = ("experiment_id", "allocation_id")
@@ -283,6 +283,13 @@ class Want(Frozen):
     count: int
     slot_type: str | None = None
     """The model of slot that will do; None: any."""
+    slot_memory: int | None = None
+    """GB of memory that each slot must have; None: any."""
+
+    @property
+    def wish(self) -> str:
+        """Which slots will do; see `shoal_contract.resources.wish`."""
+        return wish(self.slot_type, self.slot_memory)
 
 
 class DemandChanged(Event, type="demand.changed", key=("pool",)):

@@ -330,6 +330,6 @@ class DemandNoted(Event, type="instance.demand_noted", key=("pool",)):
     missing_slots: int
     """Slots that waiting gangs ask for."""
     by_type: dict[str, int] = Field(default_factory=dict)
-    """The same by the model of slot that they ask for; "": any."""
+    """The same by the slots that will do; see `shoal_contract.resources.wish`."""
     wants: list[Want] = Field(default_factory=list)
     """All gangs that wait, those included that the pool could not hold."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from shoal.answers.machines import NodeRow, PoolRow
+from shoal.answers.machines import NodeRow, PoolRow, SlotRow
 from shoal.asking import ShoalError
 from shoal.checkup.finding import Finding, fail, ok, warn
 from shoal.client import Client
@@ -75,13 +75,14 @@ def pools(
     """Whether the pools of a file are there, with slots as it wants them."""
     resources = config["resources"]
     wanted = (resources.get("slots") or {}).get("min") or resources["slots_per_trial"]
-    kind = resources.get("slot_type")
+    kind, memory = resources.get("slot_type"), resources.get("slot_memory")
     grows = {p["pool"] for p in served if not p["draining"]}
     for name in resources.get("resource_pools") or [resources["resource_pool"]]:
         inside = [n for n in nodes if n["pool"] == name and n["state"] == "ready"]
-        fitting = sum(kind is None or kind in s["model"] for n in inside for s in n["slots"])
+        fitting = sum(_suits(slot, resources) for node in inside for slot in node["slots"])
         what = f"Pool {name}"
         of = f" of {kind}" if kind else ""
+        of += f" of {memory} GB or more" if memory else ""
         has = f"has {counted(fitting, 'slot')}{of}"
         if fitting >= wanted:
             yield ok(what, f"{has}; a trial takes {wanted}")
@@ -91,6 +92,11 @@ def pools(
             known = sorted({n["pool"] for n in nodes if n["state"] == "ready"} | grows)
             todo = f"there are the pools {', '.join(known) or '(none)'}: see resources in the file"
             yield fail(what, f"{has}; a trial takes {wanted}", todo)
+
+
+def _suits(slot: SlotRow, resources: Mapping[str, Any]) -> bool:
+    kind, memory = resources.get("slot_type"), resources.get("slot_memory") or 0
+    return (kind is None or kind in slot["model"]) and round(slot["memory"] / 1e9) >= memory
 
 
 def _version(theirs: str, ours: str) -> Finding:

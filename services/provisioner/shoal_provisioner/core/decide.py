@@ -147,9 +147,8 @@ def _missing(wants: Sequence[Want], pool: Pool | None) -> dict[str, int]:
     counts; for one that all machines of the pool together cannot hold, none is started."""
     found: dict[str, int] = {}
     for want in wants:
-        wanted = want.slot_type or ""
-        if pool is not None and want.slots <= pool.most_slots(wanted):
-            found[wanted] = found.get(wanted, 0) + want.slots * want.count
+        if pool is not None and want.slots <= pool.most_slots(want.wish):
+            found[want.wish] = found.get(want.wish, 0) + want.slots * want.count
     return found
 
 

@@ -31,7 +31,7 @@ def grow(draft: Draft, pool: Pool, shop: Shop, need: Needs) -> None:
         if not short and shop.count >= pool.min_instances:
             return
         wanted = next(iter(short), "")
-        offer = shop.pick(late <= 0, partial(pool.suits, slot_type=wanted))
+        offer = shop.pick(late <= 0, partial(pool.suits, wish=wanted))
         if offer is None:
             if not short:
                 return

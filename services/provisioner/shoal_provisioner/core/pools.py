@@ -6,9 +6,18 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from shoal_contract.base import Id, Strict
+from shoal_contract.resources import wished
 
 GPUS_BUILT_IN = ("a2-", "a3-", "a4-", "g2-", "g4-")
 """Machine families whose GPUs are part of the machine type.
+https://cloud.google.com/compute/docs/gpus"""
+GPU_MEMORY = {
+    "nvidia-tesla-k80": 12, "nvidia-tesla-p4": 8, "nvidia-tesla-p100": 16, "nvidia-tesla-v100": 16,
+    "nvidia-tesla-t4": 16, "nvidia-l4": 24, "nvidia-tesla-a100": 40, "nvidia-a100-80gb": 80,
+    "nvidia-h100-80gb": 80, "nvidia-h100-mega-80gb": 80, "nvidia-h200-141gb": 141,
+    "nvidia-b200": 180,
+}  # fmt: skip
+"""GB of each GPU that Google has, by the accelerator's name.
 https://cloud.google.com/compute/docs/gpus"""
 _ZONE = re.compile(r"^[a-z]+-[a-z]+\d+-[a-z]$")
 _GCE_NAME = re.compile(r"^[a-z]([-a-z0-9]{0,30}[a-z0-9])?$")
@@ -30,6 +39,8 @@ class Kind(Strict):
     gpu_count: int = Field(default=0, ge=0)
     slots: int = Field(default=0, ge=0)
     """What it offers; left out: one for each GPU, else the pool's `slots_per_instance`."""
+    slot_memory: int = Field(default=0, ge=0)
+    """GB of each slot; left out: as Google's GPUs have it."""
     price: Price | None = None
     """Of the whole machine; left out: as the table of prices has it."""
 
@@ -147,10 +158,13 @@ class Pool(Strict):
         """What a machine of a kind offers."""
         return kind.slots or kind.gpu_count or self.slots_per_instance
 
-    def suits(self, kind: Kind, slot_type: str) -> bool:
-        """Whether slots of a kind of machine will do for those who ask for a type, which is a
-        driver's name of a GPU (`Tesla V100-SXM2-16GB`) or a word of it; empty: any will. What GPUs
-        a machine outside a cloud has is not known before it joins."""
+    def suits(self, kind: Kind, wish: str) -> bool:
+        """Whether slots of a kind of machine will do for a `wish`: a driver's name of a GPU
+        (`Tesla V100-SXM2-16GB`) or a word of it, and GB of memory. What a machine outside a cloud
+        has is not known before it joins, unless its kind says it."""
+        slot_type, memory = wished(wish)
+        if memory and not self._remembers(kind, memory):
+            return False
         if not slot_type or (kind.gpu is None and self.driver != "gcp"):
             return True
         if kind.gpu is None:
@@ -159,9 +173,13 @@ class Pool(Strict):
         model = next((part for part in parts if any(map(str.isdigit, part))), parts[-1])
         return model in re.split(r"[^a-z0-9]+", slot_type.lower())
 
-    def most_slots(self, slot_type: str) -> int:
-        """What the pool offers of a type at its largest."""
-        fit = [self.slots_of(kind) for kind in self.its_kinds if self.suits(kind, slot_type)]
+    def _remembers(self, kind: Kind, memory: int) -> bool:
+        known = kind.slot_memory or GPU_MEMORY.get(kind.gpu or "", 0)
+        return known >= memory if known or self.driver == "gcp" else True
+
+    def most_slots(self, wish: str) -> int:
+        """What the pool offers of what is wished for at its largest."""
+        fit = [self.slots_of(kind) for kind in self.its_kinds if self.suits(kind, wish)]
         return self.max_instances * max(fit, default=0)
 
     @model_validator(mode="after")

@@ -129,7 +129,7 @@ def _most_lanes(body: SearchAccepted, pool: Pool | None) -> int:
     if resources.max_slots is not None:
         limits.append(resources.max_slots // resources.least)
     if pool is not None:
-        limits.append(pool.most_slots(resources.slot_type or "") // resources.least)
+        limits.append(pool.most_slots(resources.wish) // resources.least)
     return max(1, min(limits)) if limits else 0
 
 

@@ -13,6 +13,8 @@ class Batch(NamedTuple):
     workspace: str
     slots: int
     slot_type: str
+    slot_memory: int
+    """GB; 0: any."""
     max_slots: int
     """As the experiment's file says; 0: no limit."""
     weight: float
@@ -53,6 +55,7 @@ def batch_of(allocation: Allocation, pool: str) -> Batch:
         resources.workspace,
         resources.least,
         resources.slot_type or "",
+        resources.slot_memory or 0,
         resources.max_slots or 0,
         resources.weight,
         resources.single_node,

@@ -107,13 +107,15 @@ def _requested(draft: Draft, body: TrialRequested) -> None:
         return
     if before is not None:
         draft.release(before.allocation_id, StopReason.PAUSED)
-    name = allocation_id(body.trial_id, body.attempt)
+    name, task = allocation_id(body.trial_id, body.attempt), body.task
+    if task.attempt != body.attempt:
+        task = task.model_copy(update={"attempt": body.attempt})
     draft.emit(
         AllocationQueued(
             experiment_id=body.experiment_id,
             allocation_id=name,
             trial_id=body.trial_id,
-            task=body.task.model_copy(update={"attempt": body.attempt}),
+            task=task,
             resources=body.resources,
             at=draft.now,
         )

@@ -28,12 +28,29 @@ def missing(state: State, pool: str) -> list[Want]:
             for _, model, count in shares_of(state, allocation):
                 left[model] -= count
     lacking: list[Want] = []
-    for (slots, kind), count in sorted(wanted.items(), key=lambda want: (not want[0][1], want[0])):
-        for model in left:  # who wants a certain kind comes first
-            if not kind or is_of(kind, model):
+    for (slots, kind, memory), count in sorted(wanted.items(), key=_choosy_first):
+        for model in left:
+            if (not kind or is_of(kind, model)) and _has(state, pool, model, memory):
                 served = min(count, left[model] // slots)
                 count -= served
                 left[model] -= served * slots
         if count:
-            lacking.append(Want(slots=slots, slot_type=kind or None, count=count))
-    return sorted(lacking, key=lambda want: (want.slots, want.slot_type or ""))
+            lacking.append(
+                Want(slots=slots, slot_type=kind or None, slot_memory=memory or None, count=count)
+            )
+    return sorted(lacking, key=lambda want: (want.slots, want.wish))
+
+
+def _choosy_first(want: tuple[tuple[int, str, int], int]) -> tuple[object, ...]:
+    slots, kind, memory = want[0]
+    return not kind, not memory, slots, kind, memory
+
+
+def _has(state: State, pool: str, model: str, memory: int) -> bool:
+    """Whether slots of a model have so many GB: those of the node that will have most free are
+    looked at."""
+    spot = next(state.index.later.largest(pool, model), None) if memory else None
+    if spot is None:
+        return not memory
+    slots = state.nodes[spot.node_id].slots
+    return all(slot.gigabytes >= memory for slot in slots if slot.model == model)

@@ -33,6 +33,9 @@ LINGER = 300.0
 REST = {Outcome.COMPLETED: LINGER, Outcome.LOST: BROKEN, Outcome.FAILED: BROKEN}
 """What the rest of a gang gets after one of its runs ended so; else `GRACE`."""
 
+_ENDS = (AllocationEnded, NodeRemoved)
+"""What is of its pool before it took effect, not after."""
+
 
 @dataclass(slots=True)
 class Draft:
@@ -51,7 +54,7 @@ class Draft:
 
     def emit(self, event: Event) -> None:
         """Decide on an event."""
-        ends = isinstance(event, AllocationEnded | NodeRemoved)
+        ends = isinstance(event, _ENDS)
         if ends:
             self._touch(event)
         self.events.append(event)
@@ -62,13 +65,14 @@ class Draft:
     def _touch(self, event: Event) -> None:
         name = event.type
         if name.startswith("allocation."):
-            allocation = self.state.allocations.get(event.key_values[-1])
+            allocation = self.state.allocations.get(getattr(event, event.key[-1]))
             if allocation is not None:
-                self.pools.update(dict.fromkeys(allocation.pools))
+                for pool in allocation.pools:
+                    self.pools[pool] = None
                 if allocation.pool:
                     self.pools[allocation.pool] = None
         elif name.startswith("pool."):
-            node = self.state.nodes.get(event.key_values[0])
+            node = self.state.nodes.get(getattr(event, event.key[0]))
             if node is not None:
                 self.pools[node.pool] = None
 

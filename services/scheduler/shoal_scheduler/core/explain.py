@@ -49,6 +49,8 @@ def sentence(state: State, allocation: Allocation, why: Waiting, start: Start | 
     """The reason in words and numbers. It says whose end it waits for, not when that is."""
     index, resources, name = state.index, allocation.resources, allocation.trial_id
     need = _slots(allocation.least, resources.slot_type)
+    if resources.slot_memory:
+        need += f" of {resources.slot_memory} GB or more"
     if resources.node_labels:
         need += " on nodes with " + ", ".join(f"{k}={v}" for k, v in resources.node_labels.items())
     if resources.single_node and allocation.least > 1:
@@ -152,7 +154,7 @@ def _counts(state: State, allocation: Allocation, pool: str) -> list[tuple[int, 
     """Free slots and all slots of each model that will do."""
     room, resources = state.index.room, allocation.resources
     models = [model for model in room.models(pool) if suits(resources, model)]
-    if not resources.node_labels and not resources.avoid_nodes:
+    if not resources.choosy:
         return [(room.free(pool, model), room.size(pool, model)) for model in models]
     found = {model: [0, 0] for model in models}
     for node in _nodes(state, allocation, pool):

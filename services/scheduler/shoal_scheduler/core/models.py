@@ -1,12 +1,24 @@
 """The things that the scheduler knows of: nodes, allocations, and what people changed."""
 
 from collections.abc import Container
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from shoal_contract.events import Placement, Rendezvous, Slot, Task, Waiting
 from shoal_contract.resources import Resources
 from shoal_contract.states import AllocationState, NodeState, Outcome, StopReason
 from shoal_scheduler.core.months import seconds_in
+from shoal_scheduler.core.placement import suits
+
+T = TypeVar("T", "Node", "Run", "Allocation")
+
+
+def _twin(thing: T) -> T:
+    """One with the same fields: as `dataclasses.replace`, in a third of the time."""
+    twin = object.__new__(type(thing))
+    for name in thing.__slots__:
+        setattr(twin, name, getattr(thing, name))
+    return twin
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,15 +78,21 @@ class Node:
         return next(slot.model for slot in self.slots if slot.number == number)
 
     def suits(self, resources: Resources) -> bool:
-        """Whether a trial may be placed here: the node is not avoided, and has its labels."""
-        wanted = resources.node_labels
-        return self.node_id not in resources.avoid_nodes and wanted.items() <= self.labels.items()
+        """Whether a trial may be placed here: the node is not avoided, has its labels, and all its
+        slots of the type asked for have the memory."""
+        if self.node_id in resources.avoid_nodes:
+            return False
+        if least := resources.slot_memory:
+            ours = (slot for slot in self.slots if suits(resources, slot.model))
+            if any(slot.gigabytes < least for slot in ours):
+                return False
+        return resources.node_labels.items() <= self.labels.items()
 
     def copied(self) -> "Node":
         """A copy that can be changed in place."""
-        return replace(
-            self, held=dict(self.held), strikes=dict(self.strikes), aside=dict(self.aside)
-        )
+        twin = _twin(self)
+        twin.held, twin.strikes, twin.aside = dict(self.held), dict(self.strikes), dict(self.aside)
+        return twin
 
 
 @dataclass(slots=True, kw_only=True)
@@ -184,7 +202,9 @@ class Allocation:
 
     def copied(self) -> "Allocation":
         """A copy that can be changed in place."""
-        return replace(self, runs={name: replace(run) for name, run in self.runs.items()})
+        twin = _twin(self)
+        twin.runs = {name: _twin(run) for name, run in self.runs.items()}
+        return twin
 
 
 @dataclass(slots=True, kw_only=True)

@@ -39,7 +39,7 @@ class Room:
     def fork(self) -> "Room":
         """A room that begins as this one is. This one may change later only where the fork did
         before."""
-        room = Room()
+        room = Room.__new__(Room)  # without tables of its own to be thrown away
         room._spots = Fork(self._spots)
         room._lines = Fork(self._lines, Line.fork)
         room._free, room._sizes = dict(self._free), dict(self._sizes)

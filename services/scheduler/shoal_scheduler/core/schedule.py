@@ -27,6 +27,8 @@ TOLD = 100
 ASKED = 16
 """How many of a pool's line are asked which pools they prefer."""
 BLOCKED: tuple[Waiting, ...] = ("held", "max_slots", "quota", "machines")
+HOPES: tuple[Waiting, ...] = ("behind", "room", "reserved", "leaving")
+"""What a policy may find: of several pools the last of these counts."""
 AFRESH = 10.0
 """Seconds after which the first in line are told anew."""
 LATER = 0.1
@@ -38,13 +40,19 @@ def schedule(draft: Draft, everywhere: bool) -> None:
     index = draft.state.index
     if everywhere:
         draft.pools.update(dict.fromkeys((*index.heads, *index.running)))
+    found: dict[str, Waiting] = {}
+    starts: dict[str, Start | None] = {}
     for pool in sorted(draft.pools, key=lambda pool: (_preferred(draft, pool), pool)):
         turn = Turn(draft, pool, index.pools.of(pool), thorough=everywhere)
         POLICIES[turn.config.policy].run(turn)
-        if everywhere and draft.now % AFRESH < 1:
-            _tell_first(draft, turn)
         for name, why in turn.why.items():
-            _tell(draft, name, why)
+            found[name] = max(found.get(name, why), why, key=HOPES.index)
+        if everywhere and draft.now % AFRESH < 1:
+            _foretell(turn, starts)
+    for name, start in starts.items():
+        _tell_afresh(draft, name, found.get(name), start)
+    for name, why in found.items():
+        _tell(draft, name, why)
     for event in list(draft.events):
         match event:
             case AllocationQueued():
@@ -82,16 +90,22 @@ def _tell_blocked(draft: Draft, names: Iterable[str]) -> None:
                 _say(draft, allocation, why)
 
 
-def _tell_first(draft: Draft, turn: Turn) -> None:
-    """Say anew why the first in line wait and when they are to start, where that is news."""
-    most = draft.state.index.pools.told
-    line = line_up(draft.state.index, turn.pool, most)
-    starts = forecast(turn, most) if line else {}
-    for entry in line:
-        allocation = draft.state.allocations[entry.allocation_id]
-        found = turn.why.get(entry.allocation_id, allocation.waiting)
-        why = classify(draft.state, allocation, found)
-        _say(draft, allocation, why, starts.get(entry.allocation_id), afresh=True)
+def _foretell(turn: Turn, starts: dict[str, Start | None]) -> None:
+    """Add when the first in line are to start, for those who wait in several pools the earliest."""
+    most = turn.state.index.pools.told
+    line = line_up(turn.state.index, turn.pool, most)
+    here = forecast(turn, most) if line else {}
+    for name in (entry.allocation_id for entry in line):
+        known = [start for start in (starts.get(name), here.get(name)) if start is not None]
+        starts[name] = min(known, default=None)
+
+
+def _tell_afresh(draft: Draft, name: str, found: Waiting | None, start: Start | None) -> None:
+    """Say anew why one of the first in line waits and when it is to start, where that is news."""
+    allocation = draft.state.allocations.get(name)
+    if allocation is not None and allocation.state is AllocationState.QUEUED:
+        why = classify(draft.state, allocation, found or allocation.waiting)
+        _say(draft, allocation, why, start, afresh=True)
 
 
 def _tell(draft: Draft, name: str, found: Waiting | None) -> None:

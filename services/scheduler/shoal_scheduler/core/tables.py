@@ -105,6 +105,8 @@ class Fork(dict[K, V]):
                 yield key
 
     def __len__(self) -> int:
+        if self.untouched:
+            return len(self._base)
         gone = self._gone or ()
         new = sum(key not in self._base or key in gone for key in dict.__iter__(self))
         return len(self._base) - len(gone) + new

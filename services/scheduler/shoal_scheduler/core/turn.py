@@ -288,7 +288,7 @@ class Turn:
 
     def may(self, resources: Resources) -> Callable[[str], bool]:
         """Which nodes a trial may use."""
-        if not resources.avoid_nodes and not resources.node_labels:
+        if not resources.choosy:
             return _anywhere
         nodes = self.state.nodes
         return lambda node_id: nodes[node_id].suits(resources)

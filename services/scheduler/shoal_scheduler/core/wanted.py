@@ -1,4 +1,4 @@
-"""What may start in each pool and has not: by size and model, as machines are asked for.
+"""What may start in each pool and has not: by size, model and memory, as machines are asked for.
 
 Batches that share a limit (an experiment's `max_slots`, a workspace's quota) count together, the
 older first, whatever pools they wait in. That is worked out anew only for limits that something
@@ -11,8 +11,8 @@ from typing import NamedTuple
 from shoal_scheduler.core.batches import Batch
 from shoal_scheduler.core.tables import Fork, change, settle
 
-Wants = dict[tuple[int, str], int]
-"""Slots and their model to the number of gangs."""
+Wants = dict[tuple[int, str, int], int]
+"""Slots, their model and memory to the number of gangs."""
 Owner = tuple[str, str]
 """`e`xperiment or `w`orkspace, and its id."""
 
@@ -64,7 +64,8 @@ class Wanted:
             del self._counts[batch]
         if batch.pool not in self.pools:
             self.pools[batch.pool] = {}
-        wants, key = change(self.pools, batch.pool), (batch.slots, batch.slot_type)
+        wants = change(self.pools, batch.pool)
+        key = (batch.slots, batch.slot_type, batch.slot_memory)
         wants[key] = wants.get(key, 0) + more
         if not wants[key]:
             del wants[key]

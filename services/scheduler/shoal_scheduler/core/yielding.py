@@ -87,7 +87,7 @@ class Yielders:
         """Who yields, of tiers `below` one, so that an allocation fits in a room; nobody, if it
         would not even then."""
         turn, size, resources = self.turn, allocation.least, allocation.resources
-        key = (size, resources.slot_type, resources.single_node, *resources.avoid_nodes,
+        key = (size, resources.wish, resources.single_node, *resources.avoid_nodes,
                *resources.node_labels.items(), below)  # fmt: skip
         if key in self._vain:
             return []

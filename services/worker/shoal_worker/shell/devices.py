@@ -4,6 +4,8 @@ import logging
 import os
 from types import ModuleType
 
+import psutil
+
 from shoal_contract.events import Slot
 from shoal_worker.shell.nvml import nvml
 
@@ -25,7 +27,8 @@ def slots(count: int = 0, devices: str = "auto") -> list[Slot]:
     if devices == "cuda":
         raise NoGpuError("NVIDIA's driver shows no GPU (SHOAL_DEVICES=cuda): see nvidia-smi")
     every = count or len(os.sched_getaffinity(0))
-    return [Slot(number=n, kind="cpu", model="cpu") for n in range(every)]
+    memory = psutil.virtual_memory().total // every
+    return [Slot(number=n, kind="cpu", model="cpu", memory=memory) for n in range(every)]
 
 
 def _gpus() -> list[Slot]:
