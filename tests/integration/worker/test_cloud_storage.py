@@ -1,12 +1,14 @@
-"""A trial whose checkpoints are in S3, spoken by a real server: saved, loaded, and cleaned up."""
+"""A trial whose checkpoints are in S3 or Google Cloud Storage, spoken by servers of this machine:
+saved, loaded, and cleaned up."""
 
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import fsspec
+import fsspec.config
 import pytest
 from conftest import wait_for_port
 from integration.worker.desk import Desk, desk
@@ -36,32 +38,56 @@ print("weights", first, step)
 """
 
 
-@pytest.fixture
-def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """The variables by which an S3 server, with a bucket `shoal`, is found and entered."""
-    port = free_port()
+class Cloud(NamedTuple):
+    """A bucket `shoal`, and the variables by which its server is found and entered."""
+
+    protocol: str
+    env: dict[str, str]
+
+
+@pytest.fixture(params=["s3", "gs"])
+def cloud(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    port, protocol = free_port(), request.param
+    url = f"http://127.0.0.1:{port}"
+    commands = {
+        "s3": ["moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        "gs": [
+            "gcp_storage_emulator", "start", "--host=127.0.0.1", f"--port={port}", "--in-memory",
+            "--default-bucket=shoal",
+        ],
+    }  # fmt: skip
+    envs = {
+        "s3": {
+            "AWS_ENDPOINT_URL": url, "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "someone", "AWS_SECRET_ACCESS_KEY": "hush",
+        },
+        # Kinds of buckets are asked for by gRPC at Google's own address only.
+        "gs": {
+            "STORAGE_EMULATOR_HOST": url, "FSSPEC_GCS_TOKEN": "anon",
+            "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
+        },
+    }  # fmt: skip
     server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        [sys.executable, "-m", *commands[protocol]],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    env = {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "someone", "AWS_SECRET_ACCESS_KEY": "hush",
-    }  # fmt: skip
-    for name, value in env.items():
+    for name, value in envs[protocol].items():
         monkeypatch.setenv(name, value)
+    fsspec.config.set_conf_env(fsspec.config.conf)
     try:
         wait_for_port(port, server)
-        fsspec.get_filesystem_class("s3").clear_instance_cache()
-        fsspec.filesystem("s3").mkdir("shoal")
-        yield env
+        fsspec.get_filesystem_class(protocol).clear_instance_cache()
+        if protocol == "s3":
+            fsspec.filesystem(protocol).mkdir("shoal")
+        yield Cloud(protocol, envs[protocol])
     finally:
+        fsspec.config.conf.clear()
         server.kill()
         server.wait()
 
 
-async def test_a_trial_in_s3(desk: Desk, account: dict[str, str]) -> None:
-    store = "s3://shoal/store"
+async def test_a_trial_in_a_bucket(desk: Desk, cloud: Cloud) -> None:
+    store = f"{cloud.protocol}://shoal/store"
     config = parse_experiment(
         {
             "name": "x", "entrypoint": "python train.py", "checkpoint_storage": {"url": store},
@@ -72,9 +98,9 @@ async def test_a_trial_in_s3(desk: Desk, account: dict[str, str]) -> None:
     )  # fmt: skip
     accepted = ev.SearchAccepted(experiment_id="e", config=config, bundle=None, storage_url=store)
     await desk.say(accepted)
-    await desk.begin(**account)
+    await desk.begin(**cloud.env)
     # Ranks get nothing of the worker's environment: credentials come with the experiment.
-    task: dict[str, Any] = {"storage_url": store, "environment": account, "target": 10**6}
+    task: dict[str, Any] = {"storage_url": store, "environment": cloud.env, "target": 10**6}
     task["bundle"] = desk.code(SAVING)
     first = await desk.start("e-0", **task)
     saved = await desk.saved(first, 3)
@@ -94,21 +120,23 @@ async def test_a_trial_in_s3(desk: Desk, account: dict[str, str]) -> None:
     await desk.say(ev.SearchCompleted(experiment_id="e", reason="over"))
     gone = saved.checkpoint.url.rsplit("-", 1)[0] + "-2"
     await desk.find(ev.CheckpointRemoved, lambda e: e.url == gone)
-    files = fsspec.filesystem("s3")
+    files = fsspec.filesystem(cloud.protocol)
     files.invalidate_cache()
     assert not files.exists(gone)
     assert files.exists(f"{last.checkpoint.url}/{checkpoints.MANIFEST}")
     assert files.exists(f"{store}/e-0/a1/logs/rank-0.stdout")
 
 
-async def test_a_bundle_in_s3(desk: Desk, account: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("cloud", ["s3"], indirect=True)  # gs: it has no moveTo, and gcsfs insists
+async def test_a_bundle_in_a_bucket(desk: Desk, cloud: Cloud, tmp_path: Path) -> None:
     data = Path(desk.bundle.url.removeprefix("file://")).read_bytes()
 
     async def body() -> AsyncIterator[bytes]:
         yield data
 
-    kept = await Bundles("s3://shoal", 2**20).store(body())
-    assert kept.url.startswith("s3://shoal/bundles/")
+    bucket = f"{cloud.protocol}://shoal"
+    kept = await Bundles(bucket, 2**20).store(body())
+    assert kept.url.startswith(f"{bucket}/bundles/")
     assert (stage(tmp_path, "run", kept) / "train.py").exists()
 
 
