@@ -169,11 +169,13 @@ BODIES = st.one_of(
     *(st.builds(word, N) for word in (started, admitted, idle, busy, removed, gone, preempted)),
     st.builds(no_stock, N, CAUSES),
     st.builds(
-        lambda count, slot_type: DemandChanged(
-            pool="p", wants=[Want(slots=1, count=count, slot_type=slot_type)]
+        lambda count, slot_type, memory: DemandChanged(
+            pool="p",
+            wants=[Want(slots=1, count=count, slot_type=slot_type, slot_memory=memory)],
         ),
         N,
         st.sampled_from([None, "V100", "Tesla V100-SXM2-16GB", "P100"]),
+        st.sampled_from([None, 16, 40]),
     ),
     st.builds(found, N, spot=st.booleans(), zone=st.sampled_from([A, B])),
     st.builds(lambda n, m: granted(f"t-{n}", m, m), N, N),

@@ -77,6 +77,22 @@ def test_each_type_of_slot_that_is_asked_for_gets_machines_that_have_it():
     assert [e.kind.rpartition("-")[2] for e in of_type(events, InstanceRequested)] == ["p100"]
 
 
+def test_who_asks_for_memory_gets_machines_whose_gpus_have_it():
+    a100 = {"machine_type": "a2-ultragpu-1g", "gpu": "nvidia-a100-80gb", "gpu_count": 1,
+            "price": {"on_demand": 5, "spot": 2}}  # fmt: skip
+    yard = spot_yard(zones=[A], kinds=[V100, a100])
+    wants = [
+        Want(slots=1, count=1, slot_memory=16),
+        Want(slots=1, count=1, slot_memory=40),
+        Want(slots=1, count=1, slot_type="A100", slot_memory=80),
+        Want(slots=1, count=1, slot_memory=81),
+    ]
+    demand = DemandChanged(pool="p", wants=wants)
+    kinds = [e.kind.rpartition("-")[2] for e in of_type(yard.tell(demand), InstanceRequested)]
+    assert sorted(kinds) == ["80gb", "80gb", "v100"]
+    assert requested(yard.tell(demand)) == [], "each is served by what was started"
+
+
 def test_a_type_without_stock_does_not_hold_up_another():
     p100 = {"machine_type": "n1-standard-8", "gpu": "nvidia-tesla-p100", "gpu_count": 1}
     yard = spot_yard(zones=[A], kinds=[V100, p100])

@@ -15,7 +15,7 @@ SPOT, LIST = 1.0, 3.0
 KIND = {"machine_type": "m", "slots": 1, "price": {"on_demand": LIST, "spot": SPOT}}
 
 
-def played(capacity, searcher, policy="uniform_progress", **config):
+def played(capacity, searcher, policy="uniform_progress", until=40 * HOUR, **config):
     """What happened to one experiment of trials that take `max_time` minutes each."""
     pool = {"name": "default", "driver": "simulated", "kinds": [KIND], "zones": ["a"],
             "provisioning": "spot", "deadline_policy": policy, "max_instances": 8,
@@ -26,7 +26,7 @@ def played(capacity, searcher, policy="uniform_progress", **config):
         "config": {"name": "x", "entrypoint": "x", "searcher": found, **config},
     }
     scenario = Scenario.model_validate(
-        {"pools": [pool], "experiments": [job], "checkpoint_every": 5, "until": 40 * HOUR,
+        {"pools": [pool], "experiments": [job], "checkpoint_every": 5, "until": until,
          "clouds": {"default": {"start_seconds": 120, "capacity": capacity}}}
     )  # fmt: skip
     simulation, events = Simulation(scenario), []
@@ -58,7 +58,9 @@ def test_a_deadline_is_kept_by_machines_on_demand_when_spot_machines_go():
 
 
 def test_without_the_policy_it_would_be_missed():
-    report, events = played(GONE_AFTER_20_MINUTES, SINGLE, policy="none", deadline="2h")
+    report, events = played(
+        GONE_AFTER_20_MINUTES, SINGLE, policy="none", until=2 * HOUR, deadline="2h"
+    )
     assert report.completed == 0
     assert bought(events)[1] == 0
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+from shoal_contract.resources import wished
 from shoal_contract.states import InstanceState
 from shoal_provisioner.core.deadlines import Needs
 from shoal_provisioner.core.draft import Draft
@@ -49,8 +50,8 @@ def grow(draft: Draft, pool: Pool, shop: Shop, need: Needs) -> None:
 def shortage(
     missing: Mapping[str, int], free: Mapping[str, int], pool: Pool, kinds: Mapping[str, Kind]
 ) -> dict[str, int]:
-    """What is missing by type when `free` slots by kind serve first. Who is choosy is served first;
-    the type "" is served by any."""
+    """What is missing by `wish` when `free` slots by kind serve first. Who wants a type is served
+    first, then who wants much memory; the wish "" is served by any."""
     left, short = dict(free), dict[str, int]()
     for wanted in _choosy_first(missing):
         slots = missing[wanted]
@@ -64,7 +65,11 @@ def shortage(
 
 
 def _choosy_first(missing: Mapping[str, int]) -> Sequence[str]:
-    return sorted(missing, key=lambda wanted: (wanted == "", wanted))
+    def choosy(words: str) -> tuple[bool, int, str]:
+        slot_type, memory = wished(words)
+        return not slot_type, -memory, slot_type
+
+    return sorted(missing, key=choosy)
 
 
 def _covers(instance: Instance, now: float) -> bool:

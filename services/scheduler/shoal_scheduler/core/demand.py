@@ -43,7 +43,7 @@ def missing(state: State, pool: str) -> list[Want]:
 
 def _choosy_first(want: tuple[tuple[int, str, int], int]) -> tuple[object, ...]:
     slots, kind, memory = want[0]
-    return not kind, not memory, slots, kind, memory
+    return not kind, -memory, slots, kind
 
 
 def _has(state: State, pool: str, model: str, memory: int) -> bool:
