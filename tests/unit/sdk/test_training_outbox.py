@@ -37,7 +37,7 @@ class Worker:
 
 
 def numbers(step: int) -> Said:
-    return Said(step, {"loss": 1.0}, "training", 0.0, step)
+    return step, {"loss": 1.0}, "training", 0.0, step, None
 
 
 def test_everything_waits_for_a_worker_that_is_away_and_keeps_its_order(monkeypatch: Any) -> None:
@@ -102,7 +102,7 @@ def test_messages_are_cut_by_size_as_well() -> None:
     box = Outbox(worker.report, worker.saved)
     metrics = {f"a rather long name of one metric {n}": 0.1234567890123456 for n in range(300)}
     for step in range(1, 601):
-        box.put(Said(step, metrics, "training", 0.0, step), now=False)
+        box.put((step, metrics, "training", 0.0, step, None), now=False)
     assert box.flush(30)
     assert worker.heard == list(range(1, 601))
     assert 2 < len(worker.sizes) < 100

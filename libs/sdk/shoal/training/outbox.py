@@ -9,7 +9,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
 
 from shoal_contract.events import Checkpoint
 from shoal_contract.line import LARGEST_MESSAGE, Group, Numbers
@@ -36,15 +35,13 @@ class RefusedError(ValueError):
     """The worker will never take this message."""
 
 
-class Said(NamedTuple):
-    """A report as the training makes it: as cheap as can be. See `Numbers`."""
+Said = tuple[int, dict[str, float], Group, float, int, int | None]
+"""A report as the training makes it, as cheap as can be: the fields of `Numbers` in their order."""
 
-    step: int
-    metrics: dict[str, float]
-    group: Group
-    at: float
-    sequence: int
-    samples: int | None = None
+
+def numbers(said: Said) -> Numbers:
+    """The report as it is sent."""
+    return Numbers(**dict(zip(Numbers.model_fields, said, strict=True)))
 
 
 class Outbox:
@@ -148,10 +145,10 @@ class Outbox:
             item = self._items[place]
             if isinstance(item, Checkpoint):
                 break
-            size += Numbers.at_most(item.metrics)
+            size += Numbers.at_most(item[1])
             if part and size > LARGE:
                 break
-            part.append(Numbers(**item._asdict()))
+            part.append(numbers(item))
         return part
 
     def _close(self) -> None:

@@ -14,13 +14,14 @@ from typing import Any
 from shoal.training.data import Loader
 from shoal.training.line import WAITING, Line
 from shoal.training.notice import Notice
-from shoal.training.outbox import ClosedError, Outbox, Said
+from shoal.training.outbox import ClosedError, Outbox, Said, numbers
 from shoal.training.pace import Pace
 from shoal_contract.events import Checkpoint
 from shoal_contract.line import (
     LARGEST_REPORT,
     SOCKET_VARIABLE,
     TOKEN_VARIABLE,
+    Group,
     Numbers,
     Welcome,
 )
@@ -28,6 +29,8 @@ from shoal_contract.states import StopReason
 
 LEAVING = 600.0
 """Seconds that a rank at its end waits for what it said to be heard."""
+LETTERS = LARGEST_REPORT // 50
+"""A report is not too large whose names have so many in all; see `Numbers.at_most`."""
 
 
 class Run:
@@ -54,6 +57,7 @@ class Run:
         self.trial_id: str = welcome.task.trial_id if welcome else "local"
         self._target, self._time = target, -1
         self._line, self._task = line, welcome.task if welcome else None
+        self._metric = self._task.metric if self._task else None
         self._outbox: Outbox | None = None
         self._sequence = itertools.count(1)
         self._notice: Notice | None = None
@@ -125,21 +129,29 @@ class Run:
         than `LARGEST_REPORT`, TypeError for what is no number, RuntimeError if what was said
         before cannot be sent.
         """
-        step = operator.index(step)
-        numbers = {name: _number(value) for name, value in metrics.items()}
-        validation = self._task is None or self._task.metric in numbers
+        # Between two steps little of this is in the processor's caches: it touches as few things
+        # as it can.
+        if type(step) is not int:
+            step = operator.index(step)
+        letters = 0
+        for name, value in metrics.items():
+            letters += len(name)
+            if type(value) is not float:
+                metrics[name] = _number(value)
+        validation = self._metric is None or self._metric in metrics
         if validation:
-            self._time = self._place(step, numbers)
+            self._time = self._place(step, metrics)
         if self.rank != 0:
             return
         if self._outbox is None:
-            shown = "  ".join(f"{name}={value:.6g}" for name, value in numbers.items())
+            shown = "  ".join(f"{name}={value:.6g}" for name, value in metrics.items())
             print(f"step {step}  {shown}", file=sys.stderr)
             return
-        group: Any = "validation" if validation else "training"
+        group: Group = "validation" if validation else "training"
         samples = None if self._loader is None else self._loader.seen
-        item = Said(step, numbers, group, time.time(), next(self._sequence), samples)
-        _check_size(item)
+        item: Said = (step, metrics, group, time.time(), next(self._sequence), samples)
+        if letters > LETTERS:
+            _check_size(item)
         self._outbox.put(item, now=validation)
 
     def _place(self, step: int, numbers: dict[str, float]) -> int:
@@ -181,7 +193,7 @@ class Run:
             "checkpoint_write_seconds": figures.write,
             "checkpoint_bytes": float(figures.size),
         }
-        item = Said(found.step, metrics, "system", time.time(), next(self._sequence))
+        item: Said = (found.step, metrics, "system", time.time(), next(self._sequence), None)
         self._outbox.put(item, now=False)
         self._outbox.put(found, now=True)
 
@@ -243,6 +255,8 @@ class Run:
             return self._signalled or self._time >= self.target
         if self._notice.word.stop:
             return True
+        if self._time < self._target:  # as for most steps
+            return False
         if self.rank != 0 or self._time < self.target or self._outbox is None:
             return False
         self._outbox.flush(WAITING)
@@ -284,12 +298,13 @@ def _number(value: Any) -> float:
 
 
 def _check_size(item: Said) -> None:
-    if Numbers.at_most(item.metrics) <= LARGEST_REPORT:
+    report = numbers(item)
+    if Numbers.at_most(report.metrics) <= LARGEST_REPORT:
         return
-    size = len(Numbers(**item._asdict()).model_dump_json().encode())
+    size = len(report.model_dump_json().encode())
     if size > LARGEST_REPORT:
         raise ValueError(
-            f"the report of step {item.step} has {len(item.metrics)} metrics in {size} bytes;"
+            f"the report of step {report.step} has {len(report.metrics)} metrics in {size} bytes;"
             f" one may have {LARGEST_REPORT}: report fewer metrics at once"
         )
 
