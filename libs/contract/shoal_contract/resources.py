@@ -38,7 +38,7 @@ def wished(words: str) -> tuple[str, int]:
     [('A100', 80), ('A100', 0), ('', 0)]
     """
     slot_type, _, memory = words.partition(">=")
-    return slot_type, int(memory or 0)
+    return slot_type, int(memory) if memory.isdecimal() else 0
 
 
 class Resources(Strict):
@@ -57,8 +57,9 @@ class Resources(Strict):
     weight: float = Field(default=1, gt=0, allow_inf_nan=False)
     max_slots: int | None = Field(default=None, ge=1)
     """Slots that the experiment may hold at once."""
-    slot_type: str | None = None
-    """Only slots of this model (`Tesla V100-SXM2-16GB`), or whose model has this word or words."""
+    slot_type: str | None = Field(default=None, pattern=r"^[^<>=]*$")
+    """Only slots of this model (`Tesla V100-SXM2-16GB`), or whose model has this word or words. How
+    much memory they have is for `slot_memory` to say."""
     slot_memory: int | None = Field(default=None, ge=1)
     """Only slots with so many GB of memory or more (10^9 bytes, rounded, as makers count)."""
     mixed_types: bool = False

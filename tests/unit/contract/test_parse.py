@@ -46,6 +46,7 @@ def test_a_good_file_gets_determineds_defaults() -> None:
         (a_file(searcher=searcher(name="randon")), "searcher.name", "no search method", "random"),
         (a_file(searcher={"name": "random"}), "searcher.metric", "required", None),
         (a_file(searcher={"metric": "loss"}), "searcher.name", "required", None),
+        (a_file(resources={"slot_type": "A100>=80"}), "resources.slot_type", "should match", None),
         (a_file(resources={"slots_per_trial": 0}), "resources.slots_per_trial",
          "greater than or equal to 1", None),
         (a_file(resources={"slots_per_trial": 4, "max_slots": 2}), "", "no trial could ever",
