@@ -84,10 +84,24 @@ def slow_storage() -> None:
     real = Folder.write
 
     def write(folder: Folder, name: str, part: Any) -> dict[str, Any]:
-        time.sleep(0.02)
-        return real(folder, name, part)
+        found = real(folder, name, part)
+        time.sleep(0.1)
+        return found
 
     Folder.write = write  # type: ignore[method-assign]
+
+
+def begun(name: str) -> int:
+    """Checkpoints that were begun and are not complete."""
+    folders = (FOLDER / name).glob("step-*")
+    return sum(not (folder / MANIFEST).exists() for folder in folders)
+
+
+def die_while_saving(name: str) -> None:
+    end = time.monotonic() + 2
+    while not begun(name) and time.monotonic() < end:
+        time.sleep(0.001)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def train(name: str, cut: Cut | None = None, most: int | None = None) -> None:
@@ -114,7 +128,7 @@ def train(name: str, cut: Cut | None = None, most: int | None = None) -> None:
         for inputs, indices in loader:
             batches += 1
             if cut == (batches, run.rank):
-                os.kill(os.getpid(), signal.SIGKILL)
+                die_while_saving(name)
             seen += indices.tolist()
             with loader.accumulate(replica):
                 loss = replica(inputs).square().mean() * loader.weight
@@ -160,8 +174,7 @@ def exact(size: int) -> dict[str, Any]:
     cuts = [Cut(draw.randrange(2, 6), draw.randrange(size)) for _ in range(3)]
     for cut in (*cuts, None):
         codes.append(gang(size, lambda cut=cut: train(f"cut-{size}", cut)))  # type: ignore[misc]
-        saved = (FOLDER / f"cut-{size}").glob("step-*")
-        half += sum(not (folder / MANIFEST).exists() for folder in saved)
+        half += begun(f"cut-{size}")
     weights = [(FOLDER / f"{kind}-{size}.weights").read_text() for kind in ("whole", "cut")]
     return {"codes": codes, "seed": seed, "cuts": cuts, "half": half, "weights": weights}
 
