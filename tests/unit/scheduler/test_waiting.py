@@ -73,6 +73,20 @@ def test_who_waits_in_two_pools_is_told_of_the_earlier_start_and_once() -> None:
     assert news(desk, "a", 20) == []
 
 
+def test_of_what_two_pools_found_what_gives_more_hope_is_told_once() -> None:
+    far = PoolConfig(policy="priority", min_run=0)
+    desk = Desk(pools=Pools(pools={"default": PoolConfig(), "far": far}))
+    desk.tell(join("n", 1), after=0)
+    desk.tell(join("m", 1, pool="far"), after=0)
+    desk.tell(want("r"), after=0)
+    desk.tell(want("x", pool="far", priority=50), after=0)
+    desk.tell(want("a", resource_pools=["far", "default"], burst_after=1, priority=1), after=0)
+    said = news(desk, "a", 9)
+    assert desk.state.of_trial("a").pools == ["far", "default"]
+    assert said[-1].why == "leaving"
+    assert [event.why for event in said].count("leaving") == 1
+
+
 def test_what_is_no_news_is_not_said_and_what_is_is() -> None:
     desk = busy()
     desk.tell(want("a", 2), after=0)

@@ -6,6 +6,11 @@ from shoal_contract.base import Frozen, Id
 from shoal_contract.events.trial import Task
 
 
+def gigabytes(memory: int) -> int:
+    """Bytes as makers count them: a V100 that shows 16.9e9 has 17 GB, a T4 of 15.8e9 has 16."""
+    return round(memory / 1e9)
+
+
 class Slot(Frozen):
     """A schedulable unit: one GPU, or one share of the CPU."""
 
@@ -20,8 +25,8 @@ class Slot(Frozen):
 
     @property
     def gigabytes(self) -> int:
-        """Its memory as makers count: a V100 that shows 16.9e9 bytes has 17, a T4 of 15.8e9 16."""
-        return round(self.memory / 1e9)
+        """Its memory as makers count."""
+        return gigabytes(self.memory)
 
 
 class Placement(Frozen):

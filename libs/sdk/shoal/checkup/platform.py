@@ -12,6 +12,7 @@ from shoal.asking import ShoalError
 from shoal.checkup.finding import Finding, fail, ok, warn
 from shoal.client import Client
 from shoal.words import counted
+from shoal_contract.events.shapes import gigabytes
 
 SKEW = 5.0
 """Seconds by which clocks may differ, before events seem to be in another order."""
@@ -96,7 +97,7 @@ def pools(
 
 def _suits(slot: SlotRow, resources: Mapping[str, Any]) -> bool:
     kind, memory = resources.get("slot_type"), resources.get("slot_memory") or 0
-    return (kind is None or kind in slot["model"]) and round(slot["memory"] / 1e9) >= memory
+    return (kind is None or kind in slot["model"]) and gigabytes(slot["memory"]) >= memory
 
 
 def _version(theirs: str, ours: str) -> Finding:

@@ -15,7 +15,7 @@ GPU_MEMORY = {
     "nvidia-tesla-k80": 12, "nvidia-tesla-p4": 8, "nvidia-tesla-p100": 16, "nvidia-tesla-v100": 16,
     "nvidia-tesla-t4": 16, "nvidia-l4": 24, "nvidia-tesla-a100": 40, "nvidia-a100-80gb": 80,
     "nvidia-h100-80gb": 80, "nvidia-h100-mega-80gb": 80, "nvidia-h200-141gb": 141,
-    "nvidia-b200": 180,
+    "nvidia-b200": 180, "nvidia-rtx-pro-6000": 96,
 }  # fmt: skip
 """GB of each GPU that Google has, by the accelerator's name.
 https://cloud.google.com/compute/docs/gpus"""
