@@ -22,7 +22,8 @@ class Objective(Strict):
 
 
 class Sampler(Strict):
-    """What proposes configurations. All but `random` are Optuna's:
+    """What proposes configurations. `random` and `qmc` (a randomised Halton sequence) learn from
+    nothing; the others are Optuna's:
     https://optuna.readthedocs.io/en/stable/reference/samplers/index.html"""
 
     name: Literal["random", "tpe", "gp", "cmaes", "nsgaii", "qmc"] = "random"

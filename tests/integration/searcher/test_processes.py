@@ -38,7 +38,7 @@ async def test_long_thoughts_leave_a_process_to_the_others(two: Samplers) -> Non
         for n in range(2)
     ]
     await asyncio.sleep(0)  # both are under way, or wait
-    quick = [await two.answer(question(f"quick-{n}", "qmc")) for n in range(3)]
+    quick = [await two.answer(question(f"quick-{n}", "nsgaii")) for n in range(3)]
     assert not long[1].done(), "it waits for the other one that thinks long"
     assert all(len(answer.proposals) == 1 for answer in quick)
     for answer in await asyncio.gather(*long):
@@ -65,5 +65,5 @@ async def test_why_a_sampler_failed_is_told(two: Samplers) -> None:
 async def test_a_process_is_ready_before_the_first_question(two: Samplers) -> None:
     two.start()
     assert [process.started for process in two._all] == [True, False]
-    assert len((await two.answer(question("a", "qmc"))).proposals) == 1
+    assert len((await two.answer(question("a", "nsgaii"))).proposals) == 1
     assert two._last["a"] is two._all[0]

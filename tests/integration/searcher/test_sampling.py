@@ -129,7 +129,7 @@ async def test_no_child_is_left_behind(
     searcher: "subprocess.Popen[bytes]", bus: Any, number: signal.Signals
 ) -> None:
     one = await bus("gateway")
-    await submit(one, "e", config("random", **TPE | {"sampler": "qmc"}))
+    await submit(one, "e", config("random", **TPE | {"sampler": "nsgaii"}))
     await becomes(one, "search.proposed", answered(1), "e")
     child = child_of(searcher.pid)
     assert child is not None

@@ -86,7 +86,7 @@ def test_every_trial_of_a_search_obeys(name: str) -> None:
 
 def test_a_proposal_that_breaks_a_constraint_is_replaced_and_used_up() -> None:
     pool = Pool()
-    found = config("random", hyperparameters=SPACE, constraints=CONSTRAINTS, sampler="qmc",
+    found = config("random", hyperparameters=SPACE, constraints=CONSTRAINTS, sampler="nsgaii",
                    max_trials=4, max_concurrent_trials=1)  # fmt: skip
     pool.submit(found, answer=False)
     good = {"opt": "adam", "lr": 0.001, "momentum": 0.3, "net.width": 3, "net.drop": 0.2}
@@ -95,13 +95,24 @@ def test_a_proposal_that_breaks_a_constraint_is_replaced_and_used_up() -> None:
         Proposals(experiment_id="e", ask=0, known=0, proposals=[bad, good, good, good]),
         answer=False,
     )
-    first = created(pool)[0]
+    for n in range(2):
+        pool.report(n, 64, 1.0)
+        pool.end(n, "stopped")
+    _, first, second = created(pool)
     obeys(first)
-    assert pool.said(TrialCreated)[0].origin == "qmc"
-    assert len(pool.experiment.proposals) == 3
-    pool.report(0, 64, 1.0)
-    pool.end(0, "stopped")
-    assert created(pool)[1] == {"opt": "adam", "lr": 0.001, "net": {"width": 3}}
+    assert [e.origin for e in pool.said(TrialCreated)] == ["random", "nsgaii", "nsgaii"]
+    assert len(pool.experiment.proposals) == 2
+    assert second == {"opt": "adam", "lr": 0.001, "net": {"width": 3}}
+
+
+def test_a_point_of_a_sequence_that_breaks_a_constraint_gives_way_to_a_draw() -> None:
+    pool = Pool(config("random", hyperparameters=SPACE, constraints=CONSTRAINTS, sampler="qmc",
+                       max_trials=40))  # fmt: skip
+    pool.train(lambda n, t: float(n))
+    for point in created(pool):
+        obeys(point)
+    why = {e.origin: e.reason for e in pool.said(TrialCreated)}
+    assert why == {"qmc": "", "random": "its point of the sequence breaks a constraint"}
 
 
 def test_listed_points_come_first_and_what_they_leave_out_is_drawn() -> None:

@@ -15,9 +15,9 @@ from shoal_searcher.core.sampling import Ask, Observation
 from shoal_searcher.shell import samplers
 from shoal_searcher.shell.samplers import answer
 
-ALL = ["tpe", "gp", "cmaes", "nsgaii", "qmc"]
+ALL = ["tpe", "gp", "cmaes", "nsgaii"]
 LEARNED = ["tpe", "gp"]
-REBUILT = ["cmaes", "nsgaii", "qmc"]
+REBUILT = ["cmaes", "nsgaii"]
 EVERYTHING: dict[str, Any] = {
     "lr": {"type": "log", "minval": -4, "maxval": -1},
     "width": {"type": "int", "minval": 2, "maxval": 9},
@@ -138,9 +138,8 @@ class Dialogue:
 
 @pytest.mark.parametrize(
     ("sampler", "objectives", "earlier"),
-    [("cmaes", 1, 0), ("cmaes", 1, 15), ("nsgaii", 1, 0), ("nsgaii", 2, 25), ("qmc", 1, 0),
-     ("qmc", 2, 0)],
-)  # fmt: skip
+    [("cmaes", 1, 0), ("cmaes", 1, 15), ("nsgaii", 1, 0), ("nsgaii", 2, 25)],
+)
 def test_a_study_that_is_rebuilt_from_the_record_goes_on_the_same(
     sampler: str, objectives: int, earlier: int
 ) -> None:
@@ -174,10 +173,10 @@ def test_an_answer_that_was_never_kept_is_not_counted_on(sampler: str) -> None:
 
 def test_studies_are_kept_as_long_as_they_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
     for n in range(100):
-        answer(question("qmc", experiment_id=f"e{n}"))
+        answer(question("nsgaii", experiment_id=f"e{n}"))
     assert len(samplers._studies) == 100
     monkeypatch.setattr(samplers, "KEPT", 30)
-    answer(question("qmc", experiment_id="e0", number=1, asks=((0, 3),)))
+    answer(question("nsgaii", experiment_id="e0", number=1, asks=((0, 3),)))
     kept = samplers._studies
     assert list(kept)[-1] == "e0"
     assert sum(len(study.asked) for study in kept.values()) == 30 + 3

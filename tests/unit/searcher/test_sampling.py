@@ -131,9 +131,25 @@ def test_cmaes_is_asked_when_it_knows_where_to_begin_and_draws_begin_at_once() -
     pool.check_replay()
 
 
-def test_points_that_are_spread_as_a_whole_are_waited_for_and_all_tried_in_order() -> None:
-    sampler = "qmc"
-    pool = Asked(max_trials=6, max_concurrent_trials=2, sampler=sampler)
+def test_points_of_a_sequence_are_tried_in_order_without_anyone_being_asked() -> None:
+    """Even what the trials measured makes no difference, nor that some were listed."""
+    changes: dict[str, Any] = {"max_trials": 6, "max_concurrent_trials": 2, "sampler": "qmc"}
+    pool, again = Asked(**changes), Asked(**changes, starting_points=[{"x": 0.9}])
+    for n in range(4):
+        assert pool.question() is None
+        pool.done(n, float(n))
+        again.done(n, -float(n))
+    assert {origin for origin, _ in pool.tried()} == {"qmc"}
+    assert again.tried() == [("listed", 0.9), *pool.tried()[:5]]
+    thirds = sorted(int(3 * x) for _, x in pool.tried()[:3])
+    assert thirds == [0, 1, 2], "x is the second hyperparameter, so its base is 3"
+    pool.check_replay()
+
+
+def test_a_warm_start_waits_for_those_that_breed_and_tries_all_in_order() -> None:
+    sampler = "nsgaii"
+    pool = Asked(max_trials=6, max_concurrent_trials=2, sampler=sampler, warm_start=["y"])
+    pool.tell(WARM)
     assert pool.tried() == []
     question = pool.question()
     assert question is not None
@@ -171,18 +187,20 @@ def test_results_of_listed_trials_are_none_of_the_samplers() -> None:
 
 
 def test_what_is_listed_waits_for_nobody() -> None:
-    pool = Asked(max_trials=8, max_concurrent_trials=2, sampler="qmc",
+    pool = Asked(max_trials=8, max_concurrent_trials=2, sampler="nsgaii", warm_start=["y"],
                  starting_points=[{"x": 0.9}])  # fmt: skip
+    pool.tell(WARM)
     assert pool.tried() == [("listed", 0.9)]
     pool.answers(0.1, 0.2)
-    assert pool.tried() == [("listed", 0.9), ("qmc", 0.1)]
+    assert pool.tried() == [("listed", 0.9), ("nsgaii", 0.1)]
 
 
-@pytest.mark.parametrize("sampler", [{"name": "tpe", "startup_trials": 1}, {"name": "qmc"}])
+@pytest.mark.parametrize(
+    "sampler", [{"name": "tpe", "startup_trials": 1}, {"name": "cmaes", "startup_trials": 1}]
+)
 def test_draws_take_the_place_of_a_sampler_that_fails_until_there_is_news(sampler: Any) -> None:
     pool = Asked(max_trials=6, max_concurrent_trials=1, sampler=sampler)
-    if sampler["name"] == "tpe":
-        pool.done(0, 1.0)
+    pool.done(0, 1.0)
     assert pool.answers()[0] == "search.proposed"
     assert pool.question() is None  # it is not asked for ever
     first = len(pool.tried()) - 1
@@ -195,14 +213,16 @@ def test_draws_take_the_place_of_a_sampler_that_fails_until_there_is_news(sample
 
 
 def test_draws_take_the_place_of_first_proposals_that_take_too_long() -> None:
-    sampler = "qmc"
-    pool = Asked(max_trials=6, max_concurrent_trials=2, sampler=sampler)
+    sampler = "nsgaii"
+    changes = {"max_trials": 6, "max_concurrent_trials": 2, "warm_start": ["y"]}
+    pool = Asked(**changes, sampler=sampler)
+    pool.tell(WARM)
     pool.now = PATIENCE - 0.1
     assert pool.tick() == []
     pool.now = PATIENCE
     assert pool.tick()[0] == "search.begun"
     assert [origin for origin, _ in pool.tried()] == ["random", "random"]
-    assert pool.said(SearchBegun)[0].reason == f"{sampler} has proposed nothing for 5 seconds"
+    assert pool.said(SearchBegun)[0].reason == f"{sampler} has proposed nothing for 1 s"
     assert pool.tick() == []
     pool.answers(0.3, 0.4)  # at last; it is not lost
     pool.done(0, 1.0)
@@ -211,7 +231,8 @@ def test_draws_take_the_place_of_first_proposals_that_take_too_long() -> None:
     assert question is not None
     assert question.told == ((-1, (1.0,)),)
     assert [set(other) for other in question.others] == [{"lr", "x"}]
-    again = Asked(max_trials=6, max_concurrent_trials=2, sampler=sampler)
+    again = Asked(**changes, sampler=sampler)
+    again.tell(WARM)
     again.now = PATIENCE
     again.tick()
     assert again.tried() == pool.tried()[:2], "the draws are those of the seed"
@@ -219,7 +240,9 @@ def test_draws_take_the_place_of_first_proposals_that_take_too_long() -> None:
 
 
 def test_a_search_that_failed_before_its_sampler_answered_ends() -> None:
-    pool = Asked(max_trials=2, max_concurrent_trials=2, sampler="qmc", max_restarts=0)
+    pool = Asked(max_trials=2, max_concurrent_trials=2, sampler="nsgaii", max_restarts=0,
+                 warm_start=["y"])  # fmt: skip
+    pool.tell(WARM)
     pool.answers(0.1, 0.2)
     for n in range(2):
         pool.end(n, "failed")
@@ -251,9 +274,10 @@ def test_a_search_whose_sampler_always_fails_ends_by_draws() -> None:
 
 
 def test_a_proposal_that_leaves_something_out_is_filled_up_by_a_draw() -> None:
-    pool = Asked(max_trials=4, sampler="qmc", max_concurrent_trials=1)
+    pool = Asked(max_trials=4, sampler="nsgaii", max_concurrent_trials=1)
     pool.tell(Proposals(experiment_id="e", ask=0, known=0, proposals=[{"x": 0.5}]))
-    found = pool.said(TrialCreated)[0].hyperparameters
+    pool.done(0, 1.0)
+    found = pool.said(TrialCreated)[1].hyperparameters
     assert found["x"] == 0.5
     assert 1e-4 <= found["lr"] <= 0.1
 

@@ -169,7 +169,7 @@ class Draft:
             if not overdue(experiment, now):
                 return
             name = sampler_of(experiment).name
-            reason = f"{name} has proposed nothing for {PATIENCE:.0f} seconds"
+            reason = f"{name} has proposed nothing for {PATIENCE:g} s"
             self.emit(SearchBegun(experiment_id=experiment.experiment_id, reason=reason))
             taken = self._widen(plans, limit, taken)
         if taken == 0 and not self._full() and self.method.idle(experiment):

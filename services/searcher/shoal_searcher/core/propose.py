@@ -27,8 +27,8 @@ class Proposal:
 
 
 def propose(experiment: Experiment, number: int) -> Proposal:
-    """The listed starting points come first, then what the sampler has ready, then a draw, which
-    depends on the experiment's seed and the trial's number alone."""
+    """The listed starting points come first, then what the sampler has ready, then a draw. A draw,
+    and a point of `qmc`, depends on the experiment's seed and the trial's number alone."""
     config, searcher = experiment.config, experiment.config.searcher
     start = origin(experiment)
     drawn = space.sample(config.hyperparameters, config.seed, number, config.constraints)
@@ -37,7 +37,12 @@ def propose(experiment: Experiment, number: int) -> Proposal:
     if number < len(searcher.starting_points):
         listed = _merge(drawn, searcher.starting_points[number])
         return Proposal(space.active(config.hyperparameters, listed), "listed", **start)
-    if experiment.proposals:
+    if searcher.sampler.name == "qmc":
+        later = number - len(searcher.starting_points)
+        values = space.point(config.hyperparameters, config.seed, later)
+        if space.meets(values, config.constraints):
+            return Proposal(values, "qmc", **start)
+    elif experiment.proposals:
         flat = experiment.proposals[0]
         values = _merge(drawn, nest(flat, config.hyperparameters))
         values = space.active(config.hyperparameters, values)

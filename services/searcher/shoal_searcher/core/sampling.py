@@ -2,7 +2,7 @@
 
 Samplers that learn from any results (`tpe`, `gp`) are asked anew whenever there are more, and
 their newest answer takes the place of what was not used yet. Those that count on each of their
-proposals being tried (`cmaes`, `nsgaii`, `qmc`) get theirs tried in order.
+proposals being tried (`cmaes`, `nsgaii`) get theirs tried in order.
 """
 
 from collections.abc import Mapping
@@ -17,6 +17,8 @@ from shoal_searcher.core.messages import Proposals
 from shoal_searcher.core.methods.base import concurrent
 from shoal_searcher.core.state import Experiment, Place, Rung
 
+UNASKED = ("random", "qmc")
+"""What learns from nothing: the core computes it by itself (`propose.py`)."""
 FROM_ALL = ("tpe", "gp")
 STARTUP = {"tpe": 10, "gp": 3, "cmaes": 8}
 """Results that a sampler begins to learn from, unless the experiment says."""
@@ -28,8 +30,8 @@ FEWER = {"gp": (100, 40)}
 """The same two of those whose cost grows fast."""
 AHEAD = {"gp": 2}
 """Proposals that are asked for at a time at most, of those that think long for each."""
-PATIENCE = 5.0
-"""Seconds that trials are held back, where they are, for the proposals that they begin with."""
+PATIENCE = 1.0
+"""Seconds that a warm start's first trials are held back for proposals to begin with."""
 
 
 class SamplerError(Exception):
@@ -84,7 +86,7 @@ class Ask:
 
 def counts_on_each(experiment: Experiment) -> bool:
     """Whether the experiment's sampler counts on each of its proposals being tried."""
-    return sampler_of(experiment).name not in ("random", *FROM_ALL)
+    return sampler_of(experiment).name not in (*UNASKED, *FROM_ALL)
 
 
 def grounded(experiment: Experiment) -> bool:
@@ -93,7 +95,7 @@ def grounded(experiment: Experiment) -> bool:
 
 
 def ready(experiment: Experiment) -> bool:
-    """Whether another trial may begin. The first ones of some are held back for their sampler,
+    """Whether another trial may begin. A warm start's first ones are held back for its sampler,
     until it has failed, there is a result, or it takes too long; listed ones never are."""
     if not grounded(experiment):
         return False
@@ -108,10 +110,8 @@ def ready(experiment: Experiment) -> bool:
 
 def _held(experiment: Experiment) -> bool:
     """Whether the first trials are held back for proposals that draws are no match for: those of
-    a warm start with enough results, and the points of `qmc`, which are spread as a whole."""
-    warm = bool(experiment.past) and experiment.counted >= _enough(experiment)
-    name = sampler_of(experiment).name
-    return name == "qmc" or (warm and name != "random")
+    a warm start with enough results."""
+    return bool(experiment.past) and experiment.counted >= _enough(experiment)
 
 
 def overdue(experiment: Experiment, now: float) -> bool:
@@ -125,6 +125,8 @@ def why_drawn(experiment: Experiment) -> str:
     name = sampler_of(experiment).name
     if name == "random":
         return ""
+    if name == "qmc":
+        return "its point of the sequence breaks a constraint"
     if experiment.failure:
         return f"the sampler failed: {experiment.failure}"
     if _too_early(experiment):
@@ -161,26 +163,22 @@ def ask(experiment: Experiment, total: int) -> Ask | None:
     """What to ask now, if anything; `total`: how many trials the method wants in all."""
     name = sampler_of(experiment).name
     left = total - len(experiment.trials)
-    if name == "random" or experiment.closing or left <= 0:
+    if name in UNASKED or experiment.closing or left <= 0:
         return None
     if not grounded(experiment) or _too_early(experiment):
         return None
     width = min(concurrent(experiment), left)
     ahead = min(left, max(2, min(AHEAD.get(name, 16), width // 4)))
     if counts_on_each(experiment):
-        at_first = not experiment.asks and _held(experiment)
-        count = max(ahead, min(width, 256)) if at_first else ahead
-        count -= len(experiment.proposals)
+        count = ahead - len(experiment.proposals)
         known = len(experiment.told)
         if count <= 0 or (
             experiment.asks and not experiment.asks[-1][1] and known == experiment.known
         ):
             return None
     else:
-        at_first = not experiment.trials and name not in AHEAD
-        count = max(ahead, min(width, 64)) if at_first else ahead
-        known = experiment.counted
-        if known == experiment.known and len(experiment.proposals) >= min(count, left):
+        count, known = ahead, experiment.counted
+        if known == experiment.known and len(experiment.proposals) >= count:
             return None
         if known == experiment.known and experiment.asks and not experiment.asks[-1][1]:
             return None  # it failed, and there is nothing new to say

@@ -20,6 +20,7 @@ from shoal_contract.ranges import (
     flatten,
     range_of,
 )
+from shoal_searcher.core.halton import Point
 
 TRIES = 1000
 """Draws after which constraints are taken to be impossible to meet."""
@@ -54,6 +55,11 @@ def sample(
     raise LookupError(f"no configuration of {TRIES} meets the constraints")
 
 
+def point(space: Mapping[str, Any], seed: int, number: int) -> dict[str, Any]:
+    """The `number`-th of configurations that are spread evenly over the space."""
+    return active(space, draw(space, Point(seed, number)))
+
+
 def meets(values: Mapping[str, Any], constraints: Sequence[str]) -> bool:
     """Whether no constraint is broken. One about what is not there is none."""
     return all(expressions.holds(text, values) is not False for text in constraints)
@@ -77,19 +83,19 @@ def _without(values: Mapping[str, Any], path: Sequence[str]) -> dict[str, Any]:
     return {**values, head: _without(below, rest)} if isinstance(below, Mapping) else dict(values)
 
 
-def draw(space: Mapping[str, Any], rng: random.Random) -> dict[str, Any]:
+def draw(space: Mapping[str, Any], rng: random.Random | Point) -> dict[str, Any]:
     """One value for each hyperparameter, whatever its `when` says."""
     return {name: _draw(value, rng) for name, value in space.items()}
 
 
-def _draw(value: Any, rng: random.Random) -> Any:
+def _draw(value: Any, rng: random.Random | Point) -> Any:
     match range_of(value):
         case None:
             return draw(value, rng) if isinstance(value, Mapping) else value
         case Const(val=val):
             return val
         case IntRange(minval=low, maxval=high):
-            return rng.randint(low, high)
+            return low + rng.randrange(high - low + 1)
         case DoubleRange(minval=low, maxval=high):
             return rng.uniform(low, high)
         case LogRange(base=base, minval=low, maxval=high):

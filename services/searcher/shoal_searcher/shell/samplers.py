@@ -248,11 +248,8 @@ class _Study:
     def __init__(self, ask: Ask, dims: Mapping[str, BaseDistribution]) -> None:
         if ask.sampler == "cmaes":
             self.study = _cmaes(ask, dims)
-        elif ask.sampler == "nsgaii":
-            self.study = _nsgaii(ask, dims)
         else:
-            sampler = optuna.samplers.QMCSampler(scramble=True, seed=_seed(ask))
-            self.study = _study(ask, sampler)
+            self.study = _nsgaii(ask, dims)
         self.dims, self.question = dims, ask
         self.asked: list[Trial] = []
         self.answers: list[tuple[int, int]] = []
