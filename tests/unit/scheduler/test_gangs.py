@@ -21,6 +21,7 @@ from shoal_decider import Tick
 from shoal_scheduler.core.pools import PoolConfig, Pools
 
 PRIORITY = Pools(pools={"default": PoolConfig(policy="priority", min_run=0)})
+FAIR = Pools(pools={"default": PoolConfig(policy="fair_share", preemption=False)})
 ELASTIC = {"span": SlotRange(min=2, max=8)}
 
 
@@ -41,6 +42,23 @@ def test_an_elastic_trial_takes_its_least_if_others_wait():
     desk = Desk(want("t", **ELASTIC), want("u", 3, experiment="f"), join("n", 5))
     assert desk.where("t") == {"n": [0, 1]}
     assert desk.where("u") == {"n": [2, 3, 4]}
+
+
+@pytest.mark.parametrize(
+    ("other", "taken"),
+    [
+        ({}, 0),
+        ({"node_labels": {"disk": "fast"}}, 6), ({"slot_memory": 80}, 6),
+        ({"single_node": True}, 6), ({"slot_type": "v100"}, 6), ({"slots": 9}, 6),
+        ({"slots": 9, "node_labels": {"disk": "slow"}}, 6), ({"node_labels": {"disk": "slow"}}, 0),
+    ],
+)  # fmt: skip
+def test_only_who_could_ever_be_served_keeps_an_elastic_trial_small(other, taken):
+    nodes = [join(name, 4, memory=16, disk="slow") for name in ("n1", "n2")]
+    waits = want("u", **({"slots": 7, "experiment": "f"} | other))
+    desk = Desk(*nodes, want("w", 2), waits, want("t", **ELASTIC), pools=FAIR)
+    assert not desk.where("u")
+    assert sum(map(len, desk.where("t").values())) == taken
 
 
 def test_an_elastic_trial_keeps_to_max_slots():

@@ -1,12 +1,13 @@
 """Why a trial waits, in one sentence."""
 
 from shoal_contract.events import Waiting
-from shoal_contract.states import AllocationState, NodeState
+from shoal_contract.states import AllocationState
 from shoal_scheduler.core.batches import batch_of
 from shoal_scheduler.core.forecast import Start
-from shoal_scheduler.core.models import Allocation, Month, Node
+from shoal_scheduler.core.models import Allocation, Month
 from shoal_scheduler.core.months import following
 from shoal_scheduler.core.placement import suits
+from shoal_scheduler.core.reach import largest, nodes
 from shoal_scheduler.core.state import State
 
 COUNTED = 1000
@@ -134,20 +135,8 @@ def _used(month: Month) -> str:
 
 
 def _largest(state: State, allocation: Allocation) -> int:
-    """The most slots that one gang could have, were all free."""
-    resources = allocation.resources
-    if resources.single_node:
-        nodes = [n for pool in allocation.pools for n in _nodes(state, allocation, pool)]
-        models = [(model, count[0]) for node in nodes for model, count in node.counts(()).items()]
-        return max((n for model, n in models if suits(resources, model)), default=0)
-    sizes = [size for pool in allocation.pools for _, size in _counts(state, allocation, pool)]
-    return sum(sizes) if resources.mixed_types else max(sizes, default=0)
-
-
-def _nodes(state: State, allocation: Allocation, pool: str) -> list[Node]:
-    """The nodes of a pool that will do."""
-    ready = (n for n in state.nodes.values() if n.pool == pool and n.state is NodeState.READY)
-    return [node for node in ready if node.suits(allocation.resources)]
+    """The most slots that one gang could have in any of its pools, were all free."""
+    return max(largest(state, allocation.resources, pool) for pool in allocation.pools)
 
 
 def _counts(state: State, allocation: Allocation, pool: str) -> list[tuple[int, int]]:
@@ -157,7 +146,7 @@ def _counts(state: State, allocation: Allocation, pool: str) -> list[tuple[int, 
     if not resources.choosy:
         return [(room.free(pool, model), room.size(pool, model)) for model in models]
     found = {model: [0, 0] for model in models}
-    for node in _nodes(state, allocation, pool):
+    for node in nodes(state, resources, pool):
         for model, (usable, free, _) in node.counts(()).items():
             if model in found:
                 found[model][0] += free

@@ -18,8 +18,9 @@ from shoal_contract.states import StopReason
 from shoal_scheduler.core.batches import Batch, Entry, Head, batch_of
 from shoal_scheduler.core.draft import Draft
 from shoal_scheduler.core.models import Allocation, Node, Return
-from shoal_scheduler.core.placement import is_of, place
+from shoal_scheduler.core.placement import place
 from shoal_scheduler.core.pools import PoolConfig
+from shoal_scheduler.core.reach import largest
 from shoal_scheduler.core.room import Room, Share
 from shoal_scheduler.core.state import State
 from shoal_scheduler.core.tables import Line
@@ -258,15 +259,13 @@ class Turn:
             if allocation is not None and head.allocation_id == allocation.allocation_id:
                 if head.ready > 1:
                     return True
-            elif self._serves(head.batch):
+            elif self._serves(head):
                 return True
         return line is not None and seen < len(line)
 
-    def _serves(self, batch: Batch) -> bool:
-        room = self.state.index.room
-        kind = batch.slot_type
-        models = (m for m in room.models(self.pool) if not kind or is_of(kind, m))
-        return sum(room.size(self.pool, model) for model in models) >= batch.slots
+    def _serves(self, head: Head) -> bool:
+        resources = self.state.allocations[head.allocation_id].resources
+        return largest(self.state, resources, self.pool, head.batch.slots) >= head.batch.slots
 
     def best(self, allocation: Allocation, room: Room, model: str = "") -> list[Share]:
         """Where an allocation would go, with as many slots as it can use if nobody else waits."""
