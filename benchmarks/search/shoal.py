@@ -125,6 +125,7 @@ CONTENDERS: dict[str, Callable[[Table, Settings], Contender]] = {
     "Shoal ASHA + TPE, stop_once": _method(**_ASHA, sampler="tpe", stop_once=True),
     "Shoal ASHA, round_up": _method(**_ASHA, round_up=True),
     "Shoal ASHA + TPE, round_up": _method(**_ASHA, sampler="tpe", round_up=True),
+    "Shoal ASHA + qmc, round_up": _method(**_ASHA, sampler="qmc", round_up=True),
     "Shoal ASHA + GP": _method(**_ASHA, sampler="gp"),
     "Shoal adaptive ASHA": _method(**{**_ASHA, "name": "adaptive_asha"}),
     "Shoal adaptive ASHA + TPE": _method(**{**_ASHA, "name": "adaptive_asha"}, sampler="tpe"),

@@ -70,7 +70,7 @@ def test_a_configuration_takes_a_coordinate_for_each_range() -> None:
         "net": {"depth": {"type": "int", "minval": 1, "maxval": 3}, "name": "unet"},
         "opt": {"type": "categorical", "vals": ["a", "b", "c", "d", "e"]},
     }
-    found = [space.point(of, 3, number) for number in range(15)]
+    found = [space.spread(of, 3, number) for number in range(15)]
     assert {(p["net"]["depth"], p["opt"]) for p in found} == {
         (depth, opt) for depth in (1, 2, 3) for opt in "abcde"
     }

@@ -1,5 +1,6 @@
 """What a sampler is asked and when, how its answers are used, and what a search starts from."""
 
+import math
 from typing import Any
 
 import pytest
@@ -140,10 +141,18 @@ def test_points_of_a_sequence_are_tried_in_order_without_anyone_being_asked() ->
         pool.done(n, float(n))
         again.done(n, -float(n))
     assert {origin for origin, _ in pool.tried()} == {"qmc"}
-    assert again.tried() == [("listed", 0.9), *pool.tried()[:5]]
+    assert again.tried() == [("listed", 0.9), *pool.tried()[1:]]
     thirds = sorted(int(3 * x) for _, x in pool.tried()[:3])
     assert thirds == [0, 1, 2], "x is the second hyperparameter, so its base is 3"
     pool.check_replay()
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "cmaes", "nsgaii", "qmc"])
+def test_what_a_sampler_learns_from_first_is_spread_evenly(sampler: str) -> None:
+    pool = Asked(max_trials=8, max_concurrent_trials=6, sampler=sampler)
+    made = [e.hyperparameters for e in pool.said(TrialCreated)]
+    boxes = {(math.log10(values["lr"]) < -2.5, int(3 * values["x"])) for values in made}
+    assert len(boxes) == len(made) == 6
 
 
 def test_a_warm_start_waits_for_those_that_breed_and_tries_all_in_order() -> None:

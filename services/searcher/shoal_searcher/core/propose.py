@@ -27,22 +27,16 @@ class Proposal:
 
 
 def propose(experiment: Experiment, number: int) -> Proposal:
-    """The listed starting points come first, then what the sampler has ready, then a draw. A draw,
-    and a point of `qmc`, depends on the experiment's seed and the trial's number alone."""
+    """The listed starting points come first, then what the sampler has ready, then a draw, which
+    depends on the experiment's seed and the trial's number alone."""
     config, searcher = experiment.config, experiment.config.searcher
-    start = origin(experiment)
-    drawn = space.sample(config.hyperparameters, config.seed, number, config.constraints)
+    start, drawn = origin(experiment), _drawn(experiment, number)
     if not isinstance(searcher, Sampled):
         return Proposal(drawn, "random", **start)
     if number < len(searcher.starting_points):
         listed = _merge(drawn, searcher.starting_points[number])
         return Proposal(space.active(config.hyperparameters, listed), "listed", **start)
-    if searcher.sampler.name == "qmc":
-        later = number - len(searcher.starting_points)
-        values = space.point(config.hyperparameters, config.seed, later)
-        if space.meets(values, config.constraints):
-            return Proposal(values, "qmc", **start)
-    elif experiment.proposals:
+    if experiment.proposals:
         flat = experiment.proposals[0]
         values = _merge(drawn, nest(flat, config.hyperparameters))
         values = space.active(config.hyperparameters, values)
@@ -50,7 +44,15 @@ def propose(experiment: Experiment, number: int) -> Proposal:
         # was replaced by a draw.
         fits = space.meets(values, config.constraints)
         return Proposal(values if fits else drawn, searcher.sampler.name, **start)
-    return Proposal(drawn, "random", **start)
+    return Proposal(drawn, "qmc" if searcher.sampler.name == "qmc" else "random", **start)
+
+
+def _drawn(experiment: Experiment, number: int) -> dict[str, Any]:
+    """A draw: of a search with a sampler spread evenly, since the sampler learns from the first."""
+    config, searcher = experiment.config, experiment.config.searcher
+    evenly = isinstance(searcher, Sampled) and searcher.sampler.name != "random"
+    draw = space.spread if evenly else space.sample
+    return draw(config.hyperparameters, config.seed, number, config.constraints)
 
 
 def origin(experiment: Experiment) -> dict[str, Any]:

@@ -123,10 +123,8 @@ def overdue(experiment: Experiment, now: float) -> bool:
 def why_drawn(experiment: Experiment) -> str:
     """Why a draw takes the place of a proposal; empty if the experiment has no sampler."""
     name = sampler_of(experiment).name
-    if name == "random":
+    if name in UNASKED:
         return ""
-    if name == "qmc":
-        return "its point of the sequence breaks a constraint"
     if experiment.failure:
         return f"the sampler failed: {experiment.failure}"
     if _too_early(experiment):

@@ -55,9 +55,16 @@ def sample(
     raise LookupError(f"no configuration of {TRIES} meets the constraints")
 
 
-def point(space: Mapping[str, Any], seed: int, number: int) -> dict[str, Any]:
-    """The `number`-th of configurations that are spread evenly over the space."""
-    return active(space, draw(space, Point(seed, number)))
+def spread(
+    space: Mapping[str, Any], seed: int, number: int, constraints: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The `number`-th of configurations that are spread evenly over the space (in the exponent for
+    `log`). In the place of one that breaks a constraint there is the `number`-th of `sample`.
+
+    Raises LookupError if none meets the constraints.
+    """
+    values = active(space, draw(space, Point(seed, number)))
+    return values if meets(values, constraints) else sample(space, seed, number, constraints)
 
 
 def meets(values: Mapping[str, Any], constraints: Sequence[str]) -> bool:
