@@ -12,10 +12,10 @@ from benchmarks.worker.rows import Row, rows, shown
 from benchmarks.worker.stand import CUDA, RANKS, Stand, torchrun
 from shoal.training.saver import Figures, Saver
 
-RINGS, TURNS = 6, 20
+RINGS, TURNS = 12, 20
 """Each of fresh processes; turns of each process."""
-T95 = 2.571
-"""Student's t for 95 % and five degrees of freedom."""
+T95 = 2.201
+"""Student's t for 95 % and eleven degrees of freedom."""
 BLOCKS, BLOCK = 10, 100
 """Of steps, three of them a turn; steps in each."""
 STATE = 100_000_000
