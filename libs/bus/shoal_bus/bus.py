@@ -128,7 +128,8 @@ class Bus:
             try:
                 await asyncio.wait_for(self.nc.drain(), 2)
             except (NatsError, TimeoutError):
-                await self.nc.close()
+                with contextlib.suppress(RuntimeError):  # uvloop's, if the server is away
+                    await self.nc.close()
 
     @property
     def source(self) -> str:

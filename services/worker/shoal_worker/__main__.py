@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from shoal.ports import FOR_RANKS, free_ports
 from shoal_bus.bus import Bus, BusSettings
@@ -121,9 +122,9 @@ async def _live(
         await launcher.open()  # before the line: gRPC's threads do not like a fork
         await line.open()
         loop = asyncio.get_running_loop()
+        ends = _Ends(bus, asyncio.current_task())
         for number in (signal.SIGTERM, signal.SIGINT):
-            notice = DrainRequested(reason=number.name, seconds=settings.notice)
-            loop.add_signal_handler(number, host.tell, notice)
+            loop.add_signal_handler(number, ends.told, host, settings, number.name)
         background = [
             asyncio.create_task(work)
             for work in (records.follow(), keeper.run(), usage.report(), health.watch())
@@ -135,12 +136,43 @@ async def _live(
             await guard.dismiss()
             return again
         finally:
+            ends.cancel()
             await end(background)
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
             await launcher.close()
             await line.close()
             await bus.close()
+
+
+class _Ends:
+    """Ends the worker with its ranks where it is told to leave and NATS is away, so that nobody
+    else can be told: when the notice is over."""
+
+    def __init__(self, bus: Bus, living: asyncio.Task[Any] | None) -> None:
+        self._bus, self._living = bus, living
+        self._timer: asyncio.TimerHandle | None = None
+
+    def told(self, host: Host[State], settings: Settings, why: str) -> None:
+        """Leave, as far as that can be said; else end."""
+        _drain(host, settings, why)
+        if self._timer is None:
+            self._look_after(settings.notice)
+
+    def _look_after(self, seconds: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        if self._bus.nc.is_connected:
+            self._look_after(HEARTBEAT)
+        elif self._living is not None:
+            log.error("NATS is away, and the notice is over: the worker ends with its ranks")
+            self._living.cancel()
+
+    def cancel(self) -> None:
+        """The worker ends by itself."""
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 def _drain(host: Host[State], settings: Settings, why: str) -> None:

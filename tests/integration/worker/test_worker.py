@@ -77,6 +77,19 @@ async def test_a_notice_lets_runs_save_and_ends_the_worker(desk: Desk) -> None:
                     "run.stopping", "run.rank_exited", "run.exited", "node.left"]  # fmt: skip
 
 
+async def test_who_is_told_to_leave_while_nats_is_away_ends_when_the_notice_is_over(
+    desk: Desk, nats_server: Any
+) -> None:
+    await desk.begin(SHOAL_NOTICE="1")
+    await desk.start("e-0", target=10**6)
+    rank = psutil.Process((await desk.find(ev.RunStarted)).pids[0])
+    nats_server.kill()
+    assert desk.worker is not None
+    desk.worker.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(desk.worker.wait(), DEADLINE) == 0
+    rank.wait(DEADLINE)
+
+
 async def test_who_does_not_listen_is_killed_when_the_grace_is_over(desk: Desk) -> None:
     await desk.begin(SHOAL_NOTICE="1")
     command = ["sh", "-c", "trap '' TERM; sleep 600"]
