@@ -67,6 +67,15 @@ async def held(redis: Redis, e: str) -> int:
     return length
 
 
+async def only_client(redis: Redis) -> None:
+    """Wait until Redis has noticed that all its other clients are gone."""
+    async with asyncio.timeout(processes.WAIT):
+        while True:
+            if len(await redis.client_list()) == 1:
+                return
+            await asyncio.sleep(0.01)
+
+
 async def test_killed_between_a_file_and_the_dropping_of_what_is_in_it(
     alone: Settings, bus: Callable[..., Awaitable[Bus]], tmp_path: Path
 ) -> None:
@@ -88,6 +97,7 @@ async def test_killed_between_a_file_and_the_dropping_of_what_is_in_it(
             try:
                 await until(lambda: files(settings) != before)
                 processes.kill(process)
+                await only_client(redis)  # else Redis might still do what it was told last
             finally:
                 await redis.execute_command("CLIENT", "UNPAUSE")
         assert max(f.last for f in files(settings)) == count
