@@ -163,7 +163,7 @@ class _Ends:
         self._timer = asyncio.get_running_loop().call_later(seconds, self._look)
 
     def _look(self) -> None:
-        if self._bus.nc.is_connected:
+        if self._bus.connected:
             self._look_after(HEARTBEAT)
         elif self._living is not None:
             log.error("NATS is away, and the notice is over: the worker ends with its ranks")

@@ -1,5 +1,7 @@
 """Why things wait and when they are to start, as they are told it again and again."""
 
+from typing import Any
+
 import pytest
 from unit.scheduler.desk import Desk, exited, extend, join, report, want
 
@@ -143,6 +145,22 @@ def test_a_gang_that_no_node_can_hold_is_told_so() -> None:
     assert explain(desk.state, "a") == (
         "a waits for 4 slots: pool default has none that could ever serve it."
     )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "most"),
+    [
+        ({"mixed_types": True}, 7), ({}, 5), ({"single_node": True}, 4),
+        ({"mixed_types": True, "node_labels": {"disk": "fast"}}, 4),
+        ({"node_labels": {"disk": "fast"}}, 2),
+    ],
+)  # fmt: skip
+def test_what_could_ever_serve_a_gang_lies_in_one_pool(wanted: dict[str, Any], most: int) -> None:
+    desk = Desk(join("n1", 3, model="a"), join("n2", 2, model="b", disk="fast"),
+                join("n3", 2, model="a", disk="fast"), join("n4", 4, model="c", pool="far"),
+                want("t", 9, resource_pools=["default", "far"], **wanted))  # fmt: skip
+    desk.tell(Tick())  # it is widened to the second pool
+    assert f"pool default or far has {most} that could ever serve it" in explain(desk.state, "t")
 
 
 def test_the_line_alternates_between_owners_in_fair_share() -> None:

@@ -248,7 +248,7 @@ def test_draws_take_the_place_of_first_proposals_that_take_too_long() -> None:
     pool.check_replay()
 
 
-def test_a_search_that_failed_before_its_sampler_answered_ends() -> None:
+def test_a_warm_start_whose_first_trials_all_fail_ends() -> None:
     pool = Asked(max_trials=2, max_concurrent_trials=2, sampler="nsgaii", max_restarts=0,
                  warm_start=["y"])  # fmt: skip
     pool.tell(WARM)
