@@ -122,7 +122,7 @@ async def _live(
         await launcher.open()  # before the line: gRPC's threads do not like a fork
         await line.open()
         loop = asyncio.get_running_loop()
-        ends = _Ends(bus, asyncio.current_task())
+        ends = _Ends(bus, line, asyncio.current_task())
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, ends.told, host, settings, number.name)
         background = [
@@ -146,28 +146,35 @@ async def _live(
 
 
 class _Ends:
-    """Ends the worker with its ranks where it is told to leave and NATS is away, so that nobody
-    else can be told: when the notice is over."""
+    """Where the worker is told to leave while NATS is away, nobody else can be told: its ranks are,
+    and when the notice is over it ends with them."""
 
-    def __init__(self, bus: Bus, living: asyncio.Task[Any] | None) -> None:
-        self._bus, self._living = bus, living
+    def __init__(self, bus: Bus, line: Line, living: asyncio.Task[Any] | None) -> None:
+        self._bus, self._line, self._living = bus, line, living
+        self._until: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def told(self, host: Host[State], settings: Settings, why: str) -> None:
         """Leave, as far as that can be said; else end."""
         _drain(host, settings, why)
-        if self._timer is None:
-            self._look_after(settings.notice)
+        if self._until is None:
+            self._until = asyncio.get_running_loop().time() + settings.notice
+            self._look_again(self._until)
 
-    def _look_after(self, seconds: float) -> None:
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._look)
+    def _look_again(self, until: float) -> None:
+        loop = asyncio.get_running_loop()
+        left = until - loop.time()
+        pause = min(HEARTBEAT, left) if left > 0 else HEARTBEAT
+        self._timer = loop.call_later(pause, self._look, until)
 
-    def _look(self) -> None:
-        if self._bus.connected:
-            self._look_after(HEARTBEAT)
-        elif self._living is not None:
-            log.error("NATS is away, and the notice is over: the worker ends with its ranks")
-            self._living.cancel()
+    def _look(self, until: float) -> None:
+        if not self._bus.connected:
+            if self._living is not None and asyncio.get_running_loop().time() >= until:
+                log.error("NATS is away, and the notice is over: the worker ends with its ranks")
+                self._living.cancel()
+                return
+            self._line.wake()  # it is decided, though it cannot be published yet
+        self._look_again(until)
 
     def cancel(self) -> None:
         """The worker ends by itself."""

@@ -77,17 +77,34 @@ async def test_a_notice_lets_runs_save_and_ends_the_worker(desk: Desk) -> None:
                     "run.stopping", "run.rank_exited", "run.exited", "node.left"]  # fmt: skip
 
 
-async def test_who_is_told_to_leave_while_nats_is_away_ends_when_the_notice_is_over(
+LISTENS = """
+import pathlib, time, shoal
+run = shoal.init()
+for step in range(1, 10**6):
+    time.sleep(0.05)
+    run.report(step=step, acc=0.5)
+    if run.should_stop():
+        break
+pathlib.Path("heard").touch()
+run.finish()
+"""
+
+
+async def test_who_is_told_to_leave_while_nats_is_away_tells_its_ranks_and_ends_with_the_notice(
     desk: Desk, nats_server: Any
 ) -> None:
-    await desk.begin(SHOAL_NOTICE="1")
-    await desk.start("e-0", target=10**6)
+    await desk.begin(SHOAL_NOTICE="4")
+    order = await desk.start("e-0", target=10**6, bundle=desk.code(LISTENS))
     rank = psutil.Process((await desk.find(ev.RunStarted)).pids[0])
+    await desk.find(ev.ValidationReported)
+    folder = Path(rank.cwd())
     nats_server.kill()
     assert desk.worker is not None
     desk.worker.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(desk.worker.wait(), DEADLINE) == 0
     rank.wait(DEADLINE)
+    assert (folder / "heard").exists()
+    assert order.run_id in str(folder)
 
 
 async def test_who_does_not_listen_is_killed_when_the_grace_is_over(desk: Desk) -> None:

@@ -90,7 +90,8 @@ class Processes:
 
     def exited(self, run_id: str, rank: int, code: int) -> None:
         """The launcher's word that a rank ended."""
-        self._do(self._ended(run_id, rank, code))
+        if self._parts()[0].leading.is_set():  # else the worker ends, and with it what it knows
+            self._do(self._ended(run_id, rank, code))
 
     async def _ended(self, run_id: str, rank: int, code: int) -> None:
         host, line, _ = self._parts()
