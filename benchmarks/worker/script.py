@@ -97,10 +97,11 @@ def keep_memory() -> None:
 
 def speed(blocks: int, mine: str, other: str) -> None:
     """Blocks of steps of some 10 ms, in turns with other processes that do the same: seconds and
-    CPU seconds a step in each. `mine` and `other` are pipes: who reads a byte from its own trains a
-    block, makes its next tensors, then writes one to the next one's, so that all others are still
-    meanwhile. Under Shoal each step is reported and asks whether to stop, and what is said at the
-    end of a turn costs it the CPU time of being sent."""
+    CPU seconds a step in each. `mine` and `other` are pipes: who reads a byte from its own makes
+    new tensors, trains a block, then writes one to the next one's, so that all others are still
+    meanwhile: from the first tensors on, for which no other process may still be starting. Under
+    Shoal each step is reported and asks whether to stop, and what is said at the end of a turn
+    costs it the CPU time of being sent."""
     run = None
     if "SHOAL_SOCKET" in os.environ:
         import shoal
@@ -110,11 +111,11 @@ def speed(blocks: int, mine: str, other: str) -> None:
     wall: list[float] = []
     cpu: list[float] = []
     step = 0
-    training = moved()
     with open(mine, "r+b", buffering=0) as turn, open(other, "r+b", buffering=0) as next_turn:
         for _ in range(blocks + WARM):
             turn.read(1)
-            training.step()  # its data are in the caches again
+            training = moved()
+            training.step()  # its data are in the caches
             began, busy = time.perf_counter(), time.process_time()
             for _ in range(STEPS):
                 step += 1
@@ -128,7 +129,6 @@ def speed(blocks: int, mine: str, other: str) -> None:
             ended = time.process_time()
             wall.append((took + ended - used) / STEPS)
             cpu.append((ended - busy) / STEPS)
-            training = moved()
             next_turn.write(b"t")
     say(wall=wall[WARM:], cpu=cpu[WARM:])
     if run is not None:
