@@ -130,7 +130,7 @@ async def _live(
             for work in (records.follow(), keeper.run(), usage.report(), health.watch())
         ]
         if settings.metadata_url:
-            background.append(asyncio.create_task(_preempted(host, settings)))
+            background.append(asyncio.create_task(_preempted(host, settings, ends)))
         try:
             again = await _serve(settings, bus, host, processes, incarnation)
             await guard.dismiss()
@@ -151,15 +151,13 @@ class _Ends:
 
     def __init__(self, bus: Bus, line: Line, living: asyncio.Task[Any] | None) -> None:
         self._bus, self._line, self._living = bus, line, living
-        self._until: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def told(self, host: Host[State], settings: Settings, why: str) -> None:
         """Leave, as far as that can be said; else end."""
         _drain(host, settings, why)
-        if self._until is None:
-            self._until = asyncio.get_running_loop().time() + settings.notice
-            self._look_again(self._until)
+        if self._timer is None:
+            self._look_again(asyncio.get_running_loop().time() + settings.notice)
 
     def _look_again(self, until: float) -> None:
         loop = asyncio.get_running_loop()
@@ -186,9 +184,9 @@ def _drain(host: Host[State], settings: Settings, why: str) -> None:
     host.tell(DrainRequested(reason=why, seconds=settings.notice))
 
 
-async def _preempted(host: Host[State], settings: Settings) -> None:
+async def _preempted(host: Host[State], settings: Settings, ends: _Ends) -> None:
     await notices.preempted(settings.metadata_url)
-    _drain(host, settings, f"{PREEMPTED}: the cloud takes this machine back")
+    ends.told(host, settings, f"{PREEMPTED}: the cloud takes this machine back")
 
 
 async def _serve(
