@@ -165,12 +165,16 @@ class Consumer:
         return config
 
     async def waiting(self) -> int:
-        """How many messages the server has for this consumer and did not send yet."""
+        """How many messages there are for this reader (no durable name) that it did not take yet.
+
+        Those on their way count, too: the server's answer may overtake them.
+        """
         await self.open()
         if self._pull is None:
             return 0
         info = await self.bus.js.consumer_info(self.stream.name, self._pull.consumer)
-        return (info.num_pending or 0) + len(self._pull.messages)
+        sent = info.delivered.consumer_seq if info.delivered else 0
+        return (info.num_pending or 0) + sent - self._pull.taken
 
     async def fetch(self, wait: float = 5.0) -> list[Delivery]:
         """What has arrived, at most `batch`; none if nothing came within `wait` seconds.
@@ -203,8 +207,7 @@ class Consumer:
             if pull is None:
                 continue
             await pull.wait(min(left, LOOK))
-            while pull.messages and len(found) < self.batch:
-                found.append(pull.messages.popleft())
+            found += pull.take(self.batch)
             await _quietly(pull.refill())
             if not pull.messages and pull.lost:
                 log.info("reading %s goes on anew (%s)", self.stream.name, pull.lost)

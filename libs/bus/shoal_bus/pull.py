@@ -37,6 +37,8 @@ class Pull:
         self._reconnects = nc.stats["reconnects"]
         self._refused = ""
         self.messages: deque[Msg] = deque()
+        self.taken = 0
+        """How many messages `take` returned."""
 
     async def open(self) -> None:
         """Subscribe and ask for the first batch."""
@@ -64,6 +66,12 @@ class Pull:
                 await self._arrived.wait()
         except TimeoutError:
             return
+
+    def take(self, count: int) -> list[Msg]:
+        """What has arrived, `count` messages at most."""
+        found = [self.messages.popleft() for _ in range(min(count, len(self.messages)))]
+        self.taken += len(found)
+        return found
 
     def wake(self) -> None:
         """Let `wait` return: the pull may be lost."""

@@ -40,6 +40,20 @@ async def test_filters_and_starts(bus):
     assert [d.envelope.id for d in await fresh.fetch()] == ["d"]
 
 
+async def test_messages_on_their_way_wait_as_well(bus):
+    """The server's word that it has sent everything may come before what it sent."""
+    one = await bus()
+    for name in "abc":
+        await one.publish(Asked(name=name), id=name)
+    for _ in range(50):
+        reader = Consumer(one, EXPERIMENTS, batch=2)
+        assert await reader.waiting() == 3
+        await reader.fetch()
+        read = reader.last
+        assert await reader.waiting() == 3 - read
+        await reader.close()
+
+
 async def test_bytes_that_are_no_event_go_to_the_dead_letters_whole(bus):
     one = await bus()
     await one.js.publish("shoal.v1.experiment.odd.x", b"\xff\0junk", headers={"color": "red"})
