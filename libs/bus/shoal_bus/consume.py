@@ -12,7 +12,7 @@ from nats.errors import Error as NatsError
 from nats.js import api
 from nats.js.errors import NotFoundError
 
-from shoal_bus.bus import Bus
+from shoal_bus.bus import AWAY, Bus
 from shoal_bus.cancelling import stop_if_cancelled
 from shoal_bus.deadletter import bury
 from shoal_bus.pull import Pull
@@ -84,7 +84,7 @@ class Consumer:
     last: int = 0
     """Sequence of the last message returned."""
     pending: int = -1
-    """How many more there were when that was sent; -1: nothing was read yet."""
+    """How many more there were when that was sent; -1: not known."""
     _pull: Pull | None = field(default=None, repr=False)
     _placed: bool = False
 
@@ -176,6 +176,15 @@ class Consumer:
         sent = info.delivered.consumer_seq if info.delivered else 0
         return (info.num_pending or 0) + sent - self._pull.taken
 
+    async def at_end(self) -> bool:
+        """Whether this reader (no durable name) has taken all that there was when the last message
+        was sent, or now if none has come yet. Not known while the server is away: False."""
+        if self.pending < 0:
+            with contextlib.suppress(*AWAY):
+                if await self.waiting() == 0:
+                    self.pending = 0
+        return self.pending == 0
+
     async def fetch(self, wait: float = 5.0) -> list[Delivery]:
         """What has arrived, at most `batch`; none if nothing came within `wait` seconds.
 
@@ -216,6 +225,8 @@ class Consumer:
             meta = found[-1].metadata
             self.last = max(self.last, meta.sequence.stream)
             self.pending = meta.num_pending or 0
+        elif self.pending > 0:
+            self.pending = -1  # they may have been deleted
         return found
 
     async def batches(self) -> AsyncIterator[list[Delivery]]:

@@ -19,7 +19,7 @@ async def read_all(bus: Bus, stream: Stream, filters: Sequence[str]) -> list[Env
     found: list[Envelope] = []
     consumer = Consumer(bus, stream, filters=filters)
     try:
-        while consumer.last < end and consumer.pending != 0:
+        while consumer.last < end and not await consumer.at_end():
             for delivery in await consumer.fetch(1.0):
                 if delivery.sequence <= end:
                     found.append(delivery.envelope)

@@ -104,20 +104,9 @@ async def left_behind(consumer: Consumer) -> AsyncIterator[Delivery]:
 
 async def _until(reader: Consumer, end: int) -> AsyncIterator[Delivery]:
     try:
-        while reader.last < end and reader.pending != 0:
+        while reader.last < end and not await reader.at_end():
             for delivery in await reader.fetch(1.0):
                 if delivery.sequence <= end:
                     yield delivery
-            if reader.pending < 0 and not await _more(reader):
-                return
     finally:
         await reader.close()
-
-
-async def _more(reader: Consumer) -> bool:
-    """Whether anything matches: a filtered stream may hold nothing for this reader."""
-    try:
-        found = await reader.waiting()
-    except (NatsError, OSError):
-        return True
-    return found > 0

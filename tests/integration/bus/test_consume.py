@@ -54,6 +54,34 @@ async def test_messages_on_their_way_wait_as_well(bus):
         await reader.close()
 
 
+async def test_a_reader_knows_when_it_is_at_the_end(bus):
+    one = await bus()
+    for name in "abc":
+        await one.publish(Asked(name=name), id=name)
+    nothing = Consumer(one, EXPERIMENTS, filters=[subjects.all_of("experiment.asked", "x")])
+    assert await nothing.at_end()
+    reader = Consumer(one, EXPERIMENTS, batch=1)
+    assert not await reader.at_end()
+    await reader.fetch()
+    assert not await reader.at_end()
+    await reader.fetch()
+    await reader.fetch()
+    assert await reader.at_end()
+
+
+async def test_what_is_deleted_is_not_waited_for(bus):
+    one = await bus()
+    for name in "abc":
+        await one.publish(Asked(name=name), id=name)
+    reader = Consumer(one, EXPERIMENTS, batch=1)
+    await reader.fetch()
+    await reader.close()
+    await one.purge(EXPERIMENTS, subjects.all_of("experiment.asked"))
+    assert reader.pending == 2
+    assert await reader.fetch(0.3) == []
+    assert await reader.at_end()
+
+
 async def test_bytes_that_are_no_event_go_to_the_dead_letters_whole(bus):
     one = await bus()
     await one.js.publish("shoal.v1.experiment.odd.x", b"\xff\0junk", headers={"color": "red"})

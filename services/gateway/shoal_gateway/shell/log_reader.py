@@ -39,6 +39,12 @@ class LogReader:
                 found += self._wanted.items(delivery.sequence, event)
         return found
 
+    async def told(self, consumer: Consumer) -> bool:
+        """Whether a reader has read all that is there; False while the server is away."""
+        with contextlib.suppress(*AWAY):
+            return await consumer.waiting() == 0
+        return False
+
     async def page(self, after: int, limit: int) -> tuple[list[Item], int, bool]:
         """At least `limit` items, if there are so many: a piece is never cut. And after which
         place to go on, and whether nothing is left."""

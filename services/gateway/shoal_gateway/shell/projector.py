@@ -177,7 +177,7 @@ class Projector:
                     self.caught_up[stream.name], self._complete[stream.name] = False, 0.0
                     return
                 at = found
-                if consumer.pending <= 0:
+                if await consumer.at_end():
                     self.caught_up[stream.name] = True
                     self._complete[stream.name] = now
                 await self._note(stream, at)

@@ -39,8 +39,6 @@ BUFFER = 512
 """Events of one stream that are held for one reader."""
 LAST_WORD = 1.0
 """Seconds for which a reader who takes nothing may take the reason."""
-FIRST_WAIT = 0.3
-"""Seconds within which a stream's first past event arrives, if it has any."""
 
 
 class _Source:
@@ -54,16 +52,14 @@ class _Source:
 
     async def read(self) -> None:
         """Fill the buffer, for ever."""
-        wait = FIRST_WAIT
         while True:
-            for delivery in await self.consumer.fetch(wait):
+            if not self.caught_up and await self.consumer.at_end():
+                self.caught_up = True
+                self._wake.set()
+            for delivery in await self.consumer.fetch():
                 await self._room.acquire()
                 self.held.append(delivery)
                 self._wake.set()
-            self.caught_up = self.caught_up or self.consumer.pending <= 0
-            self._wake.set()
-            if self.caught_up:
-                wait = 5.0
 
     def take(self) -> Delivery:
         self._room.release()

@@ -112,7 +112,8 @@ async def _messages(
             for item in items:
                 yield _message(item)
                 told = loop.time()
-            if consumer.last == before and await _ended(use, experiment_id, trial_id):
+            silent = consumer.last == before
+            if silent and await _ended(use, experiment_id, trial_id) and await log.told(consumer):
                 yield "event: end\ndata: {}\n\n"
                 return
             if loop.time() >= told + use.settings.keep_alive:
