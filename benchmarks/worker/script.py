@@ -16,7 +16,7 @@ FILE = sys.argv[2]
 BLOCK = 100
 """Steps."""
 STEPS, WARM = 80, 2
-"""Of a turn, about a second: as long as reports wait for one another; turns that do not count."""
+"""Of a turn, about a second; turns that do not count."""
 CUDA = torch.cuda.is_available()
 DEVICE = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if CUDA else "cpu"
 

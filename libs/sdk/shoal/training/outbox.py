@@ -15,8 +15,9 @@ from shoal_contract.line import LARGEST_MESSAGE, Group, Numbers
 
 log = logging.getLogger(__name__)
 
-LINGER = 1.0
-"""Seconds that training numbers wait for others, to go out together."""
+LINGER = 2.0
+"""Seconds that training numbers wait for others, to go out together: each message costs this
+process some 3 ms, most of it in gRPC's threads, and the platform's services some 10."""
 MOST = 500
 """Reports in one message."""
 LARGE = LARGEST_MESSAGE // 2

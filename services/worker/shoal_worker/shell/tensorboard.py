@@ -11,20 +11,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import google_crc32c
+
 _MASK = 0xA282EAD8
-
-
-def _table() -> list[int]:
-    rows = []
-    for byte in range(256):
-        crc = byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
-        rows.append(crc)
-    return rows
-
-
-_CRC = _table()
 
 
 class EventFile:
@@ -69,10 +58,7 @@ def _float32(value: float) -> bytes:
 
 
 def _checksum(data: bytes) -> bytes:
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = _CRC[(crc ^ byte) & 0xFF] ^ (crc >> 8)
-    crc ^= 0xFFFFFFFF
+    crc = google_crc32c.value(data)
     return struct.pack("<I", ((crc >> 15 | crc << 17) + _MASK) & 0xFFFFFFFF)
 
 
