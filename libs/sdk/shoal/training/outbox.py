@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 LINGER = 2.0
 """Seconds that training numbers wait for others, to go out together: each message costs this
-process some 3 ms, most of it in gRPC's threads, and the platform's services some 10."""
+process some 2 ms, half of it in gRPC's threads, and the platform's services some 9."""
 MOST = 500
 """Reports in one message."""
 LARGE = LARGEST_MESSAGE // 2
