@@ -83,7 +83,7 @@ class Consumer:
     """Raise BadMessageError for what is no event, rather than put it among the dead letters."""
     last: int = 0
     """Sequence of the last message returned."""
-    pending: int = -1
+    _pending: int = -1
     """How many more there were when that was sent; -1: not known."""
     _pull: Pull | None = field(default=None, repr=False)
     _placed: bool = False
@@ -179,11 +179,11 @@ class Consumer:
     async def at_end(self) -> bool:
         """Whether this reader (no durable name) has taken all that there was when the last message
         was sent, or now if none has come yet. Not known while the server is away: False."""
-        if self.pending < 0:
+        if self._pending < 0:
             with contextlib.suppress(*AWAY):
                 if await self.waiting() == 0:
-                    self.pending = 0
-        return self.pending == 0
+                    self._pending = 0
+        return self._pending == 0
 
     async def fetch(self, wait: float = 5.0) -> list[Delivery]:
         """What has arrived, at most `batch`; none if nothing came within `wait` seconds.
@@ -224,9 +224,9 @@ class Consumer:
         if found:
             meta = found[-1].metadata
             self.last = max(self.last, meta.sequence.stream)
-            self.pending = meta.num_pending or 0
-        elif self.pending > 0:
-            self.pending = -1  # they may have been deleted
+            self._pending = meta.num_pending or 0
+        elif self._pending > 0:
+            self._pending = -1  # they may have been deleted
         return found
 
     async def batches(self) -> AsyncIterator[list[Delivery]]:

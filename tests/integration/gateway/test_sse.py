@@ -45,6 +45,23 @@ async def test_a_reader_that_takes_nothing_is_dropped(gateway: Gateway) -> None:
     assert readers.dropped == 2
 
 
+async def test_silence_is_not_the_end_of_what_happened(gateway: Gateway, nats_server: Any) -> None:
+    for i in range(5):
+        await gateway.bus.publish(SearchPaused(experiment_id=f"e{i}"), id=f"p{i}")
+
+    async def told() -> list[Any]:
+        entries = Flow(gateway.bus, {}, follow=False).entries()
+        return [event["data"]["experiment_id"] async for _, event in entries if event]
+
+    nats_server.stop()
+    reading = asyncio.ensure_future(told())
+    ended, _ = await asyncio.wait([reading], timeout=1.0)
+    assert not ended
+    nats_server.start()
+    async with asyncio.timeout(20):
+        assert await reading == [f"e{i}" for i in range(5)]
+
+
 async def test_a_reader_that_wakes_up_late_is_told_why(gateway: Gateway) -> None:
     for i in range(5):
         await gateway.bus.publish(SearchPaused(experiment_id=f"e{i}"), id=f"p{i}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shoal_worker.shell.tensorboard import EventFile
+from shoal_worker.shell.tensorboard import EventFile, checksum
 
 
 def written(folder: Path) -> None:
@@ -31,6 +31,14 @@ def test_records_are_framed_and_hold_the_values(tmp_path: Path) -> None:
     assert len(records) == 4
     assert struct.pack("<f", 0.5) in records[2]
     assert struct.pack("<f", math.inf) in records[2]
+
+
+def test_checksums_are_those_of_the_standard() -> None:
+    """32 zeros of https://datatracker.ietf.org/doc/html/rfc3720#appendix-B.4, masked: turned by 15
+    bits, and a constant added."""
+    (masked,) = struct.unpack("<I", checksum(bytes(32)))
+    turned = (masked - 0xA282EAD8) & 0xFFFFFFFF
+    assert (turned << 15 | turned >> 17) & 0xFFFFFFFF == 0x8A9136AA
 
 
 def test_tensorboard_reads_them(tmp_path: Path) -> None:

@@ -39,12 +39,6 @@ class LogReader:
                 found += self._wanted.items(delivery.sequence, event)
         return found
 
-    async def told(self, consumer: Consumer) -> bool:
-        """Whether a reader has read all that is there; False while the server is away."""
-        with contextlib.suppress(*AWAY):
-            return await consumer.waiting() == 0
-        return False
-
     async def page(self, after: int, limit: int) -> tuple[list[Item], int, bool]:
         """At least `limit` items, if there are so many: a piece is never cut. And after which
         place to go on, and whether nothing is left."""
@@ -128,6 +122,13 @@ def last_lines(items: list[Item], lines: int) -> list[Item]:
         kept.append(item | {"lines": item["lines"][spare:], "sequence": item["sequence"] + spare})
         lines -= len(item["lines"])
     return kept[::-1]
+
+
+async def all_read(consumer: Consumer) -> bool:
+    """Whether a reader has taken all that is there; False while the server is away."""
+    with contextlib.suppress(*AWAY):
+        return await consumer.waiting() == 0
+    return False
 
 
 async def close(consumer: Consumer) -> None:

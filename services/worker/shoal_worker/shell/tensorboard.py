@@ -47,7 +47,7 @@ class EventFile:
     def _write(self, at: float, step: int, what: bytes) -> None:
         event = b"\x09" + struct.pack("<d", at) + b"\x10" + _varint(step) + what
         length = struct.pack("<Q", len(event))
-        self._file.write(length + _checksum(length) + event + _checksum(event))
+        self._file.write(length + checksum(length) + event + checksum(event))
 
 
 def _float32(value: float) -> bytes:
@@ -57,7 +57,8 @@ def _float32(value: float) -> bytes:
         return struct.pack("<f", math.copysign(math.inf, value))
 
 
-def _checksum(data: bytes) -> bytes:
+def checksum(data: bytes) -> bytes:
+    """The masked CRC-32C of `data`, 4 bytes."""
     crc = google_crc32c.value(data)
     return struct.pack("<I", ((crc >> 15 | crc << 17) + _MASK) & 0xFFFFFFFF)
 

@@ -13,7 +13,7 @@ from shoal_contract.subjects import all_of
 from shoal_gateway.core.log_filter import LogFilter, PatternError
 from shoal_gateway.shell.answers.trials import Log
 from shoal_gateway.shell.auth import Standing
-from shoal_gateway.shell.log_reader import Item, LogReader, close
+from shoal_gateway.shell.log_reader import Item, LogReader, all_read, close
 from shoal_gateway.shell.parts import Parts, parts
 from shoal_gateway.shell.problems import unknown, wrong
 from shoal_gateway.shell.routes.experiments import experiment
@@ -113,7 +113,7 @@ async def _messages(
                 yield _message(item)
                 told = loop.time()
             silent = consumer.last == before
-            if silent and await _ended(use, experiment_id, trial_id) and await log.told(consumer):
+            if silent and await _ended(use, experiment_id, trial_id) and await all_read(consumer):
                 yield "event: end\ndata: {}\n\n"
                 return
             if loop.time() >= told + use.settings.keep_alive:
