@@ -10,7 +10,10 @@ import pytest
 
 from shoal_bus.bus import Bus
 from shoal_contract.events import LogWritten, SearchCancelled, TrialCompleted
+from shoal_contract.subjects import all_of
+from shoal_gateway.core.log_filter import LogFilter
 from shoal_gateway.settings import Settings
+from shoal_gateway.shell.log_reader import LogReader, all_read, close
 
 from .conftest import Gateway, logged_in
 from .test_gateway import publish, trial_events
@@ -113,6 +116,25 @@ async def test_the_log_of_a_trial_is_followed_to_its_end(gateway: Gateway) -> No
     await write(gateway, e, 1, "line 1")
     await publish(gateway, TrialCompleted(experiment_id=e, trial_id=f"{e}-0", reason="done"))
     assert [text for _, text in await following] == ["line 0", "line 1"]
+
+
+async def test_a_log_is_not_read_to_its_end_because_nats_is_silent(
+    gateway: Gateway, nats_server: Any
+) -> None:
+    e = await gateway.submit()
+    for n in range(3):
+        await write(gateway, e, n, f"line {n}")
+    log = LogReader(gateway.bus, all_of("log.written", e), LogFilter(), 5.0)
+    consumer = log.consumer(0, batch=1)
+    found = await log.fetch(consumer, 5.0)
+    nats_server.stop()
+    assert not await all_read(consumer)
+    nats_server.start()
+    async with asyncio.timeout(20):
+        while not await all_read(consumer):
+            found += await log.fetch(consumer, 0.1)
+    assert [line for item in found for line in item["lines"]] == ["line 0", "line 1", "line 2"]
+    await close(consumer)
 
 
 async def test_a_follower_of_what_is_never_written_is_kept_awake(gateway: Gateway) -> None:
