@@ -118,7 +118,7 @@ async def _live(
         health = Health(state_dir, int(settings.reserve * 1e9), gpus, drain)
         await health.well()
         processes.host, processes.line, processes.launcher = host, line, launcher
-        await guard.open(settings.node_id, incarnation, place, state_dir)
+        await guard.open(settings.node_id, incarnation, place, state_dir, folder)
         await launcher.open()  # before the line: gRPC's threads do not like a fork
         await line.open()
         loop = asyncio.get_running_loop()

@@ -1,5 +1,6 @@
 """How a worker gets in: with a token, and with settings that make sense."""
 
+import ast
 import asyncio
 import os
 import sys
@@ -42,10 +43,13 @@ async def test_a_worker_joins_with_a_token_that_its_ranks_do_not_see(
         assert (await desk.exit(order)).outcome is Outcome.COMPLETED
         log = await desk.find(ev.LogWritten)
         assert "let-me-in" not in log.lines[0]
+        socket = next(Path(v) for v in ast.literal_eval(log.lines[0]) if v.endswith("/line"))
+        assert socket.exists()
         assert desk.worker is not None
         desk.worker.kill()  # its guard, which says so, knows the token too
         await desk.find(ev.NodeLeft)
         await desk.worker.wait()
+        assert not socket.parent.exists()
     finally:
         for task in tasks:
             task.cancel()

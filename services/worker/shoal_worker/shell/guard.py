@@ -1,15 +1,17 @@
 """Says `node.left` for a worker that died, so that nobody waits for its silence, and brings to
 storage what its ranks wrote.
 
-Run as `python -m shoal_worker.shell.guard FD NODE INCARNATION STATE_DIR` with the bus's settings as
-JSON on its standard input. FD is the reading end of a pipe whose other end the worker, the warm
-process and every rank hold: it closes when the last of them is gone, and only then is the word
-said. A worker that leaves in order writes a byte first.
+Run as `python -m shoal_worker.shell.guard FD NODE INCARNATION STATE_DIR FOLDER` with the bus's
+settings as JSON on its standard input. FOLDER is the worker's temporary one, and goes with it. FD
+is the reading end of a pipe whose other end the worker, the warm process and every rank hold: it
+closes when the last of them is gone, and only then is the word said. A worker that leaves in order
+writes a byte first.
 """
 
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -31,12 +33,12 @@ class Guard:
         self._process: asyncio.subprocess.Process | None = None
 
     async def open(
-        self, node: str, incarnation: str, settings: BusSettings, state_dir: Path
+        self, node: str, incarnation: str, settings: BusSettings, state_dir: Path, folder: str
     ) -> None:
         """Start it."""
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", __name__, str(self._reading), node, incarnation,
-            str(state_dir),
+            str(state_dir), folder,
             stdin=asyncio.subprocess.PIPE,
             pass_fds=(self._reading,),
             start_new_session=True,
@@ -62,6 +64,7 @@ def main() -> None:
     pipe, node, incarnation = int(sys.argv[1]), sys.argv[2], sys.argv[3]
     settings = BusSettings.model_validate_json(sys.stdin.read())
     if os.read(pipe, 1) == b"":
+        shutil.rmtree(sys.argv[5], ignore_errors=True)
         with contextlib.suppress(TimeoutError):
             asyncio.run(asyncio.wait_for(_say(node, incarnation, settings), LIMIT))
         records.rescue(Path(sys.argv[4]), incarnation)
