@@ -6,11 +6,13 @@ https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets.
 
 import base64
 import contextlib
+import hashlib
 import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl
 
 INSTANCE = "/computeMetadata/v1/instance/"
 
@@ -25,6 +27,13 @@ class FakeMetadata:
     failing: int = 0
     """Answers that are 503 before the first good one."""
     asked: list[str] = field(default_factory=list)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def change(self, name: str, value: str) -> None:
+        """Give a value, and tell who waits for another one."""
+        with self._changed:
+            self.values[name] = value
+            self._changed.notify_all()
 
     def answer(self, path: str, headers: dict[str, str]) -> tuple[int, str]:
         """Status and body."""
@@ -33,7 +42,9 @@ class FakeMetadata:
             self.failing -= 1
             return 503, ""
         if path.startswith(INSTANCE):
-            return self._metadata(path.removeprefix(INSTANCE), headers)
+            name, _, query = path.removeprefix(INSTANCE).partition("?")
+            self._wait(name, dict(parse_qsl(query)))
+            return self._metadata(name, headers)
         name = path.removeprefix("/v1/").removesuffix("/versions/latest:access")
         if headers.get("authorization") != f"Bearer {self.account_token}":
             return 401, "{}"
@@ -42,12 +53,26 @@ class FakeMetadata:
         data = base64.b64encode(self.secrets[name].encode()).decode()
         return 200, json.dumps({"name": f"{name}/versions/1", "payload": {"data": data}})
 
+    def _wait(self, name: str, query: dict[str, str]) -> None:
+        """Until the value is another one than that of `last_etag`, or without it than now."""
+        if query.get("wait_for_change") != "true":
+            return
+        with self._changed:
+            known = query.get("last_etag", etag(self.values[name]))
+            seconds = float(query["timeout_sec"])
+            self._changed.wait_for(lambda: etag(self.values[name]) != known, seconds)
+
     def _metadata(self, name: str, headers: dict[str, str]) -> tuple[int, str]:
         if headers.get("metadata-flavor") != "Google":
             return 403, ""
         if name == "service-accounts/default/token":
             return 200, json.dumps({"access_token": self.account_token, "token_type": "Bearer"})
         return (200, self.values[name]) if name in self.values else (404, "")
+
+
+def etag(value: str) -> str:
+    """Names a value."""
+    return hashlib.sha256(value.encode()).hexdigest()[:16]
 
 
 @contextlib.contextmanager
@@ -59,6 +84,7 @@ def serving(fake: FakeMetadata) -> Iterator[str]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             status, body = fake.answer(self.path, headers)
             self.send_response(status)
+            self.send_header("ETag", etag(body))
             self.send_header("Content-Length", str(len(body.encode())))
             self.end_headers()
             self.wfile.write(body.encode())

@@ -1,7 +1,6 @@
 """A worker as a process, on a real server: orders in, events out, and training that goes on."""
 
 import asyncio
-import contextlib
 import os
 import random
 import signal
@@ -10,6 +9,7 @@ from typing import Any
 
 import psutil
 import pytest
+from fakes.metadata import FakeMetadata, serving
 from integration.worker.desk import DEADLINE, Desk, desk
 
 from shoal_contract import events as ev
@@ -91,30 +91,13 @@ run.finish()
 """
 
 
-class Cloud:
-    """A metadata server, which says that the machine is taken away once it is."""
-
-    def __init__(self) -> None:
-        self.takes_back = asyncio.Event()
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer at once, or when it happens."""
-        asked = await reader.readuntil(b"\r\n\r\n")
-        if b"wait_for_change=true" in asked:
-            await self.takes_back.wait()
-        answer = "TRUE" if self.takes_back.is_set() else "FALSE"
-        writer.write(f"HTTP/1.0 200 OK\r\n\r\n{answer}\n".encode())
-        writer.close()
-
-
 @pytest.mark.parametrize("how", ["signal", "cloud"])
 async def test_who_is_told_to_leave_while_nats_is_away_tells_its_ranks_and_ends_with_the_notice(
     desk: Desk, nats_server: Any, how: str
 ) -> None:
-    cloud = Cloud()
-    with contextlib.closing(await asyncio.start_server(cloud.serve, "127.0.0.1", 0)) as server:
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        await desk.begin(SHOAL_NOTICE="4", SHOAL_METADATA_URL=url)
+    cloud = FakeMetadata({"preempted": "FALSE"})
+    with serving(cloud) as address:
+        await desk.begin(SHOAL_NOTICE="4", SHOAL_METADATA_URL=f"http://{address}")
         await desk.start("e-0", target=10**6, bundle=desk.code(LISTENS))
         rank = psutil.Process((await desk.find(ev.RunStarted)).pids[0])
         await desk.find(ev.ValidationReported)
@@ -124,7 +107,7 @@ async def test_who_is_told_to_leave_while_nats_is_away_tells_its_ranks_and_ends_
         if how == "signal":
             desk.worker.send_signal(signal.SIGTERM)
         else:
-            cloud.takes_back.set()
+            cloud.change("preempted", "TRUE")
         assert await asyncio.wait_for(desk.worker.wait(), DEADLINE) == 0
         rank.wait(DEADLINE)
         assert (folder / "heard").exists()

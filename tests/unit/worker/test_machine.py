@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fakes.metadata import FakeMetadata, etag, serving
 
 from shoal_worker.core import faults
 from shoal_worker.core.faults import Counters
@@ -151,25 +152,27 @@ async def test_a_disk_that_fills_up_is_told_once(
     assert told[0].endswith("3.00 GB free; 5.00 GB are needed")
 
 
-async def test_the_clouds_notice_is_heard_when_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+class Sudden(FakeMetadata):
+    """Takes the machine back right after it was asked whether it does."""
+
+    def answer(self, path: str, headers: dict[str, str]) -> tuple[int, str]:
+        found = super().answer(path, headers)
+        if found[0] == 200:
+            self.change("preempted", "TRUE")
+        return found
+
+
+async def test_the_clouds_notice_is_heard_though_nobody_waits_when_it_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(notices, "PAUSE", 0.01)
-    asked: list[str] = []
-    answers = ["503", "FALSE", "FALSE", "TRUE"]
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        asked.append(head.split()[1])
-        assert "Metadata-Flavor: Google" in head
-        answer = answers.pop(0)
-        status = "200 OK" if answer.isalpha() else f"{answer} No"
-        writer.write(f"HTTP/1.0 {status}\r\n\r\n{answer}\n".encode())
-        writer.close()
-
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        await asyncio.wait_for(notices.preempted(f"http://127.0.0.1:{port}"), 5)
-    hanging = "/computeMetadata/v1/instance/preempted?wait_for_change=true&timeout_sec=60"
-    assert asked == [notices.PATH, notices.PATH, hanging, hanging]
+    cloud = Sudden({"preempted": "FALSE"}, failing=1)
+    with serving(cloud) as address:
+        await asyncio.wait_for(notices.preempted(f"http://{address}"), 5)
+    first, again, waiting = cloud.asked
+    assert (first, again) == (notices.PATH, notices.PATH)
+    known = etag("FALSE")
+    assert waiting.endswith(f"?wait_for_change=true&timeout_sec=60&last_etag={known}")
 
 
 def test_use_is_told_as_far_as_it_is_known() -> None:

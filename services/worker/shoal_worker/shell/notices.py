@@ -6,7 +6,8 @@ https://cloud.google.com/compute/docs/instances/create-use-spot#detect-preemptio
 
 import asyncio
 import logging
-from urllib.parse import urlsplit
+
+import httpx
 
 log = logging.getLogger(__name__)
 
@@ -19,32 +20,23 @@ HANGING = 60
 
 async def preempted(url: str) -> None:
     """Return when the metadata server at `url` (`http://metadata.google.internal`) says that this
-    machine is preempted."""
-    query = ""  # as it is now; then, when it changes
-    while True:
-        try:
-            async with asyncio.timeout(HANGING + 10):
-                if await _asked(url, PATH + query):
-                    return
-            query = f"?wait_for_change=true&timeout_sec={HANGING}"
-        except (OSError, ValueError) as error:  # a timeout is an OSError
-            log.info("the metadata server at %s does not answer: %r", url, error)
-            await asyncio.sleep(PAUSE)
+    machine is preempted.
 
-
-async def _asked(url: str, path: str) -> bool:
-    """Whether the answer is yes. Raises OSError, and ValueError for what is no answer."""
-    where = urlsplit(url)
-    reader, writer = await asyncio.open_connection(where.hostname, where.port or 80)
-    try:
-        request = (
-            f"GET {path} HTTP/1.0\r\nHost: {where.hostname}\r\nMetadata-Flavor: Google\r\n\r\n"
-        )
-        writer.write(request.encode())
-        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
-    finally:
-        writer.close()
-    status = head.split(b" ", 2)[1:2]
-    if status != [b"200"]:
-        raise ValueError(f"the status is {status}")
-    return body.strip().upper() == b"TRUE"
+    Each request names the answer that the last one had, so that a change between two of them is
+    told at once: https://cloud.google.com/compute/docs/metadata/querying-metadata#etags
+    """
+    headers = {"Metadata-Flavor": "Google"}
+    query: dict[str, str | int] = {}  # as it is now; then, when it changes
+    async with httpx.AsyncClient(headers=headers, timeout=HANGING + 10, trust_env=False) as client:
+        while True:
+            try:
+                answer = (await client.get(url + PATH, params=query)).raise_for_status()
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                log.info("the metadata server at %s does not answer: %r", url, error)
+                await asyncio.sleep(PAUSE)
+                continue
+            if answer.text.strip().upper() == "TRUE":
+                return
+            query = {"wait_for_change": "true", "timeout_sec": HANGING}
+            if etag := answer.headers.get("etag"):
+                query["last_etag"] = etag
