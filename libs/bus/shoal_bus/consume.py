@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -107,7 +108,7 @@ class Consumer:
         pull = Pull(self.bus.nc, self.stream.name, info.name, self.batch)
         self.bus.pulls.add(pull)
         await pull.open()
-        self._pull = pull
+        self._pull, self._pending = pull, -1
 
     async def ready(self) -> None:
         """As `open`, waiting while the server is away."""
@@ -184,6 +185,13 @@ class Consumer:
                 if await self.waiting() == 0:
                     self._pending = 0
         return self._pending == 0
+
+    async def complete_at(self) -> float:
+        """Unix seconds up to which this reader (no durable name) has taken everything, as far as
+        the server let itself be heard; 0 where there is more to take, or it is not known."""
+        if not await self.at_end() or self._pull is None or self._pull.messages:
+            return 0.0
+        return time.time() - (time.monotonic() - self._pull.heard)
 
     async def fetch(self, wait: float = 5.0) -> list[Delivery]:
         """What has arrived, at most `batch`; none if nothing came within `wait` seconds.

@@ -33,7 +33,9 @@ class Pull:
         self._subscription: Subscription | None = None
         self._asked = 0
         self._arrived = asyncio.Event()
-        self._heard = time.monotonic()
+        self.heard = time.monotonic()
+        """When the server was last heard to serve this consumer."""
+        self._expecting = self.heard
         self._reconnects = nc.stats["reconnects"]
         self._refused = ""
         self.messages: deque[Msg] = deque()
@@ -52,7 +54,7 @@ class Pull:
             return self._refused
         if self._nc.stats["reconnects"] != self._reconnects:
             return "reconnected"
-        if self._nc.is_connected and time.monotonic() - self._heard > 2.5 * HEARTBEAT:
+        if self._nc.is_connected and time.monotonic() - self._expecting > 2.5 * HEARTBEAT:
             return "no heartbeat"
         return ""
 
@@ -83,7 +85,7 @@ class Pull:
         if enough or self._refused:
             return
         if self._asked <= 0:  # nobody was to be heard meanwhile
-            self._heard = time.monotonic()
+            self._expecting = time.monotonic()
         await self._ask(self._batch - max(0, self._asked))
 
     async def close(self) -> None:
@@ -101,7 +103,7 @@ class Pull:
         await self._nc.publish(self._subject, json.dumps(request).encode(), self._inbox)
 
     async def _receive(self, msg: Msg) -> None:
-        self._heard = time.monotonic()
+        self._expecting = time.monotonic()
         status = (msg.headers or {}).get("Status")
         if msg.reply:  # where to acknowledge: only what a stream holds has one
             self.messages.append(msg)
@@ -111,6 +113,8 @@ class Pull:
         elif status != "100":
             description = (msg.headers or {}).get("Description", "")
             self._refused = f"{status} {description}"
+        if not self._refused:
+            self.heard = self._expecting
         await self.refill()
         if status != "100":  # a heartbeat is no news
             self._arrived.set()

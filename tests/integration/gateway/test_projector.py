@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,7 @@ from shoal_contract.subjects import SCHEDULE
 from shoal_gateway.core import keys
 from shoal_gateway.core.changes import Increment
 from shoal_gateway.shell.history_files import Files
-from shoal_gateway.shell.projector import Projector
+from shoal_gateway.shell.projector import LOOK, Projector
 from shoal_gateway.shell.redis_store import RedisStore
 
 COUNT = 400
@@ -30,6 +32,21 @@ async def total(use: RedisStore) -> float:
     return float((await use.row(keys.experiment("e"))).get("slot_seconds", 0))
 
 
+def ended(i: int) -> AllocationEnded:
+    return AllocationEnded(
+        experiment_id="e", allocation_id=f"a{i}", trial_id=f"e-{i}", attempt=1,
+        outcome=Outcome.COMPLETED, reason="", slots=1, seconds=1.0,
+    )  # fmt: skip
+
+
+async def until(reached: Callable[[], bool]) -> None:
+    for _ in range(400):
+        if reached():
+            return
+        await asyncio.sleep(0.05)
+    raise TimeoutError
+
+
 @pytest.mark.parametrize("disturbance", ["none", "flush", "restart"])
 async def test_two_gateways_on_one_redis_count_each_event_once(
     bus: Callable[..., Awaitable[Bus]], redis_url: str, tmp_path: Path, disturbance: str
@@ -40,11 +57,7 @@ async def test_two_gateways_on_one_redis_count_each_event_once(
         for _ in range(2)
     ]
     for i in range(COUNT):
-        ended = AllocationEnded(
-            experiment_id="e", allocation_id=f"a{i}", trial_id=f"e-{i}", attempt=1,
-            outcome=Outcome.COMPLETED, reason="", slots=1, seconds=1.0,
-        )  # fmt: skip
-        await one.publish(ended, id=f"ended-{i}")
+        await one.publish(ended(i), id=f"ended-{i}")
         if i == COUNT // 2 and disturbance == "flush":
             await use.redis.flushall()
         if i % 100 == 50 and disturbance == "restart":
@@ -76,11 +89,31 @@ async def test_models_of_other_streams_are_forgotten(
     assert await total(use) == 5
     projector = Projector(one, use, Files(f"file://{tmp_path}"))
     running = asyncio.create_task(projector.run())
-    for _ in range(200):
-        if projector.ready:
-            break
-        await asyncio.sleep(0.05)
+    await until(lambda: projector.ready)
     assert await total(use) == 0
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await use.close()
+
+
+async def test_nobody_knows_what_happens_while_nats_is_away(
+    bus: Callable[..., Awaitable[Bus]], redis_url: str, tmp_path: Path, nats_server: Any
+) -> None:
+    one, use = await bus("gateway"), await store(redis_url)
+    projector = Projector(one, use, Files(f"file://{tmp_path}"))
+    running = asyncio.create_task(projector.run())
+    await one.publish(ended(0), id="ended-0")
+    await until(lambda: projector.ready and projector.applied[SCHEDULE.name] == 1)
+    nats_server.stop()
+    left = time.time()
+    await until(lambda: time.time() > left + 2 * LOOK)  # it has looked, and found nothing
+    assert projector.complete_at <= left
+    assert projector.ready
+    nats_server.start()
+    at = await one.publish(ended(1), id="ended-1")
+    told = time.time()
+    await until(lambda: projector.complete_at > told)
+    assert projector.applied[SCHEDULE.name] == at == 2
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     await use.close()

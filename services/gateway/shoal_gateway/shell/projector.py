@@ -9,7 +9,6 @@ files up to some sequence.
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -167,7 +166,6 @@ class Projector:
         try:
             while self._store.generation == generation:
                 stop_if_cancelled()
-                now = time.time()
                 batch = await target.fetch(consumer, LOOK)
                 if consumer.last < at and batch:
                     return
@@ -177,9 +175,9 @@ class Projector:
                     self.caught_up[stream.name], self._complete[stream.name] = False, 0.0
                     return
                 at = found
-                if await consumer.at_end():
+                if complete := await consumer.complete_at():
                     self.caught_up[stream.name] = True
-                    self._complete[stream.name] = now
+                    self._complete[stream.name] = complete
                 await self._note(stream, at)
         finally:
             with contextlib.suppress(*AWAY):
