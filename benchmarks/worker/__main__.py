@@ -1,7 +1,7 @@
 """`python -m benchmarks.worker [PART...]` prints a table; with all parts it is also written to
 `benchmarks/results/worker.md`, or `worker-cuda.md` where torch sees a GPU.
 
-Parts: starts, trials, speed, turns, stalls, points, kills; all when none is named. With GPUs,
+Parts: stalls, speed, starts, trials, turns, points, kills; all when none is named. With GPUs,
 trials and kills are left out: they want several machines here, and so is Ray. Its rows need
 `.venv-bench` (`benchmarks/requirements.txt`); where it is missing the table says so.
 """
@@ -52,10 +52,11 @@ def _rows(folder: Path, wanted: set[str]) -> Rows:
 
     if on("stalls"):
         yield from _shown(speed.stalls(folder))
+    if on("speed"):
+        yield from _shown(speed.overhead(folder))
     parts: dict[str, Callable[[Stand], Rows]] = {
         "starts": lambda s: starts.measure(s, folder),
         "trials": trials.measure,
-        "speed": lambda s: speed.overhead(s, folder),
         "turns": speed.turns,
         "points": speed.points,
     }

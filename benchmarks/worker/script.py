@@ -15,8 +15,8 @@ from torch import nn
 FILE = sys.argv[2]
 BLOCK = 100
 """Steps."""
-STEPS, WARM = 80, 2
-"""Of a turn, about a second; turns that do not count."""
+PART, PARTS, WARM = 8, 10, 2
+"""Steps of a turn, about a tenth of a second; turns of a round; rounds that do not count."""
 CUDA = torch.cuda.is_available()
 DEVICE = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if CUDA else "cpu"
 
@@ -95,13 +95,14 @@ def keep_memory() -> None:
         ctypes.CDLL(None).mallopt(parameter, 2**30)
 
 
-def speed(blocks: int, mine: str, other: str) -> None:
-    """Blocks of steps of some 10 ms, in turns with other processes that do the same: seconds and
-    CPU seconds a step in each. `mine` and `other` are pipes: who reads a byte from its own makes
-    new tensors, trains a block, then writes one to the next one's, so that all others are still
-    meanwhile: from the first tensors on, for which no other process may still be starting. Under
-    Shoal each step is reported and asks whether to stop, and what is said at the end of a turn
-    costs it the CPU time of being sent."""
+def speed(rounds: int, mine: str, other: str) -> None:
+    """Rounds of steps of some 10 ms, in turns with other processes that do the same: seconds and
+    CPU seconds a step in each round. `mine` and `other` are pipes: who reads a byte from its own
+    trains for a turn, then writes one to the next one's, so that all others are still meanwhile.
+    Turns are short, as a machine is slower for seconds on end. In the first turn of a round new
+    tensors are made: from the first ones on, for which no other process may still be starting.
+    Under Shoal each step is reported and asks whether to stop, and what is said at the end of a
+    round costs it the CPU time of being sent."""
     run = None
     if "SHOAL_SOCKET" in os.environ:
         import shoal
@@ -112,24 +113,29 @@ def speed(blocks: int, mine: str, other: str) -> None:
     cpu: list[float] = []
     step = 0
     with open(mine, "r+b", buffering=0) as turn, open(other, "r+b", buffering=0) as next_turn:
-        for _ in range(blocks + WARM):
-            turn.read(1)
-            training = moved()
-            training.step()  # its data are in the caches
-            began, busy = time.perf_counter(), time.process_time()
-            for _ in range(STEPS):
-                step += 1
-                value = float(training.step())
-                if run is not None:
-                    run.report(step=step, training_loss=value)
-                    run.should_stop()
-            took, used = time.perf_counter() - began, time.process_time()
-            if run is not None:
-                run.finish()
-            ended = time.process_time()
-            wall.append((took + ended - used) / STEPS)
-            cpu.append((ended - busy) / STEPS)
-            next_turn.write(b"t")
+        for _ in range(rounds + WARM):
+            took = busy = 0.0
+            for part in range(PARTS):
+                turn.read(1)
+                if part == 0:
+                    training = moved()
+                training.step()  # its data are in the caches
+                began, before = time.perf_counter(), time.process_time()
+                for _ in range(PART):
+                    step += 1
+                    value = float(training.step())
+                    if run is not None:
+                        run.report(step=step, training_loss=value)
+                        run.should_stop()
+                took, busy = took + time.perf_counter() - began, busy + time.process_time() - before
+                if part == PARTS - 1:
+                    before = time.process_time()
+                    if run is not None:
+                        run.finish()
+                    sent = time.process_time() - before
+                    wall.append((took + sent) / (PART * PARTS))
+                    cpu.append((busy + sent) / (PART * PARTS))
+                next_turn.write(b"t")
     say(wall=wall[WARM:], cpu=cpu[WARM:])
     if run is not None:
         run.report(step=step, loss=value)

@@ -10,24 +10,30 @@ import torch
 
 from benchmarks.worker.rows import Row, rows, shown
 from benchmarks.worker.stand import CUDA, RANKS, Stand, torchrun
+from benchmarks.worker.stand import stand as platform
 from shoal.training.saver import Figures, Saver
 
-RINGS, TURNS = 12, 20
-"""Each of fresh processes; turns of each process."""
-T95 = 2.201
-"""Student's t for 95 % and eleven degrees of freedom."""
+RINGS, ROUNDS = 16, 12
+"""Each of fresh processes; rounds of turns of each process."""
+T95 = 2.131
+"""Student's t for 95 % and fifteen degrees of freedom."""
 BLOCKS, BLOCK = 10, 100
 """Of steps, three of them a turn; steps in each."""
 STATE = 100_000_000
 """Bytes."""
 
 
-def overhead(stand: Stand, folder: Path) -> Iterator[tuple[str, str]]:
-    """The same script under torchrun and under Shoal, two of each, for a second or so each in
+def overhead(folder: Path) -> Iterator[tuple[str, str]]:
+    """The same script under torchrun and under Shoal, two of each, for a tenth of a second each in
     turns, so that a machine that is faster now and slower then is so for all. Two processes that do
-    the same differ a little for as long as they live: so there are several rings of four, and a
-    figure is one of rings, beside what the two of torchrun differ by among themselves."""
-    rings = [_ring(stand, folder, number) for number in range(RINGS)]
+    the same differ a little for as long as they live: so there are many rings of four, and a
+    figure is one of rings, beside what the two of torchrun differ by among themselves. Each ring
+    has a platform of its own: the ranks of one launcher lie in memory as the launcher does, so
+    that what this happens to cost would be in all rings alike."""
+    rings = []
+    for number in range(RINGS):
+        with platform(folder / f"ring-{number}") as stand:
+            rings.append(_ring(stand))
     for kind, name in enumerate(("torchrun", "Shoal, each step reported")):
         rates = [1 / seconds for ring in rings for row in ring[kind::2] for seconds in row["wall"]]
         yield f"steps/s, one rank: {name}", shown(rates, "steps/s")
@@ -39,13 +45,13 @@ def overhead(stand: Stand, folder: Path) -> Iterator[tuple[str, str]]:
         yield "the same of torchrun's second against its first", _interval(alike)
 
 
-def _ring(stand: Stand, folder: Path, number: int) -> list[Row]:
+def _ring(stand: Stand) -> list[Row]:
     """Four processes that take turns: what torchrun's and Shoal's found, one after the other."""
-    pipes = [folder / f"turn-{number}-{place}" for place in range(4)]
+    pipes = [stand.folder / f"turn-{place}" for place in range(4)]
     for pipe in pipes:
         os.mkfifo(pipe)
-    files = [folder / f"speed-{number}-{place}.jsonl" for place in range(4)]
-    ways = [(str(TURNS), str(pipes[n]), str(pipes[(n + 1) % 4])) for n in range(4)]
+    files = [stand.folder / f"speed-{place}.jsonl" for place in range(4)]
+    ways = [(str(ROUNDS), str(pipes[n]), str(pipes[(n + 1) % 4])) for n in range(4)]
     with pipes[0].open("r+b", buffering=0) as first:
         plain = [torchrun(files[n], 1, "speed", *ways[n]) for n in (0, 2)]
         ours = [stand.submit("speed", *ways[n]) for n in (1, 3)]
