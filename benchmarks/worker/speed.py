@@ -3,13 +3,14 @@
 import math
 import os
 import statistics
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 
 from benchmarks.worker.rows import Row, rows, shown
-from benchmarks.worker.stand import CUDA, RANKS, Stand, torchrun
+from benchmarks.worker.stand import CUDA, RANKS, Stand, end, torchrun
 from benchmarks.worker.stand import stand as platform
 from shoal.training.saver import Figures, Saver
 
@@ -32,6 +33,7 @@ def overhead(folder: Path) -> Iterator[tuple[str, str]]:
     that what this happens to cost would be in all rings alike."""
     rings = []
     for number in range(RINGS):
+        print(f"overhead: ring {number + 1} of {RINGS}", file=sys.stderr)
         with platform(folder / f"ring-{number}") as stand:
             rings.append(_ring(stand))
     for kind, name in enumerate(("torchrun", "Shoal, each step reported")):
@@ -54,12 +56,16 @@ def _ring(stand: Stand) -> list[Row]:
     ways = [(str(ROUNDS), str(pipes[n]), str(pipes[(n + 1) % 4])) for n in range(4)]
     with pipes[0].open("r+b", buffering=0) as first:
         plain = [torchrun(files[n], 1, "speed", *ways[n]) for n in (0, 2)]
-        ours = [stand.submit("speed", *ways[n]) for n in (1, 3)]
-        first.write(b"t")
-        for process in plain:
-            process.wait(600)
-        for experiment, _ in ours:
-            stand.ended(experiment)
+        try:
+            ours = [stand.submit("speed", *ways[n]) for n in (1, 3)]
+            first.write(b"t")
+            for process in plain:
+                process.wait(600)
+            for experiment, _ in ours:
+                stand.ended(experiment)
+        finally:
+            for process in plain:
+                end(process)
     files[1], files[3] = (file for _, file in ours)
     return [rows(file)[0] for file in files]
 
