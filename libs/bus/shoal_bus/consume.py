@@ -179,7 +179,8 @@ class Consumer:
 
     async def at_end(self) -> bool:
         """Whether this reader (no durable name) has taken all that there was when the last message
-        was sent, or now if none has come yet. Not known while the server is away: False."""
+        was sent, or now if none has come since it was opened. False where that is not known, as
+        while the server is away."""
         if self._pending < 0:
             with contextlib.suppress(*AWAY):
                 if await self.waiting() == 0:
