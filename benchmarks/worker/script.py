@@ -128,14 +128,15 @@ def speed(rounds: int, mine: str, other: str) -> None:
                         run.report(step=step, training_loss=value)
                         run.should_stop()
                 took, busy = took + time.perf_counter() - began, busy + time.process_time() - before
-                if part == PARTS - 1:
-                    before = time.process_time()
-                    if run is not None:
-                        run.finish()
-                    sent = time.process_time() - before
-                    wall.append((took + sent) / (PART * PARTS))
-                    cpu.append((busy + sent) / (PART * PARTS))
-                next_turn.write(b"t")
+                if part < PARTS - 1:
+                    next_turn.write(b"t")
+            before = time.process_time()
+            if run is not None:
+                run.finish()
+            sent = time.process_time() - before
+            wall.append((took + sent) / (PART * PARTS))
+            cpu.append((busy + sent) / (PART * PARTS))
+            next_turn.write(b"t")
     say(wall=wall[WARM:], cpu=cpu[WARM:])
     if run is not None:
         run.report(step=step, loss=value)

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -86,6 +85,7 @@ class Consumer:
     """Sequence of the last message returned."""
     _pending: int = -1
     """How many more there were when that was sent; -1: not known."""
+    _complete: float = 0.0
     _pull: Pull | None = field(default=None, repr=False)
     _placed: bool = False
 
@@ -188,11 +188,15 @@ class Consumer:
         return self._pending == 0
 
     async def complete_at(self) -> float:
-        """Unix seconds up to which this reader (no durable name) has taken everything, as far as
-        the server let itself be heard; 0 where there is more to take, or it is not known."""
-        if not await self.at_end() or self._pull is None or self._pull.messages:
-            return 0.0
-        return time.time() - (time.monotonic() - self._pull.heard)
+        """Unix seconds up to which this reader (no durable name) has taken everything that it can
+        know of: what the server said last; 0 where it has not reached the end yet."""
+        await self.at_end()
+        self._mark()
+        return self._complete
+
+    def _mark(self) -> None:
+        if self._pending == 0 and self._pull is not None and not self._pull.messages:
+            self._complete = self._pull.heard
 
     async def fetch(self, wait: float = 5.0) -> list[Delivery]:
         """What has arrived, at most `batch`; none if nothing came within `wait` seconds.
@@ -236,6 +240,7 @@ class Consumer:
             self._pending = meta.num_pending or 0
         elif self._pending > 0:
             self._pending = -1  # they may have been deleted
+        self._mark()
         return found
 
     async def batches(self) -> AsyncIterator[list[Delivery]]:

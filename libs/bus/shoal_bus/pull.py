@@ -33,9 +33,9 @@ class Pull:
         self._subscription: Subscription | None = None
         self._asked = 0
         self._arrived = asyncio.Event()
-        self.heard = time.monotonic()
-        """When the server was last heard to serve this consumer."""
-        self._expecting = self.heard
+        self.heard = time.time()
+        """When the server was last heard to serve this consumer, in Unix seconds."""
+        self._expecting = time.monotonic()
         self._reconnects = nc.stats["reconnects"]
         self._refused = ""
         self.messages: deque[Msg] = deque()
@@ -114,7 +114,7 @@ class Pull:
             description = (msg.headers or {}).get("Description", "")
             self._refused = f"{status} {description}"
         if not self._refused:
-            self.heard = self._expecting
+            self.heard = time.time()
         await self.refill()
         if status != "100":  # a heartbeat is no news
             self._arrived.set()

@@ -1,5 +1,6 @@
 import pytest
-from integration.bus.toy import Asked, Counted, host_of, leads, running, stored, until
+from integration.bus.toy import Asked, Counted, host_of, leads, running, stored
+from waiting import until
 
 from shoal_bus import commit
 from shoal_bus.append import FencedError, append

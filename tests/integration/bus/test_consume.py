@@ -1,6 +1,8 @@
 import asyncio
+import time
 
-from integration.bus.toy import Asked, until
+from integration.bus.toy import Asked
+from waiting import until
 
 from shoal_bus.consume import Consumer
 from shoal_contract import subjects
@@ -143,3 +145,19 @@ async def test_a_memory_stream_is_made_again_after_a_restart(bus, nats_server):
         if HEARTBEATS.name in names:
             break
     assert HEARTBEATS.name in names
+
+
+async def test_what_has_arrived_but_was_not_taken_is_not_known(bus):
+    one = await bus()
+    await one.publish(Asked(name="a"), id="1")
+    reader = Consumer(one, EXPERIMENTS)
+    assert len(await reader.fetch()) == 1
+    known = await reader.complete_at()
+    assert known > 0
+    told = time.time()
+    await one.publish(Asked(name="b"), id="2")
+    await until(lambda: any(pull.messages for pull in one.pulls))
+    assert await reader.complete_at() == known
+    assert len(await reader.fetch()) == 1
+    assert await reader.complete_at() >= told
+    await reader.close()

@@ -12,8 +12,8 @@ from integration.bus.toy import (
     leads,
     running,
     stored,
-    until,
 )
+from waiting import until
 
 from shoal_bus import commit, consume
 from shoal_bus import host as host_module

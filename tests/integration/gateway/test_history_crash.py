@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 from integration.gateway.test_metrics import publish, ready, training
 from redis.asyncio import Redis
+from waiting import until
 
 from shoal_bus.bus import Bus
 from shoal_contract.events import TrialCreated
@@ -53,14 +54,6 @@ def files(settings: Settings) -> list[File]:
     return [f for p in root.rglob("*.parquet") if (f := parse(p.name, 1)) is not None]
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(processes.WAIT):
-        while True:
-            if holds():
-                return
-            await asyncio.sleep(0.001)
-
-
 async def held(redis: Redis, e: str) -> int:
     """Blocks of training reports in Redis."""
     length: int = await redis.llen(f"shoal:0:points:{TRAINING.name}:{e}")  # type: ignore[misc]
@@ -95,7 +88,7 @@ async def test_killed_between_a_file_and_the_dropping_of_what_is_in_it(
                     break
                 await redis.execute_command("CLIENT", "UNPAUSE")
             try:
-                await until(lambda: files(settings) != before)
+                await until(lambda: files(settings) != before, pause=0.001)
                 processes.kill(process)
                 await only_client(redis)  # else Redis might still do what it was told last
             finally:
@@ -143,7 +136,7 @@ async def test_killed_whenever_something_changes_in_storage(
             await all_once(http, e, count)
             seen = files(settings)
             reporting = asyncio.create_task(report())
-            await until(moment)
+            await until(moment, pause=0.001)
             processes.kill(process)
             reporting.cancel()
             await asyncio.gather(reporting, return_exceptions=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until
 
 from shoal_bus.bus import Bus
 from shoal_contract.events import AllocationEnded
@@ -37,14 +38,6 @@ def ended(i: int) -> AllocationEnded:
         experiment_id="e", allocation_id=f"a{i}", trial_id=f"e-{i}", attempt=1,
         outcome=Outcome.COMPLETED, reason="", slots=1, seconds=1.0,
     )  # fmt: skip
-
-
-async def until(reached: Callable[[], bool]) -> None:
-    for _ in range(400):
-        if reached():
-            return
-        await asyncio.sleep(0.05)
-    raise TimeoutError
 
 
 @pytest.mark.parametrize("disturbance", ["none", "flush", "restart"])
@@ -106,7 +99,7 @@ async def test_nobody_knows_what_happens_while_nats_is_away(
     await until(lambda: projector.ready and projector.applied[SCHEDULE.name] == 1)
     nats_server.stop()
     left = time.time()
-    await until(lambda: time.time() > left + 2 * LOOK)  # it has looked, and found nothing
+    assert not await projector.wait_for(SCHEDULE, 2, 2 * LOOK)  # it looks, and finds nothing
     assert projector.complete_at <= left
     assert projector.ready
     nats_server.start()

@@ -6,6 +6,7 @@ import json
 import pytest
 from fakes.pubsub import FakePubSub, serving
 from google.cloud import pubsub_v1
+from waiting import until
 
 from shoal_provisioner.shell.notices import Notices, preempted_machine
 
@@ -43,12 +44,6 @@ def publish(*data):
     client = pubsub_v1.PublisherClient()
     for one in data:
         client.publish(TOPIC, one).result(10)
-
-
-async def until(check, seconds=15):
-    async with asyncio.timeout(seconds):
-        while not check():  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
 
 
 async def hearing(tell, **given):

@@ -1,16 +1,15 @@
 """What a training may rely on: it is told at once, it is never stopped by the worker's troubles,
 and what nobody needs any more is cleaned up."""
 
-import asyncio
 import json
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
-from integration.worker.desk import DEADLINE, Desk, desk
+from integration.worker.desk import Desk, desk
+from waiting import until
 
 from shoal_contract import events as ev
 from shoal_contract.parse import parse_experiment
@@ -62,15 +61,6 @@ def steps(attempt: Path) -> list[int]:
 def by_script(event: ev.TrainingReported) -> bool:
     """Whether the script reported it, not the machine."""
     return event.group == "training"
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Wait until something is so."""
-    for _ in range(int(DEADLINE / 0.02)):
-        if true():
-            return
-        await asyncio.sleep(0.02)
-    raise TimeoutError
 
 
 async def words(desk: Desk, first: str) -> list[float]:

@@ -175,10 +175,10 @@ class Projector:
                     self.caught_up[stream.name], self._complete[stream.name] = False, 0.0
                     return
                 at = found
+                await self._note(stream, at)
                 if complete := await consumer.complete_at():
                     self.caught_up[stream.name] = True
                     self._complete[stream.name] = complete
-                await self._note(stream, at)
         finally:
             with contextlib.suppress(*AWAY):
                 await consumer.close()
