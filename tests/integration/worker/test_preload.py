@@ -77,3 +77,17 @@ async def test_what_an_experiment_lists_is_imported_once_it_is_warm(
     # and when packages were installed.
     monkeypatch.setattr(warm, "_packages", lambda: [("elsewhere", 1)])
     assert await desk.warmed("sched", "tabnanny") not in (usual, second)
+
+
+async def test_a_warm_process_that_has_grown_serves_until_another_is_warm(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = await desk.run()
+    process = psutil.Process(int(first))
+    with monkeypatch.context() as patch:
+        patch.setattr(warm, "GROWTH", -(2**40))
+        assert await desk.run() == (first, [])
+    assert desk.launcher._next is not None
+    await desk.launcher._next.wait(DEADLINE)
+    assert (await desk.run())[0] != first
+    await asyncio.to_thread(process.wait, DEADLINE)
