@@ -118,9 +118,9 @@ async def test_killed_whenever_something_changes_in_storage(
     e, count = "", 0
     seen: list[File] = []
 
-    async def report() -> None:
+    async def report(enough: asyncio.Event) -> None:
         nonlocal count
-        while True:
+        while not enough.is_set():  # not cancelled: what was sent is counted
             await publish(one, training(e, count))
             count += 1
 
@@ -135,12 +135,12 @@ async def test_killed_whenever_something_changes_in_storage(
             e = e or await experiment(http, one)
             await all_once(http, e, count)
             seen = files(settings)
-            reporting = asyncio.create_task(report())
+            enough = asyncio.Event()
+            reporting = asyncio.create_task(report(enough))
             await until(moment, pause=0.001)
             processes.kill(process)
-            reporting.cancel()
-            await asyncio.gather(reporting, return_exceptions=True)
-            count = (await one.extent(TRAINING))[0]
+            enough.set()
+            await reporting
     async with processes.running(settings, tmp_path) as (_, http):
         await all_once(http, e, count)
     assert count > 20
